@@ -1,0 +1,139 @@
+"""The schema of the store, as the steps that lead from an empty file to the present one.
+
+A step, once released, is never changed; a later release appends its own.
+"""
+
+from typing import Final
+
+_FOUNDATION: Final = (
+    # A service principal that may ask for tokens; the secret is kept as a salted scrypt hash.
+    """
+    CREATE TABLE principals (
+        client_id   TEXT PRIMARY KEY,
+        tenant_id   TEXT NOT NULL,
+        salt        BLOB NOT NULL,
+        secret_hash BLOB NOT NULL
+    )
+    """,
+    # A storage account with its two keys (base64).
+    """
+    CREATE TABLE accounts (
+        name TEXT PRIMARY KEY,
+        key1 TEXT NOT NULL,
+        key2 TEXT NOT NULL
+    )
+    """,
+    # Everything that has an Azure resource id. `key` is the id in lower case, since ids are
+    # matched without regard to case; `properties` is what a GET returns and never holds a secret.
+    """
+    CREATE TABLE resources (
+        key                TEXT PRIMARY KEY,
+        parent_key         TEXT REFERENCES resources (key) ON DELETE CASCADE,
+        kind               TEXT NOT NULL,
+        id                 TEXT NOT NULL,
+        name               TEXT NOT NULL,
+        location           TEXT,
+        tags               TEXT,
+        properties         TEXT NOT NULL,
+        secrets            TEXT NOT NULL DEFAULT '{}',
+        provisioning_state TEXT NOT NULL,
+        provisioned_at     TEXT NOT NULL,
+        created_at         TEXT NOT NULL,
+        modified_at        TEXT NOT NULL,
+        etag               TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX resources_by_parent ON resources (parent_key, kind, name)",
+    # What the scheduler knows of a cluster, beside its resource.
+    """
+    CREATE TABLE clusters (
+        key                 TEXT PRIMARY KEY REFERENCES resources (key) ON DELETE CASCADE,
+        uid                 TEXT NOT NULL UNIQUE,
+        target_nodes        INTEGER NOT NULL,
+        allocation_state    TEXT NOT NULL,
+        allocation_state_at TEXT NOT NULL,
+        errors              TEXT NOT NULL DEFAULT '[]'
+    )
+    """,
+    """
+    CREATE TABLE nodes (
+        id          TEXT PRIMARY KEY,
+        cluster_key TEXT NOT NULL REFERENCES clusters (key) ON DELETE CASCADE,
+        state       TEXT NOT NULL,
+        state_at    TEXT NOT NULL,
+        error       TEXT
+    )
+    """,
+    "CREATE INDEX nodes_by_cluster ON nodes (cluster_key, state)",
+    # What the scheduler knows of a job, beside its resource. `sequence` is the order of arrival.
+    """
+    CREATE TABLE jobs (
+        sequence                 INTEGER PRIMARY KEY AUTOINCREMENT,
+        key                      TEXT NOT NULL UNIQUE REFERENCES resources (key) ON DELETE CASCADE,
+        uid                      TEXT NOT NULL UNIQUE,
+        cluster_key              TEXT NOT NULL,
+        priority                 INTEGER NOT NULL,
+        node_count               INTEGER NOT NULL,
+        execution_state          TEXT NOT NULL,
+        execution_state_at       TEXT NOT NULL,
+        started_at               TEXT,
+        ended_at                 TEXT,
+        exit_code                INTEGER,
+        errors                   TEXT NOT NULL DEFAULT '[]',
+        termination_requested_at TEXT
+    )
+    """,
+    "CREATE INDEX jobs_by_state ON jobs (execution_state, cluster_key)",
+    """
+    CREATE TABLE job_nodes (
+        job_key    TEXT NOT NULL REFERENCES jobs (key) ON DELETE CASCADE,
+        node_id    TEXT NOT NULL,
+        task_index INTEGER NOT NULL,
+        PRIMARY KEY (job_key, task_index)
+    )
+    """,
+    # Long-running operations. They outlive the resource that they were about.
+    """
+    CREATE TABLE operations (
+        id           TEXT PRIMARY KEY,
+        subscription TEXT NOT NULL,
+        location     TEXT NOT NULL,
+        resource_key TEXT NOT NULL,
+        resource_id  TEXT NOT NULL,
+        action       TEXT NOT NULL,
+        status       TEXT NOT NULL,
+        started_at   TEXT NOT NULL,
+        ended_at     TEXT,
+        error        TEXT
+    )
+    """,
+    "CREATE INDEX operations_by_resource ON operations (resource_key, status)",
+    """
+    CREATE TABLE shares (
+        account     TEXT NOT NULL REFERENCES accounts (name) ON DELETE CASCADE,
+        name        TEXT NOT NULL,
+        quota_gib   INTEGER NOT NULL,
+        metadata    TEXT NOT NULL DEFAULT '{}',
+        etag        TEXT NOT NULL,
+        created_at  TEXT NOT NULL,
+        modified_at TEXT NOT NULL,
+        PRIMARY KEY (account, name)
+    )
+    """,
+    # What a plain directory on disk cannot hold of a file or directory of a share. An entry may be
+    # missing: a job that writes a file through its mount makes none. `path` is the case-folded path.
+    """
+    CREATE TABLE file_entries (
+        account  TEXT NOT NULL,
+        share    TEXT NOT NULL,
+        path     TEXT NOT NULL,
+        metadata TEXT NOT NULL DEFAULT '{}',
+        headers  TEXT NOT NULL DEFAULT '{}',
+        PRIMARY KEY (account, share, path),
+        FOREIGN KEY (account, share) REFERENCES shares (account, name) ON DELETE CASCADE
+    )
+    """,
+)
+
+MIGRATIONS: Final = (_FOUNDATION,)
+"""The statements of each schema version, the first one first."""

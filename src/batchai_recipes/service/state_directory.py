@@ -1,0 +1,110 @@
+"""Where each thing of a service lies under its state directory."""
+
+import os
+from pathlib import Path
+
+from attrs import frozen
+
+
+@frozen
+class StateDirectory:
+    """The folder that holds everything one service knows.
+
+    Args:
+        root: The folder; made, with mode 0700, by :meth:`create`.
+    """
+
+    root: Path
+
+    def create(self) -> None:
+        """Make the folder and its parts where they are missing.
+
+        Raises:
+            OSError: The folder cannot be made or is not writable.
+        """
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self.shares, self.nodes, self.jobs):
+            folder.mkdir(mode=0o700, exist_ok=True)
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file with all records."""
+        return self.root / "state.db"
+
+    @property
+    def certificates(self) -> Path:
+        """The folder of the private certificate authority."""
+        return self.root / "certificates"
+
+    @property
+    def credentials(self) -> Path:
+        """The service's own principal and account keys (mode 0600)."""
+        return self.root / "credentials.json"
+
+    @property
+    def address(self) -> Path:
+        """Where a running service listens; present only while it runs (mode 0600)."""
+        return self.root / "service.json"
+
+    @property
+    def lock(self) -> Path:
+        """The file a running service holds locked."""
+        return self.root / "service.lock"
+
+    @property
+    def launch_lock(self) -> Path:
+        """The file a program holds locked while it adopts or starts the service."""
+        return self.root / "launch.lock"
+
+    @property
+    def users(self) -> Path:
+        """The FIFO that every program using an embedded service keeps open for writing."""
+        return self.root / "users.fifo"
+
+    @property
+    def log(self) -> Path:
+        """The log of a service started by the library."""
+        return self.root / "service.log"
+
+    @property
+    def shares(self) -> Path:
+        """The folder of all file shares, one folder per account in it."""
+        return self.root / "shares"
+
+    @property
+    def nodes(self) -> Path:
+        """The folder of all compute nodes, one folder per node in it."""
+        return self.root / "nodes"
+
+    @property
+    def jobs(self) -> Path:
+        """The folder of all running jobs, one folder per job in it."""
+        return self.root / "jobs"
+
+    def share(self, account: str, share: str) -> Path:
+        """Return the folder that is the given file share."""
+        return self.shares / account / share
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file by new content that only its owner can read, all or nothing.
+
+    Args:
+        path: The file.
+        text: Its new content.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

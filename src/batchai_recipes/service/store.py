@@ -1,0 +1,114 @@
+"""SQLite, the one place that holds records.
+
+Every room keeps its own statements; this module opens connections, brings the schema forward and
+frames transactions. Readers never wait for the writer (write-ahead log), and what a write
+transaction changed is on disk when its block ends (``synchronous=FULL``).
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from batchai_recipes.service.schema import MIGRATIONS
+
+BUSY_TIMEOUT_SECONDS = 30.0
+
+
+class StateTooNewError(Exception):
+    """The state directory was written by a later release of this library."""
+
+
+class Store:
+    """The records of one service.
+
+    Args:
+        path: The database file; made when missing.
+
+    Raises:
+        StateTooNewError: The file has a schema version that this release does not know.
+        sqlite3.Error: The file is no database or cannot be opened.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     store = Store(Path(folder) / "state.db")
+        ...     with store.write() as records:
+        ...         _ = records.execute("INSERT INTO accounts VALUES ('demo', 'a2V5', 'a2V5')")
+        ...     with store.read() as records:
+        ...         name = records.execute("SELECT name FROM accounts").fetchone()["name"]
+        ...     store.close()
+        >>> name
+        'demo'
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._local = threading.local()
+        self._all: list[sqlite3.Connection] = []
+        self._all_lock = threading.Lock()
+        self._write_lock = threading.Lock()
+        self._migrate()
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Open a consistent view of the records; changes made in it are discarded."""
+        connection = self._connection()
+        connection.execute("BEGIN")
+        try:
+            yield connection
+        finally:
+            connection.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Open a transaction that is committed when the block ends and undone when it raises."""
+        connection = self._connection()
+        with self._write_lock:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    def close(self) -> None:
+        """Close every connection; the store cannot be used afterwards."""
+        with self._all_lock:
+            for connection in self._all:
+                connection.close()
+            self._all.clear()
+
+    def _connection(self) -> sqlite3.Connection:
+        existing: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if existing is not None:
+            return existing
+        connection = sqlite3.connect(
+            self._path,
+            timeout=BUSY_TIMEOUT_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        self._local.connection = connection
+        with self._all_lock:
+            self._all.append(connection)
+        return connection
+
+    def _migrate(self) -> None:
+        with self.write() as records:
+            (version,) = records.execute("PRAGMA user_version").fetchone()
+            if version > len(MIGRATIONS):
+                raise StateTooNewError(
+                    f"{self._path} has schema version {version}, this release knows "
+                    f"{len(MIGRATIONS)}: use the release that wrote it, or another state directory"
+                )
+            for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+                for statement in statements:
+                    records.execute(statement)
+                records.execute(f"PRAGMA user_version={number}")
