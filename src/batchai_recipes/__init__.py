@@ -1,0 +1,58 @@
+"""Azure Batch AI's vocabulary and SDK clients, with an embedded service that really trains.
+
+The public names, nothing else. The Azure packages load when they are first used, not here.
+"""
+
+from batchai_recipes.builders import (
+    ClusterBuilder,
+    CntkJobBuilder,
+    JobBuilder,
+    UnknownVmSizeWarning,
+)
+from batchai_recipes.connection import Connection
+from batchai_recipes.errors import (
+    BatchAIRecipesError,
+    CleanUpError,
+    ClusterError,
+    ConfigurationError,
+    JobError,
+    JobFailedError,
+    RequestError,
+    ServiceStartError,
+    StagingError,
+    WaitTimeoutError,
+)
+from batchai_recipes.pacing import Pacing
+from batchai_recipes.runs import JobOutput, JobRun, OutputFile
+from batchai_recipes.session import ClusterState, TrainingSession
+from batchai_recipes.settings import ConnectionSettings
+from batchai_recipes.staging import FileShareStaging, MountedPath, StagedFile, StorageAccount
+
+__all__ = [
+    "BatchAIRecipesError",
+    "CleanUpError",
+    "ClusterBuilder",
+    "ClusterError",
+    "ClusterState",
+    "CntkJobBuilder",
+    "ConfigurationError",
+    "Connection",
+    "ConnectionSettings",
+    "FileShareStaging",
+    "JobBuilder",
+    "JobError",
+    "JobFailedError",
+    "JobOutput",
+    "JobRun",
+    "MountedPath",
+    "OutputFile",
+    "Pacing",
+    "RequestError",
+    "ServiceStartError",
+    "StagedFile",
+    "StagingError",
+    "StorageAccount",
+    "TrainingSession",
+    "UnknownVmSizeWarning",
+    "WaitTimeoutError",
+]

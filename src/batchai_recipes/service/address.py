@@ -22,6 +22,7 @@ class ServiceAddress:
         account_key: Its key, base64.
         files_endpoint: The file shares' URL with the account, ``http://127.0.0.1:PORT/ACCOUNT``.
         pid: The process id of the service.
+        until_unused: Whether it stops by itself when the last program that uses it has gone.
     """
 
     endpoint: str
@@ -34,6 +35,7 @@ class ServiceAddress:
     account_key: str = field(repr=False)
     files_endpoint: str
     pid: int = field(validator=validators.instance_of(int))
+    until_unused: bool = False
 
     @property
     def storage_connection_string(self) -> str:

@@ -121,14 +121,17 @@ _FOUNDATION: Final = (
     )
     """,
     # What a plain directory on disk cannot hold of a file or directory of a share. An entry may be
-    # missing: a job that writes a file through its mount makes none. `path` is the case-folded path.
+    # missing: a job that writes a file through its mount makes none. `path` is case-folded. `inode`
+    # tells when a job has put another file in its place, `changed_ns` when the entry last changed.
     """
     CREATE TABLE file_entries (
-        account  TEXT NOT NULL,
-        share    TEXT NOT NULL,
-        path     TEXT NOT NULL,
-        metadata TEXT NOT NULL DEFAULT '{}',
-        headers  TEXT NOT NULL DEFAULT '{}',
+        account    TEXT NOT NULL,
+        share      TEXT NOT NULL,
+        path       TEXT NOT NULL,
+        metadata   TEXT NOT NULL DEFAULT '{}',
+        headers    TEXT NOT NULL DEFAULT '{}',
+        inode      TEXT NOT NULL,
+        changed_ns INTEGER NOT NULL,
         PRIMARY KEY (account, share, path),
         FOREIGN KEY (account, share) REFERENCES shares (account, name) ON DELETE CASCADE
     )

@@ -58,8 +58,13 @@ class StateDirectory:
 
     @property
     def users(self) -> Path:
-        """The FIFO that every program using an embedded service keeps open for writing."""
-        return self.root / "users.fifo"
+        """The file of which every program using an embedded service holds a shared lock."""
+        return self.root / "users.lock"
+
+    @property
+    def clients(self) -> Path:
+        """Like :attr:`users`, but never locked by the service: tells a program it is the last."""
+        return self.root / "clients.lock"
 
     @property
     def log(self) -> Path:

@@ -1,0 +1,7 @@
+"""What goes to a file share, and moving it there."""
+
+from batchai_recipes.staging.file_share_staging import FileShareStaging, StagedFile
+from batchai_recipes.staging.mounted_path import MountedPath
+from batchai_recipes.staging.storage_account import StorageAccount
+
+__all__ = ["FileShareStaging", "MountedPath", "StagedFile", "StorageAccount"]

@@ -1,0 +1,58 @@
+# Two commands, each from nothing: `make quickstart` and `make test`. They need only Python and make.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# What CI and these commands install; the package itself names ranges.
+CONSTRAINTS := requirements/lock.txt
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+
+.PHONY: help quickstart test lint types contracts docs check clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+quickstart: $(VENV)/trainer.stamp  ## Train the MNIST network as a Batch AI job, end to end
+	$(BIN)/batchai-recipes quickstart $(ARGS)
+
+test: $(VENV)/develop.stamp  ## Run the whole test suite with coverage
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90 $(ARGS)
+
+lint: $(VENV)/develop.stamp  ## Check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/develop.stamp  ## Check types
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+contracts: $(VENV)/develop.stamp  ## Check that the two halves stay apart
+	$(BIN)/lint-imports
+
+check: test lint types contracts  ## Everything that CI checks
+
+clean:  ## Remove what these commands made
+	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# PyTorch's CPU build is a fraction of the CUDA build's size. The index that has it is offered only
+# where there is no GPU, in a call of its own that does not retry: where it cannot be reached, the
+# call fails quickly and the next one takes PyTorch from the ordinary index.
+$(VENV)/torch.stamp: $(VENV)/bin/python pyproject.toml $(CONSTRAINTS)
+	@command -v nvidia-smi >/dev/null 2>&1 || $(BIN)/python -c 'import torch' 2>/dev/null || \
+	  $(PIP) install -q --retries 0 --timeout 15 -c $(CONSTRAINTS) \
+	    --extra-index-url $(CPU_INDEX) torch || \
+	  echo "PyTorch's CPU index cannot be reached; taking PyTorch from the ordinary index"
+	@touch $@
+
+$(VENV)/trainer.stamp: $(VENV)/torch.stamp
+	$(PIP) install -q -c $(CONSTRAINTS) -e '.[trainer]'
+	@touch $@
+
+$(VENV)/develop.stamp: $(VENV)/trainer.stamp
+	$(PIP) install -q -c $(CONSTRAINTS) -r requirements/develop.in
+	@touch $@

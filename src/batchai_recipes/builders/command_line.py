@@ -1,0 +1,31 @@
+"""Writing arguments as one command line that a node's shell takes apart again."""
+
+import re
+from typing import Final
+
+_PLAIN: Final = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
+_SPECIAL_IN_DOUBLE_QUOTES: Final = re.compile(r'(["\\`])')
+
+
+def shell_words(*arguments: str) -> str:
+    r"""Join arguments into a command line; ``$NAME`` is expanded on the node, nothing else is.
+
+    Args:
+        arguments: One string for each argument that the program shall see.
+
+    Returns:
+        The command line, with arguments in double quotes where a shell would split or change them.
+
+    Example:
+        >>> print(shell_words("$AZ_BATCHAI_INPUT_SAMPLE", "--title", 'a "small" run', ""))
+        "$AZ_BATCHAI_INPUT_SAMPLE" --title "a \"small\" run" ""
+    """
+    return " ".join(_shell_word(argument) for argument in arguments)
+
+
+def _shell_word(argument: str) -> str:
+    if _PLAIN.fullmatch(argument):
+        return argument
+    # `$(` would run a command; only variables are meant to be expanded.
+    escaped = _SPECIAL_IN_DOUBLE_QUOTES.sub(r"\\\1", argument).replace("$(", "\\$(")
+    return f'"{escaped}"'

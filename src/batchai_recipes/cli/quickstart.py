@@ -1,0 +1,99 @@
+"""`batchai-recipes quickstart`: the MNIST CNTK quickstart from start to end."""
+
+import importlib.util
+import os
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import platformdirs
+import typer
+
+from batchai_recipes.cli.console import fail, say
+from batchai_recipes.cli.data import DataSet, prepare
+from batchai_recipes.cli.example import load_example
+from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.settings import APPLICATION, ENV_FILE_VARIABLE
+
+if TYPE_CHECKING:
+    from batchai_recipes.trainer.data_files import DataFiles
+
+_EXAMPLE: Final = "mnist_cntk_quickstart.py"
+_EPOCHS: Final = {"mnist": 2, "digits": 20}
+
+
+class DataChoice(str, Enum):
+    """Which data to train on."""
+
+    AUTO = "auto"
+    MNIST = "mnist"
+    DIGITS = "digits"
+
+
+class Engine(str, Enum):
+    """Which engine trains the network."""
+
+    AUTO = "auto"
+    CNTK = "cntk"
+    TORCH = "torch"
+
+
+def quickstart(
+    data: Annotated[
+        DataChoice,
+        typer.Option(help="auto: MNIST if it is at hand or quickly downloaded, else digits."),
+    ] = DataChoice.AUTO,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Passes over the data [default: 2, with digits 20]."),
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="auto: CNTK where it can be imported, else PyTorch.")
+    ] = Engine.AUTO,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the file share.")] = False,
+    models: Annotated[Path, typer.Option(help="Where to put the models.")] = Path("models"),
+) -> None:
+    """Train the MNIST network as a Batch AI job, download the model, leave nothing behind."""
+    from batchai_recipes.trainer.errors import DataError  # noqa: PLC0415 - loaded on first use
+
+    try:
+        _check_engine(engine)
+        files = _prepare(data)
+    except (DataError, ConfigurationError) as error:
+        fail(error)
+    say(f"Data: {files.name}, {files.train_samples:,} samples to train on")
+    downloaded: list[Path] = load_example(_EXAMPLE).main(
+        files.train.parent,
+        models,
+        epochs=epochs or _EPOCHS[files.name],
+        engine=engine.value,
+        keep=keep,
+    )
+    for model in downloaded:
+        say(f"Downloaded {model}")
+
+
+def _check_engine(engine: Engine) -> None:
+    if os.environ.get("BATCHAI_ENDPOINT") or os.environ.get(ENV_FILE_VARIABLE):
+        return  # the job runs elsewhere, with what is installed there
+    wanted = ["cntk", "torch"] if engine is Engine.AUTO else [engine.value]
+    if not any(importlib.util.find_spec(name) for name in wanted):
+        raise ConfigurationError(
+            f"{' and '.join(wanted)} cannot be imported, so nothing could train: install PyTorch "
+            f'with `pip install "batchai-recipes[trainer]"`'
+        )
+
+
+def _prepare(choice: DataChoice) -> "DataFiles":
+    from batchai_recipes.trainer.errors import DataUnavailableError  # noqa: PLC0415 - likewise
+
+    cache = platformdirs.user_cache_path(APPLICATION)
+    if choice is not DataChoice.DIGITS:
+        try:
+            return prepare(DataSet.MNIST, cache / "mnist-ctf")
+        except DataUnavailableError as error:
+            if choice is DataChoice.MNIST:
+                raise
+            say(f"MNIST is not at hand: {error}")
+            say("Training on the 1,797 digits that come with scikit-learn instead")
+    return prepare(DataSet.DIGITS, cache / "digits-ctf")

@@ -1,0 +1,59 @@
+"""`batchai-recipes serve`: the service in the foreground."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from batchai_recipes.cli.console import fail, say
+from batchai_recipes.settings import default_state_dir
+
+if TYPE_CHECKING:
+    from batchai_recipes.service.address import ServiceAddress
+
+
+def serve(
+    state_dir: Annotated[
+        Path | None, typer.Option(help="Where the service keeps everything.", show_default=False)
+    ] = None,
+    management_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the management plane; 0 for any.")
+    ] = 0,
+    files_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the file shares; 0 for any.")
+    ] = 0,
+    env_file: Annotated[
+        Path | None,
+        typer.Option(help="Write the settings for clients here, as shell assignments."),
+    ] = None,
+) -> None:
+    """Run the Azure-compatible service until Ctrl-C or SIGTERM."""
+    # The service's own packages are loaded by this command alone.
+    from batchai_recipes.service.app import ServiceOptions  # noqa: PLC0415
+    from batchai_recipes.service.listener import PortInUseError  # noqa: PLC0415
+    from batchai_recipes.service.process import StateInUseError, run  # noqa: PLC0415
+    from batchai_recipes.service.state_directory import StateDirectory  # noqa: PLC0415
+    from batchai_recipes.service.store import StateTooNewError  # noqa: PLC0415
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    state = StateDirectory((state_dir or default_state_dir()).absolute())
+
+    def announce(address: "ServiceAddress") -> None:
+        say(f"Management plane and tokens: {address.endpoint}")
+        say(f"File shares:                 {address.files_endpoint}")
+        say(f"Certificate authority:       {address.ca_file}")
+        say(f"State directory:             {state.root}")
+        if env_file is not None:
+            say(f"Settings for clients:        {env_file}")
+        say("Stop with Ctrl-C")
+
+    try:
+        run(
+            ServiceOptions(state, management_port=management_port, files_port=files_port),
+            env_file=env_file,
+            announce=announce,
+        )
+    except (StateInUseError, PortInUseError, StateTooNewError, OSError, ValueError) as error:
+        fail(error)
+    say("Stopped")

@@ -1,0 +1,103 @@
+"""The exceptions a caller may see.
+
+::
+
+    BatchAIRecipesError
+    ├── ConfigurationError         a value that was given is wrong (also a ValueError)
+    ├── ServiceStartError          the embedded service did not start
+    ├── RequestError               a service refused or did not answer a request
+    ├── StagingError               files could not be moved to or from a share
+    ├── ClusterError               a cluster did not become ready
+    ├── JobError
+    │   ├── JobFailedError         a job ended in the state "failed"
+    │   └── WaitTimeoutError       a wait ended before the job did (also a TimeoutError)
+    └── CleanUpError               something that a session made could not be deleted (a group)
+
+Each message says what was asked, what went wrong and what to do.
+"""
+
+import sys
+from collections.abc import Sequence
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import ExceptionGroup
+
+
+class BatchAIRecipesError(Exception):
+    """The root of every exception that this library raises on purpose."""
+
+
+class ConfigurationError(BatchAIRecipesError, ValueError):
+    """A value given to a builder, a session or a setting is wrong."""
+
+
+class ServiceStartError(BatchAIRecipesError):
+    """The embedded service did not start."""
+
+
+class RequestError(BatchAIRecipesError):
+    """A service refused a request or did not answer it."""
+
+
+class StagingError(BatchAIRecipesError):
+    """Files could not be moved to or from a file share."""
+
+
+class ClusterError(BatchAIRecipesError):
+    """A cluster did not become ready."""
+
+
+class JobError(BatchAIRecipesError):
+    """The root of what can go wrong with one job."""
+
+
+class JobFailedError(JobError):
+    """A job ended in the state ``failed``.
+
+    Args:
+        job: The job's name.
+        exit_code: The exit code of its process; None when it never ran or was ended by the service.
+        errors: What the service says of it, each as ``CODE: message``.
+        stderr_tail: The end of its ``stderr.txt``, possibly empty.
+
+    Example:
+        >>> error = JobFailedError("myjob", 2, ["JobFailed: it exited with 2"], "no such file")
+        >>> print(error)
+        Job myjob failed with exit code 2.
+          JobFailed: it exited with 2
+        The end of its stderr.txt:
+          no such file
+    """
+
+    def __init__(
+        self, job: str, exit_code: int | None, errors: Sequence[str], stderr_tail: str
+    ) -> None:
+        super().__init__(job, exit_code, tuple(errors), stderr_tail)
+        self.job = job
+        self.exit_code = exit_code
+        self.errors = tuple(errors)
+        self.stderr_tail = stderr_tail
+
+    def __str__(self) -> str:
+        ending = "without an exit code" if self.exit_code is None else f"exit code {self.exit_code}"
+        joint = " " if self.exit_code is None else " with "
+        lines = [f"Job {self.job} failed{joint}{ending}."]
+        lines += [f"  {line}" for error in self.errors for line in error.splitlines()]
+        if self.stderr_tail.strip():
+            lines.append("The end of its stderr.txt:")
+            lines += [f"  {line}" for line in self.stderr_tail.rstrip().splitlines()]
+        else:
+            lines.append("Its stderr.txt is empty.")
+        return "\n".join(lines)
+
+
+class WaitTimeoutError(JobError, TimeoutError):
+    """A wait ended before the job did; the job goes on."""
+
+
+class CleanUpError(BatchAIRecipesError, ExceptionGroup[Exception]):
+    """Something that a session made could not be deleted; the group holds one error for each.
+
+    Raised only when the block itself ended without an exception; otherwise the failures are logged,
+    so that they do not hide what the block raised.
+    """

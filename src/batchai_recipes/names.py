@@ -1,0 +1,104 @@
+"""Names and ids as Batch AI and Azure Files allow them, checked where they are given."""
+
+import re
+from typing import Final
+
+from batchai_recipes.errors import ConfigurationError
+
+_RESOURCE_NAME: Final = re.compile(r"[-\w]{1,64}", re.ASCII)
+_DIRECTORY_ID: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SHARE_NAME: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")
+_SHARE_NAME_LENGTH: Final = range(3, 64)
+_FORBIDDEN_IN_PATHS: Final = frozenset('"\\:|<>*?')
+
+
+def checked_resource_name(noun: str, name: str) -> str:
+    """Return the name of a workspace, cluster, experiment or job if the contract allows it.
+
+    Args:
+        noun: What is named, for the message.
+        name: The name.
+
+    Raises:
+        ConfigurationError: The name has other characters than letters, digits, ``-`` and ``_``, or
+            is not 1 to 64 characters long.
+
+    Example:
+        >>> checked_resource_name("cluster", "mycluster")
+        'mycluster'
+    """
+    if not _RESOURCE_NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{name!r} is not a name for a {noun}: use 1 to 64 letters, digits, '-' and '_'"
+        )
+    return name
+
+
+def checked_directory_id(noun: str, identifier: str) -> str:
+    """Return the id of an input or output directory if it can be part of a variable's name.
+
+    Args:
+        noun: What is named, for the message.
+        identifier: The id, such as ``SAMPLE`` for ``$AZ_BATCHAI_INPUT_SAMPLE``.
+
+    Raises:
+        ConfigurationError: The id is no part of a variable's name.
+    """
+    if not _DIRECTORY_ID.fullmatch(identifier):
+        raise ConfigurationError(
+            f"{identifier!r} is not an id for an {noun}: it becomes part of a variable's name, so "
+            f"use letters, digits and '_', not beginning with a digit"
+        )
+    return identifier
+
+
+def checked_share_name(name: str) -> str:
+    """Return the name of a file share if Azure Files allows it.
+
+    Args:
+        name: The name.
+
+    Raises:
+        ConfigurationError: The name is not 3 to 63 lower-case letters, digits and single hyphens.
+
+    Example:
+        >>> checked_share_name("batchaiquickstart")
+        'batchaiquickstart'
+    """
+    if len(name) not in _SHARE_NAME_LENGTH or not _SHARE_NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{name!r} is not a name for a file share: use 3 to 63 lower-case letters, digits and "
+            f"single hyphens, beginning and ending with a letter or digit"
+        )
+    return name
+
+
+def checked_relative_path(noun: str, path: str) -> str:
+    """Return a relative POSIX path without empty, ``.`` or ``..`` parts.
+
+    Args:
+        noun: What the path is, for the message.
+        path: The path; a closing slash is dropped.
+
+    Raises:
+        ConfigurationError: The path is empty, absolute, leaves its root, or has a character that
+            Azure Files forbids.
+
+    Example:
+        >>> checked_relative_path("directory", "mnistcntksample/")
+        'mnistcntksample'
+    """
+    trimmed = path.rstrip("/")
+    parts = trimmed.split("/")
+    if not trimmed or any(part in {"", ".", ".."} for part in parts):
+        raise ConfigurationError(
+            f"{path!r} is not a relative path for a {noun}: write it as 'folder/folder', without "
+            f"a leading '/', empty parts, '.' or '..'"
+        )
+    forbidden = sorted({c for c in trimmed if c in _FORBIDDEN_IN_PATHS or ord(c) < ord(" ")})
+    if forbidden:
+        raise ConfigurationError(
+            f"{path!r} is not a path for a {noun}: Azure Files forbids "
+            f"{' '.join(map(repr, forbidden))}"
+        )
+    return trimmed

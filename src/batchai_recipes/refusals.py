@@ -1,0 +1,50 @@
+"""Turning what the Azure clients raise into this library's errors, with what was asked."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from batchai_recipes.errors import BatchAIRecipesError, RequestError
+
+_HINTS = {
+    401: "check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET",
+    403: "check the storage account's name and key, and this machine's clock",
+}
+
+
+@contextmanager
+def explained(action: str, error_type: type[BatchAIRecipesError] = RequestError) -> Iterator[None]:
+    """Raise this library's error for a failure of an Azure client inside the block.
+
+    Args:
+        action: What is being done, as it would follow "Failed to".
+        error_type: The error to raise.
+
+    Raises:
+        BatchAIRecipesError: Of the given type, when a client raised; the client's own exception
+            is its cause.
+
+    Example:
+        >>> from azure.core.exceptions import HttpResponseError
+        >>> try:
+        ...     with explained("create workspace demo"):
+        ...         raise HttpResponseError("(QuotaExceeded) there are too many")
+        ... except RequestError as error:
+        ...     print(error)
+        Failed to create workspace demo: (QuotaExceeded) there are too many
+    """
+    from azure.common import AzureException  # noqa: PLC0415 - loaded on first use
+    from azure.core.exceptions import AzureError  # noqa: PLC0415 - loaded on first use
+
+    try:
+        yield
+    except (AzureError, AzureException) as error:
+        hint = _HINTS.get(status_of(error) or 0)
+        text = str(error).strip().splitlines()
+        message = text[0] if text else type(error).__name__
+        raise error_type(f"Failed to {action}: {message}{f' ({hint})' if hint else ''}") from error
+
+
+def status_of(error: Exception) -> int | None:
+    """Return the HTTP status that an Azure client's exception carries, if any."""
+    status = getattr(error, "status_code", None)
+    return status if isinstance(status, int) else None

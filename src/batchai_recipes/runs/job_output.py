@@ -1,0 +1,202 @@
+"""The output directories of a job: listing, reading and downloading them."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from attrs import field, frozen
+
+from batchai_recipes.connection import Connection
+from batchai_recipes.errors import ConfigurationError, RequestError
+from batchai_recipes.refusals import explained
+from batchai_recipes.runs.job_place import JobPlace
+
+if TYPE_CHECKING:
+    from azure.mgmt.batchai.models import File
+
+_LINK_MINUTES: Final = 60
+_FILES_AT_A_TIME: Final = 4
+_OK: Final = 200
+_PARTIAL: Final = 206
+_NOT_SATISFIABLE: Final = 416
+_GONE: Final = frozenset({403, 404})
+
+
+@frozen
+class OutputFile:
+    """A file that a job wrote.
+
+    Args:
+        path: Its path in the output directory.
+        size: Its size in bytes when it was listed.
+        url: A link that downloads it without further credentials, good for an hour; not shown.
+        last_modified: When it was last written.
+    """
+
+    path: str
+    size: int
+    url: str = field(repr=False)
+    last_modified: datetime | None = None
+
+
+class JobOutput:
+    """One output directory of a job; :meth:`JobRun.outputs` makes it.
+
+    Args:
+        connection: Where the job is.
+        place: The names that lead to it.
+        id: The directory's id, or ``stdouterr``.
+    """
+
+    def __init__(self, connection: Connection, place: JobPlace, id: str) -> None:  # noqa: A002
+        # `id` is the API's own word.
+        self._connection = connection
+        self._place = place
+        self.id = id
+
+    def files(self) -> list[OutputFile]:
+        """List the files in the directory and in the folders below it.
+
+        Raises:
+            RequestError: The job has no such output directory, or the service did not answer.
+        """
+        return list(self._walk(""))
+
+    def download(self, destination: str | os.PathLike[str]) -> list[Path]:
+        """Download the directory with the folders below it.
+
+        Args:
+            destination: The local folder to put the files in; made when missing. Files of the same
+                name in it are replaced, each only when its download is complete.
+
+        Returns:
+            The local files.
+
+        Raises:
+            RequestError: The service did not answer, or a file came incomplete.
+            ConfigurationError: The destination is not a folder.
+        """
+        root = Path(destination)
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"Cannot download to {root}: {error.strerror}; name a folder"
+            ) from error
+        pool = ThreadPoolExecutor(_FILES_AT_A_TIME, thread_name_prefix="batchai-download")
+        try:
+            return list(pool.map(lambda file: self._download_file(file, root), self.files()))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def read(self, url: str, start: int) -> bytes | None:
+        """Read what a file holds from a byte on.
+
+        Args:
+            url: The file's download link.
+            start: The first byte, from 0.
+
+        Returns:
+            The bytes, empty when the file ends before them; None when the link is no longer good.
+
+        Raises:
+            RequestError: The service did not answer.
+        """
+        from azure.core.rest import HttpRequest  # noqa: PLC0415 - loaded on first use
+
+        request = HttpRequest("GET", url, headers={"Range": f"bytes={start}-"})
+        with explained(f"read the output of job {self._place.job}"):
+            response = self._connection.downloads.send_request(request)
+            content = bytes(response.read())
+        if response.status_code == _PARTIAL:
+            return content
+        if response.status_code == _OK:
+            return content[start:]
+        if response.status_code == _NOT_SATISFIABLE:
+            return b""
+        if response.status_code in _GONE:
+            return None
+        raise RequestError(
+            f"Failed to read the output of job {self._place.job}: status {response.status_code}"
+        )
+
+    def _walk(self, directory: str) -> Iterator[OutputFile]:
+        for entry in self._list(directory):
+            name = str(entry.name)
+            # Names come from whatever the job made; none may lead out of the destination.
+            if "/" in name or "\0" in name or name in {"", ".", ".."}:
+                raise RequestError(f"Job {self._place.job} has an output file named {name!r}")
+            path = f"{directory}/{name}" if directory else name
+            if getattr(entry.file_type, "value", entry.file_type) == "directory":
+                yield from self._walk(path)
+            else:
+                yield OutputFile(
+                    path,
+                    int(entry.content_length or 0),
+                    str(entry.download_url),
+                    entry.last_modified,
+                )
+
+    def _list(self, directory: str) -> list["File"]:
+        from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
+
+        options = models.JobsListOutputFilesOptions(
+            outputdirectoryid=self.id,
+            directory=directory or ".",
+            linkexpiryinminutes=_LINK_MINUTES,
+        )
+        with explained(f"list the output directory {self.id!r} of job {self._place.job}"):
+            pages = self._connection.batchai.jobs.list_output_files(*self._place.names, options)
+            # The package's annotation names the page in place of the item.
+            return list(pages)  # type: ignore[arg-type]
+
+    def _download_file(self, file: OutputFile, root: Path) -> Path:
+        from azure.core.rest import HttpRequest  # noqa: PLC0415 - loaded on first use
+
+        target = root.joinpath(*PurePosixPath(file.path).parts)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.part")
+        with explained(f"download {file.path} of job {self._place.job}"):
+            response = self._connection.downloads.send_request(
+                HttpRequest("GET", file.url), stream=True
+            )
+            try:
+                if response.status_code != _OK:
+                    raise RequestError(
+                        f"Failed to download {file.path} of job {self._place.job}: "
+                        f"status {response.status_code}"
+                    )
+                with part.open("wb") as local:
+                    for chunk in response.iter_bytes():
+                        local.write(chunk)
+                shutil.move(part, target)
+            finally:
+                response.close()
+                part.unlink(missing_ok=True)
+        return target
+
+
+def read_tail(output: JobOutput, name: str, length: int) -> str:
+    """Read the end of a log.
+
+    Args:
+        output: The directory that the log is in.
+        name: The log's name.
+        length: How much to read at most, in bytes.
+
+    Returns:
+        The text, empty when there is no such file; characters cut at its start are dropped.
+
+    Raises:
+        RequestError: The service did not answer.
+    """
+    for file in output.files():
+        if file.path == name:
+            start = max(0, file.size - length)
+            text = (output.read(file.url, start) or b"").decode(errors="replace")
+            return text.lstrip("\ufffd") if start else text
+    return ""

@@ -1,0 +1,37 @@
+"""The embedded service as the launcher starts it; people use ``batchai-recipes serve``."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from batchai_recipes.service.app import ServiceOptions
+from batchai_recipes.service.listener import PortInUseError
+from batchai_recipes.service.process import StateInUseError, run, tell_ready
+from batchai_recipes.service.state_directory import StateDirectory
+from batchai_recipes.service.store import StateTooNewError
+
+
+def main() -> int:
+    """Run the service; return the exit status."""
+    parser = argparse.ArgumentParser(prog="batchai_recipes.service", description=__doc__)
+    parser.add_argument("--state-dir", type=Path, required=True)
+    parser.add_argument("--until-unused", action="store_true")
+    parser.add_argument("--ready-fd", type=int, required=True)
+    arguments = parser.parse_args()
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    options = ServiceOptions(
+        StateDirectory(arguments.state_dir), until_unused=arguments.until_unused
+    )
+    try:
+        run(options, announce=lambda _: tell_ready(arguments.ready_fd))
+    except (StateInUseError, PortInUseError, StateTooNewError, OSError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

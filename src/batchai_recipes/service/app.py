@@ -1,0 +1,178 @@
+"""The service: its parts put together, in the order in which a request or a job meets them."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from attrs import frozen
+
+from batchai_recipes.service.address import ServiceAddress
+from batchai_recipes.service.changes import Changes
+from batchai_recipes.service.clock import Clock, SystemClock
+from batchai_recipes.service.credentials import Credentials
+from batchai_recipes.service.engines.local import LocalEngine
+from batchai_recipes.service.files.accounts import Accounts
+from batchai_recipes.service.files.app import files_app
+from batchai_recipes.service.files.shares import Shares
+from batchai_recipes.service.identity.certificates import ensure_authority, ensure_signing_key
+from batchai_recipes.service.identity.principals import Principals
+from batchai_recipes.service.identity.tokens import Tokens
+from batchai_recipes.service.listener import Listener, TlsFiles, bind
+from batchai_recipes.service.management.app import Addresses, management_app
+from batchai_recipes.service.scheduler import Scheduler
+from batchai_recipes.service.state_directory import StateDirectory
+from batchai_recipes.service.store import Store
+
+LOOPBACK = "127.0.0.1"
+
+
+@frozen
+class ServiceOptions:
+    """How to run a service.
+
+    Args:
+        state: Where it keeps everything.
+        host: The address to listen on.
+        management_port: The port of the management plane and the token endpoint; 0 for any.
+        files_port: The port of the file shares; 0 for any.
+        until_unused: Whether it stops when the last program that uses it has gone.
+        clock: The time of day.
+    """
+
+    state: StateDirectory
+    host: str = LOOPBACK
+    management_port: int = 0
+    files_port: int = 0
+    until_unused: bool = False
+    clock: Clock = SystemClock()
+
+
+class Service:
+    """A running service; making one starts nothing, :meth:`start` does.
+
+    Args:
+        options: How to run it.
+    """
+
+    def __init__(self, options: ServiceOptions) -> None:
+        self._options = options
+        self._undo: list[Callable[[], None]] = []
+
+    def start(self) -> ServiceAddress:
+        """Start every part; returns when requests are answered.
+
+        Returns:
+            Where the service listens.
+
+        Raises:
+            PortInUseError: A port is taken.
+            StateTooNewError: The state directory was written by a later release.
+            OSError: The state directory cannot be written.
+            ValueError: A file of the state directory is damaged.
+        """
+        try:
+            return self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop every part, the last one started first; running jobs go on."""
+        while self._undo:
+            self._undo.pop()()
+
+    def _start(self) -> ServiceAddress:
+        options, state, clock = self._options, self._options.state, self._options.clock
+
+        # The records, and who may read them.
+        credentials = Credentials.ensure(state)
+        store = Store(state.database)
+        self._undo.append(store.close)
+        accounts = Accounts(store)
+        principals = Principals(store)
+        _record(credentials, accounts, principals)
+
+        # The ports, taken before anything else can go wrong and kept from then on.
+        management_socket = bind(options.host, options.management_port)
+        self._undo.append(management_socket.close)
+        files_socket = bind(options.host, options.files_port)
+        self._undo.append(files_socket.close)
+        addresses = Addresses(
+            management_base=f"https://{_authority(options.host, management_socket.getsockname()[1])}",
+            files_base=f"http://{_authority(options.host, files_socket.getsockname()[1])}",
+        )
+
+        # The scheduler, which takes up the jobs that an earlier service left running.
+        changes = Changes()
+        scheduler = Scheduler(
+            store=store,
+            state=state,
+            clock=clock,
+            changes=changes,
+            engine=LocalEngine(state),
+            shares=Shares(store, state, clock),
+            accounts=accounts,
+        )
+        scheduler.start()
+        self._undo.append(scheduler.stop)
+
+        # The file shares: http, since every request carries its own signature.
+        files = Listener(files_app(state=state, store=store, clock=clock), files_socket, None)
+        files.start()
+        self._undo.append(files.stop)
+
+        # The management plane with the token endpoint: https, since the Azure clients insist.
+        certificates = ensure_authority(state.certificates)
+        management = Listener(
+            management_app(
+                state=state,
+                store=store,
+                clock=clock,
+                changes=changes,
+                wake=scheduler.wake,
+                tokens=Tokens(
+                    ensure_signing_key(state.certificates),
+                    issuer=lambda: addresses.management_base,
+                    tenant_id=credentials.tenant_id,
+                    clock=clock,
+                ),
+                principals=principals,
+                addresses=lambda: addresses,
+                subscription_id=credentials.subscription_id,
+            ),
+            management_socket,
+            TlsFiles(str(certificates.server_cert_file), str(certificates.server_key_file)),
+        )
+        management.start()
+        self._undo.append(management.stop)
+        return _address(credentials, addresses, certificates.ca_file, options.until_unused)
+
+
+def _record(credentials: Credentials, accounts: Accounts, principals: Principals) -> None:
+    if accounts.get(credentials.account_name) is None:
+        accounts.create(
+            credentials.account_name, credentials.account_key, credentials.second_account_key
+        )
+    principals.add(credentials.client_id, credentials.tenant_id, credentials.client_secret)
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _address(
+    credentials: Credentials, addresses: Addresses, ca_file: Path, until_unused: bool
+) -> ServiceAddress:
+    return ServiceAddress(
+        endpoint=addresses.management_base,
+        ca_file=str(ca_file),
+        tenant_id=credentials.tenant_id,
+        client_id=credentials.client_id,
+        client_secret=credentials.client_secret,
+        subscription_id=credentials.subscription_id,
+        account_name=credentials.account_name,
+        account_key=credentials.account_key,
+        files_endpoint=f"{addresses.files_base}/{credentials.account_name}",
+        pid=os.getpid(),
+        until_unused=until_unused,
+    )

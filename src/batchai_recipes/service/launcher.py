@@ -1,0 +1,162 @@
+"""Starting, adopting and stopping the embedded service: the SDK half's only door to it.
+
+A service runs in a process of its own, so that it and its jobs do not share the fate of the program
+that uses them. Programs that use the same state directory share one service. Each holds a shared
+lock on a file as long as it uses the service; the service, waiting for the exclusive lock, learns at
+once when the last of them has gone, however it ended.
+"""
+
+import os
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from batchai_recipes.service.address import ServiceAddress
+from batchai_recipes.service.file_lock import FileLock
+from batchai_recipes.service.state_directory import StateDirectory
+
+START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 30.0
+_LOG_TAIL_BYTES = 2000
+
+
+class LaunchError(Exception):
+    """The embedded service did not start; the message says why."""
+
+
+class LocalService:
+    """The embedded service of a state directory, used by this program until it is closed.
+
+    Args:
+        state_dir: The folder that holds everything the service knows; made when missing.
+
+    Raises:
+        LaunchError: The folder is not usable or the service did not start.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state = StateDirectory(state_dir.absolute())
+        self._process: subprocess.Popen[bytes] | None = None
+        try:
+            self._state.create()
+        except OSError as error:
+            raise LaunchError(
+                f"The state directory {state_dir} cannot be made: {error}; name another with "
+                f"BATCHAI_RECIPES_STATE_DIR"
+            ) from error
+        self._users = FileLock(self._state.users)
+        self._clients = FileLock(self._state.clients)
+        launching = FileLock(self._state.launch_lock)
+        launching.exclusive()
+        try:
+            self._users.shared()
+            self._clients.shared()
+            self._address = self._running() or self._launch()
+        except BaseException:
+            self._users.release()
+            self._clients.release()
+            raise
+        finally:
+            launching.release()
+
+    @property
+    def address(self) -> ServiceAddress:
+        """Where the service listens and what one needs to talk to it."""
+        return self._address
+
+    def close(self) -> None:
+        """Stop using the service; one that was started by a program stops when its last user does.
+
+        Waits for that end, so that no process is left behind. Jobs that still run go on, and the
+        next service of the state directory takes them up again.
+        """
+        last = self._clients.try_exclusive()
+        self._clients.release()
+        self._users.release()
+        if last and self._address.until_unused:
+            self._wait_until_stopped()
+
+    def _running(self) -> ServiceAddress | None:
+        service_lock = FileLock(self._state.lock)
+        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+        pause = 0.005
+        # A service that is about to stop has removed its address but still holds its lock.
+        while not service_lock.try_exclusive():
+            try:
+                return ServiceAddress.from_file(self._state.address)
+            except FileNotFoundError:
+                if time.monotonic() > deadline:
+                    raise LaunchError(
+                        f"A service holds {self._state.lock} but does not say where it listens; "
+                        f"see {self._state.log}, or use another state directory"
+                    ) from None
+            finally:
+                service_lock.release()
+            time.sleep(pause)
+            pause = min(2 * pause, 0.2)
+        service_lock.release()
+        return None
+
+    def _launch(self) -> ServiceAddress:
+        ready, write_end = os.pipe()
+        command = [
+            *(sys.executable, "-m", "batchai_recipes.service"),
+            *("--state-dir", str(self._state.root), "--until-unused"),
+            *("--ready-fd", str(write_end)),
+        ]
+        try:
+            with self._state.log.open("ab") as log:
+                self._process = subprocess.Popen(  # noqa: S603 - our own module
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(write_end,),
+                    cwd=self._state.root,
+                    start_new_session=True,  # a Ctrl-C in the terminal is not for the service
+                )
+        except OSError as error:
+            os.close(ready)
+            raise LaunchError(f"{sys.executable} cannot be started: {error}") from error
+        finally:
+            os.close(write_end)
+        try:
+            self._wait_until_ready(ready)
+        except BaseException:
+            self._process.terminate()
+            self._process.wait()
+            raise
+        finally:
+            os.close(ready)
+        return ServiceAddress.from_file(self._state.address)
+
+    def _wait_until_ready(self, ready: int) -> None:
+        readable, _, _ = select.select([ready], [], [], START_TIMEOUT_SECONDS)
+        if not readable:
+            raise LaunchError(
+                f"The embedded service was not ready within {START_TIMEOUT_SECONDS:.0f} s; "
+                f"see {self._state.log}"
+            )
+        if os.read(ready, 1) != b"1":
+            raise LaunchError(
+                f"The embedded service did not start; the end of {self._state.log}:\n"
+                f"{_tail(self._state.log)}"
+            )
+
+    def _wait_until_stopped(self) -> None:
+        service_lock = FileLock(self._state.lock)
+        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+        pause = 0.005
+        while not service_lock.try_exclusive() and time.monotonic() < deadline:
+            time.sleep(pause)
+            pause = min(2 * pause, 0.2)
+        service_lock.release()
+        if self._process is not None:
+            self._process.poll()
+
+
+def _tail(log: Path) -> str:
+    content = log.read_bytes()[-_LOG_TAIL_BYTES:]
+    return content.decode(errors="replace").strip()

@@ -1,0 +1,125 @@
+"""A web server on one socket, in a thread of its own."""
+
+import contextlib
+import socket
+import threading
+from typing import Final
+
+import uvicorn
+from attrs import frozen
+from starlette.types import ASGIApp
+
+START_TIMEOUT_SECONDS: Final = 30.0
+_GRACE_SECONDS: Final = 2
+
+
+class PortInUseError(Exception):
+    """Another program listens on the port that was asked for."""
+
+
+@frozen
+class TlsFiles:
+    """What an https listener needs.
+
+    Args:
+        certificate: The server's certificate (PEM).
+        key: Its private key (PEM).
+    """
+
+    certificate: str
+    key: str
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Take a port and keep it.
+
+    Args:
+        host: The address to listen on.
+        port: The port; 0 for any free one.
+
+    Returns:
+        The socket, not yet listening.
+
+    Raises:
+        PortInUseError: The port is taken or may not be used.
+    """
+    taken = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind((host, port))
+        taken.listen()
+    except (OSError, OverflowError) as error:
+        taken.close()
+        reason = getattr(error, "strerror", None) or str(error)
+        raise PortInUseError(
+            f"Cannot listen on {host}:{port}: {reason}; name another port, or 0 for any free one"
+        ) from error
+    return taken
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that says when it accepts connections and leaves signals alone."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.settled = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.settled.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        # The process's main thread decides when to stop; see `process`.
+        yield  # type: ignore[misc]
+
+
+class Listener:
+    """Serves an application on a socket until it is stopped.
+
+    Args:
+        application: The application.
+        taken: A socket from :func:`bind`.
+        tls: The certificate for https; None for http.
+    """
+
+    def __init__(self, application: ASGIApp, taken: socket.socket, tls: TlsFiles | None) -> None:
+        self._socket = taken
+        self._server = _Server(
+            uvicorn.Config(
+                application,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=True,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+                ssl_certfile=tls.certificate if tls else None,
+                ssl_keyfile=tls.key if tls else None,
+            )
+        )
+        self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
+
+    def start(self) -> None:
+        """Serve; returns when connections are accepted.
+
+        Raises:
+            RuntimeError: The server did not start; its log says why.
+        """
+        self._thread.start()
+        if not self._server.settled.wait(START_TIMEOUT_SECONDS) or not self._server.started:
+            raise RuntimeError("A listener did not start")
+
+    def stop(self) -> None:
+        """Finish the requests under way, within a short time, and stop."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+    def _run(self) -> None:
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self._server.settled.set()

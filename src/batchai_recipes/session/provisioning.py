@@ -1,0 +1,217 @@
+"""Making what a session needs, one thing at a time, each with its undoing arranged before it."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from batchai_recipes.connection import Connection
+from batchai_recipes.errors import RequestError
+from batchai_recipes.names import checked_resource_name
+from batchai_recipes.pacing import Pacing
+from batchai_recipes.refusals import explained
+from batchai_recipes.session.cluster_state import wait_until_ready
+from batchai_recipes.session.undo import UndoStack
+from batchai_recipes.staging.file_share_staging import FileShareStaging
+from batchai_recipes.staging.upload import create_share, upload
+
+if TYPE_CHECKING:
+    from azure.mgmt.batchai.models import Cluster, ClusterCreateParameters, JobCreateParameters
+
+
+@frozen
+class SessionNames:
+    """The names of everything that a session makes.
+
+    Args:
+        resource_group: The resource group.
+        workspace: The workspace in it.
+        experiment: The experiment in the workspace.
+        cluster: The cluster in the workspace.
+
+    Raises:
+        ConfigurationError: A name is not allowed.
+    """
+
+    resource_group: str
+    workspace: str
+    experiment: str
+    cluster: str
+
+    def __attrs_post_init__(self) -> None:
+        checked_resource_name("resource group", self.resource_group)
+        checked_resource_name("workspace", self.workspace)
+        checked_resource_name("experiment", self.experiment)
+
+
+class Provisioning:
+    """Makes a session's resources through the Azure clients.
+
+    Args:
+        connection: Where to make them.
+        names: What to call them.
+        undo: Where to arrange their deletion.
+        report: Told, line by line, what happens.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        names: SessionNames,
+        undo: UndoStack,
+        report: Callable[[str], None],
+    ) -> None:
+        self.connection = connection
+        self._names = names
+        self._undo = undo
+        self._report = report
+
+    @property
+    def cluster_id(self) -> str:
+        """The resource id of the session's cluster."""
+        names = self._names
+        return (
+            f"/subscriptions/{self.connection.settings.subscription_id}"
+            f"/resourceGroups/{names.resource_group}/providers/Microsoft.BatchAI"
+            f"/workspaces/{names.workspace}/clusters/{names.cluster}"
+        )
+
+    def create_resource_group(self, location: str) -> None:
+        """Make the resource group, unless it exists; one that exists is not deleted later.
+
+        Args:
+            location: The Azure location.
+        """
+        name = self._names.resource_group
+        groups = self.connection.resources.resource_groups
+        with explained(f"create resource group {name}"):
+            if groups.check_existence(name):
+                self._report(f"Using resource group {name}")
+                return
+            self._arrange_deletion(
+                f"resource group {name}", lambda: groups.begin_delete(name).wait()
+            )
+            groups.create_or_update(name, {"location": location})
+        self._report(f"Created resource group {name}")
+
+    def stage(self, staging: FileShareStaging, *, keep: bool) -> None:
+        """Make the share, unless it exists, and upload; one that exists is not deleted later."""
+        files = self.connection.files
+        share = staging.share
+        if files_has_share(self.connection, share):
+            self._report(f"Using file share {share}")
+        else:
+            if not keep:
+                self._arrange_deletion(f"file share {share}", lambda: files.delete_share(share))
+            create_share(files, share)
+            self._report(f"Created file share {share}")
+        upload(files, staging, self._report)
+
+    def create_workspace(self, location: str) -> None:
+        """Make the workspace.
+
+        Args:
+            location: The Azure location.
+        """
+        from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
+
+        names = self._names
+        place = (names.resource_group, names.workspace)
+        workspaces = self.connection.batchai.workspaces
+        with explained(f"create workspace {names.workspace}"):
+            self._refuse_existing("workspace", names.workspace, lambda: workspaces.get(*place))
+            self._arrange_deletion(
+                f"workspace {names.workspace}", lambda: workspaces.begin_delete(*place).wait()
+            )
+            workspaces.begin_create(
+                *place, models.WorkspaceCreateParameters(location=location)
+            ).result()
+        self._report(f"Created workspace {names.workspace}")
+
+    def create_cluster(self, parameters: "ClusterCreateParameters") -> None:
+        """Make the cluster; its nodes come later."""
+        names = self._names
+        place = (names.resource_group, names.workspace, names.cluster)
+        clusters = self.connection.batchai.clusters
+        with explained(f"create cluster {names.cluster}"):
+            self._refuse_existing("cluster", names.cluster, lambda: clusters.get(*place))
+            self._arrange_deletion(
+                f"cluster {names.cluster}", lambda: clusters.begin_delete(*place).wait()
+            )
+            clusters.begin_create(*place, parameters).result()
+        self._report(f"Created cluster {names.cluster}")
+
+    def cluster(self) -> "Cluster":
+        """Ask the service for the cluster."""
+        names = self._names
+        with explained(f"get cluster {names.cluster}"):
+            return self.connection.batchai.clusters.get(
+                names.resource_group, names.workspace, names.cluster
+            )
+
+    def wait_for_cluster(self, pacing: Pacing, timeout: float | None) -> None:
+        """Wait until the cluster's nodes can take jobs."""
+        wait_until_ready(
+            self._names.cluster, self.cluster, report=self._report, pacing=pacing, timeout=timeout
+        )
+
+    def create_experiment(self) -> None:
+        """Make the experiment."""
+        names = self._names
+        place = (names.resource_group, names.workspace, names.experiment)
+        experiments = self.connection.batchai.experiments
+        with explained(f"create experiment {names.experiment}"):
+            self._refuse_existing("experiment", names.experiment, lambda: experiments.get(*place))
+            self._arrange_deletion(
+                f"experiment {names.experiment}", lambda: experiments.begin_delete(*place).wait()
+            )
+            experiments.begin_create(*place).result()
+        self._report(f"Created experiment {names.experiment}")
+
+    def create_job(self, name: str, parameters: "JobCreateParameters") -> None:
+        """Make a job."""
+        names = self._names
+        place = (names.resource_group, names.workspace, names.experiment, name)
+        jobs = self.connection.batchai.jobs
+        with explained(f"create job {name}"):
+            self._refuse_existing("job", name, lambda: jobs.get(*place))
+            self._arrange_deletion(f"job {name}", lambda: jobs.begin_delete(*place).wait())
+            jobs.begin_create(*place, parameters).result()
+        self._report(f"Created job {name}")
+
+    def _arrange_deletion(self, what: str, delete: Callable[[], object]) -> None:
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - on first use
+
+        def delete_if_there() -> None:
+            # What is gone already, or was never made, needs no deletion.
+            with explained(f"delete {what}"), suppress(ResourceNotFoundError):
+                delete()
+
+        self._undo.push(what, delete_if_there)
+
+    def _refuse_existing(self, noun: str, name: str, get: Callable[[], object]) -> None:
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - on first use
+
+        try:
+            get()
+        except ResourceNotFoundError:
+            return
+        raise RequestError(
+            f"Failed to create {noun} {name}: one of this name exists and is not the session's to "
+            f"use or delete; choose another name"
+        )
+
+
+def files_has_share(connection: Connection, share: str) -> bool:
+    """Ask whether a file share exists.
+
+    Args:
+        connection: The connection whose storage account is asked.
+        share: The share's name.
+
+    Raises:
+        RequestError: The service refused, for one because the account's key is wrong.
+    """
+    with explained(f"look for file share {share}"):
+        return bool(connection.files.exists(share))

@@ -1,0 +1,68 @@
+"""SIGTERM as an exception inside a session, and no interruption of its clean-up."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_EXIT_STATUS_OF_SIGTERM: Final = 128 + signal.SIGTERM
+
+
+class TerminationSignals:
+    """Makes Ctrl-C and SIGTERM leave a ``with`` block in the ordinary way.
+
+    Only the main thread gets signals, so in another one this does nothing. A program that has its
+    own handler for SIGTERM keeps it.
+
+    Args:
+        report: Told when a signal arrives during the clean-up.
+    """
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self._report = report
+        self._raising = False
+
+    def start(self) -> None:
+        """Let SIGTERM raise :class:`SystemExit` from now on, unless the program handles it."""
+        if _in_main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _exit)
+            self._raising = True
+
+    def stop(self) -> None:
+        """Give SIGTERM back its default."""
+        if self._raising and _in_main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            self._raising = False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold Ctrl-C and SIGTERM back during the block, and deliver them after it."""
+        if not _in_main_thread():
+            yield
+            return
+        arrived: list[int] = []
+
+        def hold(number: int, _frame: FrameType | None) -> None:
+            arrived.append(number)
+            self._report("Still cleaning up; the signal takes effect after it")
+
+        previous = {number: signal.signal(number, hold) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                # None: a handler that was not installed from Python; Python cannot restore it.
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        if arrived:
+            signal.raise_signal(arrived[0])
+
+
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(_EXIT_STATUS_OF_SIGTERM)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

@@ -1,0 +1,67 @@
+"""What a session has to delete, newest first, whatever happens on the way."""
+
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from batchai_recipes.errors import CleanUpError
+
+logger = logging.getLogger("batchai_recipes.session")
+
+
+class UndoStack:
+    """Runs deletions in reverse order; a failed one stops no other.
+
+    Args:
+        report: Told of each deletion.
+
+    Example:
+        >>> undo = UndoStack(print)
+        >>> undo.push("resource group", lambda: None)
+        >>> undo.push("cluster", lambda: None)
+        >>> undo.unwind()
+        Deleting cluster
+        Deleting resource group
+        ()
+    """
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self._report = report
+        self._stack = ExitStack()
+        self._failures: list[Exception] = []
+
+    def push(self, what: str, delete: Callable[[], object]) -> None:
+        """Remember how to delete something; called before it is made.
+
+        Args:
+            what: The thing, for the report.
+            delete: Deletes it; without effect when it is not there.
+        """
+        self._stack.callback(self._attempt, what, delete)
+
+    def unwind(self) -> tuple[Exception, ...]:
+        """Delete everything, newest first.
+
+        Returns:
+            What the failed deletions raised.
+        """
+        self._stack.close()
+        return tuple(self._failures)
+
+    def _attempt(self, what: str, delete: Callable[[], object]) -> None:
+        try:
+            self._report(f"Deleting {what}")
+            delete()
+        except Exception as error:
+            logger.warning("Deleting %s failed: %s", what, error)
+            self._failures.append(error)
+
+
+def clean_up_error(failures: tuple[Exception, ...]) -> CleanUpError:
+    """Return one error for the deletions that failed.
+
+    Args:
+        failures: What they raised, at least one.
+    """
+    lines = "\n".join(f"  {failure}" for failure in failures)
+    return CleanUpError(f"The session could not delete everything that it made:\n{lines}", failures)

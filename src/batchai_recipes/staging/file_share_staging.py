@@ -1,0 +1,117 @@
+"""What goes to a file share: directories and files, as a value that can be reused and compared."""
+
+import os
+from pathlib import Path
+
+from attrs import evolve, field, frozen
+
+from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.names import checked_relative_path, checked_share_name
+from batchai_recipes.staging.mounted_path import MountedPath
+
+
+@frozen
+class StagedFile:
+    """One local file and its place on the share.
+
+    Args:
+        source: The local file, absolute.
+        directory: The directory on the share, empty for the share's root.
+        size: The file's size in bytes when it was named.
+    """
+
+    source: Path
+    directory: str
+    size: int
+
+    @property
+    def path(self) -> str:
+        """The file's path on the share."""
+        return f"{self.directory}/{self.source.name}" if self.directory else self.source.name
+
+
+@frozen
+class FileShareStaging:
+    """Describes a file share and what to put on it; each method returns a new value.
+
+    Nothing is sent before a :class:`~batchai_recipes.TrainingSession` stages it.
+
+    Args:
+        share: The share's name: 3 to 63 lower-case letters, digits and single hyphens.
+
+    Raises:
+        ConfigurationError: The share's name is not allowed.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     script = Path(folder) / "train.py"
+        ...     _ = script.write_text("print('hello')")
+        ...     staging = FileShareStaging("demo").directory("code").upload(script)
+        >>> [file.path for file in staging.files]
+        ['code/train.py']
+        >>> staging.mounted("code")
+        MountedPath(share='demo', path='code')
+    """
+
+    share: str = field(converter=checked_share_name)
+    directories: tuple[str, ...] = field(default=(), kw_only=True)
+    files: tuple[StagedFile, ...] = field(default=(), kw_only=True)
+
+    def directory(self, path: str) -> "FileShareStaging":
+        """Create a directory on the share and upload what follows into it.
+
+        Args:
+            path: The directory's path on the share; directories above it are made too.
+
+        Raises:
+            ConfigurationError: The path is absolute, leaves the share or is not allowed.
+        """
+        checked = checked_relative_path("directory of a share", path)
+        others = tuple(known for known in self.directories if known != checked)
+        return evolve(self, directories=(*others, checked))
+
+    def upload(self, *files: str | os.PathLike[str]) -> "FileShareStaging":
+        """Upload local files into the directory named last, or the share's root.
+
+        Args:
+            files: Local files; relative paths are taken from the present working directory.
+
+        Raises:
+            ConfigurationError: A file is missing or is a folder, or two files would have the same
+                path on the share (Azure Files does not tell upper from lower case).
+        """
+        target = self.directories[-1] if self.directories else ""
+        staged = self.files
+        for name in files:
+            entry = _staged_file(Path(name), target)
+            taken = {file.path.casefold(): file.source for file in staged}
+            if entry.path.casefold() in taken:
+                raise ConfigurationError(
+                    f"{entry.source} and {taken[entry.path.casefold()]} would both be {entry.path} "
+                    f"on share {self.share}: rename one or use another directory"
+                )
+            staged = (*staged, entry)
+        return evolve(self, files=staged)
+
+    def mounted(self, path: str = "") -> MountedPath:
+        """Return a path of this share as a job will see it, for its input and output directories.
+
+        Args:
+            path: The path on the share; empty for the share itself.
+
+        Raises:
+            ConfigurationError: The path is absolute, leaves the share or is not allowed.
+        """
+        return MountedPath(
+            self.share, checked_relative_path("path of a share", path) if path else ""
+        )
+
+
+def _staged_file(name: Path, directory: str) -> StagedFile:
+    source = Path(os.path.abspath(name))  # noqa: PTH100 - keeps symbolic links as they were named
+    if not source.is_file():
+        what = "is a folder" if source.is_dir() else "does not exist"
+        raise ConfigurationError(f"Cannot upload {source}: it {what}; name an existing file")
+    checked_relative_path("file of a share", source.name)
+    return StagedFile(source, directory, source.stat().st_size)

@@ -1,0 +1,137 @@
+"""A Batch AI endpoint whose answers each test writes down, on the level of HTTP."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+import responses
+from requests import PreparedRequest
+
+from batchai_recipes import Connection, ConnectionSettings, Pacing, StorageAccount
+
+ENDPOINT = "https://batchai.test"
+FILES = "https://files.test/demo"
+TENANT = "11111111-1111-1111-1111-111111111111"
+SUBSCRIPTION = "22222222-2222-2222-2222-222222222222"
+
+Answer = tuple[int, dict[str, str], str | bytes]
+Responder = Callable[[PreparedRequest], Answer]
+
+
+class Endpoint:
+    """Answers requests in the order in which the test gave answers for them.
+
+    The last answer for a method and path is repeated; a request without any gets 404.
+    """
+
+    def __init__(self, mock: responses.RequestsMock) -> None:
+        self.calls: list[str] = []
+        self.requests: list[PreparedRequest] = []
+        self._answers: list[tuple[str, re.Pattern[str], list[Answer | Exception]]] = []
+        for method in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"):
+            mock.add_callback(method, re.compile(r"https://.*"), callback=self._respond)
+
+    def on(
+        self, method: str, path: str, *answers: int | dict | tuple[int, dict] | Exception
+    ) -> None:
+        """Give answers for requests whose path ends with a regular expression, case ignored."""
+        pattern = re.compile(f"{path}$", re.IGNORECASE)
+        self._answers.insert(0, (method, pattern, [self._answer(a) for a in answers]))
+
+    def raw(self, method: str, path: str, *answers: Answer) -> None:
+        """Like :meth:`on`, with status, headers and body as they are."""
+        pattern = re.compile(f"{path}$", re.IGNORECASE)
+        self._answers.insert(0, (method, pattern, list(answers)))
+
+    def made(self, method: str) -> list[str]:
+        """Return the last part of the path of each request of a method, in order."""
+        return [call.split("/")[-1] for call in self.calls if call.startswith(f"{method} ")]
+
+    @staticmethod
+    def _answer(answer: int | dict | tuple[int, dict] | Exception) -> Answer | Exception:
+        if isinstance(answer, Exception):
+            return answer
+        if isinstance(answer, int):
+            return (answer, {}, "")
+        status, body = answer if isinstance(answer, tuple) else (200, answer)
+        return (status, {"Content-Type": "application/json"}, json.dumps(body))
+
+    def _respond(self, request: PreparedRequest) -> Answer:
+        path = urlsplit(request.url or "").path
+        self.calls.append(f"{request.method} {path}")
+        self.requests.append(request)
+        for method, pattern, answers in self._answers:
+            if method == request.method and pattern.search(path):
+                answer = answers.pop(0) if len(answers) > 1 else answers[0]
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
+        missing = {"error": {"code": "ResourceNotFound", "message": f"{path} is not found"}}
+        return (404, {"Content-Type": "application/json"}, json.dumps(missing))
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    """Answer HTTP in this process, tokens included."""
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        endpoint = Endpoint(mock)
+        base = f"{ENDPOINT}/{TENANT}"
+        endpoint.on(
+            "GET",
+            "openid-configuration",
+            {
+                "issuer": f"{base}/v2.0",
+                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+                "token_endpoint": f"{base}/oauth2/v2.0/token",
+            },
+        )
+        endpoint.on(
+            "POST",
+            "/token",
+            {"access_token": "token", "expires_in": 3600, "token_type": "Bearer"},
+        )
+        yield endpoint
+
+
+@pytest.fixture
+def settings() -> ConnectionSettings:
+    """Settings of an endpoint that only answers what a test wrote down."""
+    return ConnectionSettings(
+        endpoint=ENDPOINT,
+        tenant_id=TENANT,
+        client_id="client",
+        client_secret="hidden",
+        subscription_id=SUBSCRIPTION,
+        storage=StorageAccount("demo", "a2V5", FILES),
+        authority=ENDPOINT,
+    )
+
+
+@pytest.fixture
+def connection(endpoint: Endpoint, settings: ConnectionSettings) -> Iterator[Connection]:
+    """A connection to the endpoint."""
+    with Connection(settings) as connection:
+        yield connection
+
+
+@pytest.fixture
+def clock() -> "VirtualClock":
+    """A clock that moves only when somebody waits on it."""
+    return VirtualClock()
+
+
+class VirtualClock:
+    """Seconds that pass only by waiting for them."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        """Let the time pass at once."""
+        self.now += seconds
+
+    def pacing(self) -> Pacing:
+        """Return waits on this clock."""
+        return Pacing(sleep=self.sleep, monotonic=lambda: self.now)

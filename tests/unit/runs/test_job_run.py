@@ -1,0 +1,216 @@
+"""JobRun, on the level of HTTP."""
+
+import itertools
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchai_recipes import (
+    ConfigurationError,
+    JobFailedError,
+    JobRun,
+    RequestError,
+    WaitTimeoutError,
+)
+from batchai_recipes.runs.job_place import JobPlace
+from batchai_recipes.runs.stream import LineSplitter
+
+LINK = "https://files.test/demo/data/{}"
+
+
+def job(state, **info):
+    """Return a job as a service would describe it."""
+    return {"properties": {"executionState": state, "executionInfo": info}}
+
+
+def listing(*names, size=10):
+    """Return a page of output files."""
+    files = [
+        {
+            "name": name,
+            "fileType": "file",
+            "downloadUrl": LINK.format(name),
+            "properties": {"contentLength": size, "lastModified": "2018-06-07T00:55:05Z"},
+        }
+        for name in names
+    ]
+    return {"value": files}
+
+
+@pytest.fixture
+def said():
+    """What a run reports."""
+    return []
+
+
+@pytest.fixture
+def run(connection, clock, said):
+    """A run of job j."""
+    place = JobPlace("g", "w", "e", "j")
+    return JobRun(connection, place, report=said.append, pacing=clock.pacing())
+
+
+def test_waiting_reports_each_state_once(endpoint, run, said):
+    """Through queued, running and succeeded."""
+    states = ["queued", "queued", "running", "running", "succeeded"]
+    endpoint.on("GET", "/jobs/j", *[job(state) for state in states])
+    run.wait()
+
+    assert said == ["Job state: queued", "Job state: running", "Job state: succeeded"]
+
+
+def test_a_failed_job_raises_with_exit_code_errors_and_the_end_of_stderr(endpoint, run):
+    """What a person needs to find out why."""
+    errors = [{"code": "JobFailed", "message": "it exited with 3"}]
+    endpoint.on("GET", "/jobs/j", job("failed", exitCode=3, errors=errors))
+    endpoint.on("POST", "/listOutputFiles", listing("stderr.txt", size=5000))
+    endpoint.raw("GET", "/stderr.txt", (206, {}, "é: no such file\n"))
+
+    with pytest.raises(JobFailedError) as raised:
+        run.wait()
+    assert (
+        raised.value.exit_code,
+        raised.value.errors,
+        raised.value.stderr_tail,
+    ) == (3, ("JobFailed: it exited with 3",), "é: no such file\n")
+    assert endpoint.requests[-1].headers["Range"] == "bytes=904-"
+
+
+def test_a_job_that_never_ran_has_no_exit_code(endpoint, run):
+    """A queued job that was terminated, for one; its stderr cannot be read and that is said."""
+    endpoint.on("GET", "/jobs/j", job("failed"))
+
+    with pytest.raises(JobFailedError, match="without an exit code") as raised:
+        run.wait()
+    assert "stderr.txt could not be read" in str(raised.value)
+
+
+def test_a_wait_can_be_bounded(endpoint, run):
+    """The job goes on."""
+    endpoint.on("GET", "/jobs/j", job("running"))
+
+    with pytest.raises(WaitTimeoutError, match="still running after 5 s"):
+        run.wait(timeout=5)
+
+
+def test_a_deleted_job_is_an_error(endpoint, run):
+    """Not an endless wait."""
+    with pytest.raises(RequestError, match="get job j"):
+        run.wait()
+
+
+@pytest.mark.parametrize("cuts", [[], [1], [3, 4, 5], [9, 11]])
+def test_streaming_yields_every_line_once(endpoint, run, cuts):
+    """However the chunks are cut, characters of several bytes included."""
+    content = "één\ntwo\r\nüber\nrest".encode()
+    parts = [content[a:b] for a, b in itertools.pairwise([0, *cuts, len(content)])]
+    endpoint.on("GET", "/jobs/j", *[job("running")] * len(parts), job("running"), job("succeeded"))
+    endpoint.on("POST", "/listOutputFiles", listing(), listing("stdout.txt"))
+    endpoint.raw("GET", "/stdout.txt", *[(206, {}, part) for part in parts], (416, {}, ""))
+
+    assert list(run.stream()) == ["één", "two", "über", "rest"]
+
+
+def test_streaming_asks_only_for_what_is_new(endpoint, run):
+    """By Range, from the first byte not seen."""
+    endpoint.on("GET", "/jobs/j", job("running"), job("running"), job("succeeded"))
+    endpoint.on("POST", "/listOutputFiles", listing("stdout.txt"))
+    endpoint.raw("GET", "/stdout.txt", (206, {}, "one\n"), (206, {}, "two\n"), (416, {}, ""))
+    list(run.stream())
+    ranges = [r.headers["Range"] for r in endpoint.requests if r.url.endswith("stdout.txt")]
+
+    assert ranges[:3] == ["bytes=0-", "bytes=4-", "bytes=8-"]
+
+
+def test_a_link_that_ran_out_is_renewed(endpoint, run):
+    """No line is lost or doubled."""
+    endpoint.on("GET", "/jobs/j", job("running"), job("running"), job("running"), job("succeeded"))
+    endpoint.on("POST", "/listOutputFiles", listing("stdout.txt"))
+    endpoint.raw(
+        "GET",
+        "/stdout.txt",
+        (206, {}, "one\n"),
+        (403, {}, ""),
+        (206, {}, "two\n"),
+        (416, {}, ""),
+    )
+
+    assert list(run.stream()) == ["one", "two"]
+
+
+def test_a_log_that_never_appears_ends_with_the_job(endpoint, run):
+    """A job that could not start writes none."""
+    endpoint.on("GET", "/jobs/j", job("running"), job("failed"))
+    endpoint.on("POST", "/listOutputFiles", listing())
+
+    assert list(run.stream()) == []
+
+
+def test_downloading_walks_into_directories(endpoint, run, tmp_path):
+    """Each file at its place."""
+    top = listing("a.txt", size=1)
+    top["value"].append({"name": "sub", "fileType": "directory"})
+    endpoint.on("POST", "/listOutputFiles", top, listing("b.txt", size=1))
+    endpoint.raw("GET", "/[ab].txt", (200, {}, "x"))
+    got = run.outputs("MODEL").download(tmp_path / "new" / "models")
+
+    assert [str(file.relative_to(tmp_path / "new" / "models")) for file in got] == [
+        "a.txt",
+        "sub/b.txt",
+    ]
+    assert sorted(got) == sorted(p for p in tmp_path.rglob("*") if p.is_file())
+
+
+def test_a_failed_download_leaves_no_file(endpoint, run, tmp_path):
+    """An older file of the name stays whole."""
+    (tmp_path / "a.txt").write_text("old")
+    endpoint.on("POST", "/listOutputFiles", listing("a.txt"))
+    endpoint.raw("GET", "/a.txt", (404, {}, ""))
+
+    with pytest.raises(RequestError, match=r"a\.txt.*404"):
+        run.outputs("MODEL").download(tmp_path)
+    assert os.listdir(tmp_path) == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "", "a\0"])
+def test_names_that_lead_out_of_the_destination_are_refused(endpoint, run, tmp_path, name):
+    """A job may name its files as it likes."""
+    endpoint.on("POST", "/listOutputFiles", listing(name))
+
+    with pytest.raises(RequestError, match="output file named"):
+        run.outputs("MODEL").download(tmp_path)
+
+
+def test_a_destination_that_is_a_file_is_refused(endpoint, run, tmp_path):
+    """With what to do."""
+    (tmp_path / "models").write_text("")
+
+    with pytest.raises(ConfigurationError, match="name a folder"):
+        run.outputs("MODEL").download(tmp_path / "models")
+
+
+def test_links_are_never_shown(endpoint, run):
+    """They carry a signature."""
+    endpoint.on("POST", "/listOutputFiles", listing("a.txt"))
+
+    assert "https" not in repr(run.outputs("MODEL").files())
+
+
+@given(st.text(), st.lists(st.integers(0, 200)))
+def test_lines_are_the_same_however_their_bytes_are_cut(text, cuts):
+    """Nothing is lost, doubled or garbled."""
+    content = text.encode()
+    places = sorted({0, len(content), *(cut for cut in cuts if cut < len(content))})
+    splitter = LineSplitter()
+    lines = [
+        line
+        for start, end in itertools.pairwise(places)
+        for line in splitter.feed(content[start:end])
+    ]
+    lines += splitter.rest()
+    expected = [line.removesuffix("\r") for line in text.split("\n")]
+
+    assert expected == lines or expected == [*lines, ""]

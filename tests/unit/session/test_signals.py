@@ -1,0 +1,79 @@
+"""SIGTERM and Ctrl-C around a session."""
+
+import signal
+import threading
+
+import pytest
+
+from batchai_recipes.session.signals import TerminationSignals
+
+
+@pytest.fixture
+def signals():
+    """Signals of a session that has started."""
+    started = TerminationSignals(lambda _: None)
+    started.start()
+    yield started
+    started.stop()
+
+
+def test_sigterm_leaves_the_block_like_an_exception(signals):
+    """With the status that a shell reports for SIGTERM."""
+    with pytest.raises(SystemExit) as exit_info:
+        signal.raise_signal(signal.SIGTERM)
+
+    assert exit_info.value.code == 143
+
+
+def test_the_default_is_back_afterwards(signals):
+    """A session changes nothing for good."""
+    signals.stop()
+
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_programs_own_handler_is_kept():
+    """It knows best."""
+    arrived = []
+    previous = signal.signal(signal.SIGTERM, lambda number, _: arrived.append(number))
+    try:
+        own = TerminationSignals(lambda _: None)
+        own.start()
+        signal.raise_signal(signal.SIGTERM)
+        own.stop()
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+    assert arrived == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)],
+)
+def test_a_signal_during_the_clean_up_waits_for_its_end(signals, number, expected):
+    """The clean-up is whole, and the signal is not lost."""
+    done = []
+    with pytest.raises(expected), signals.held():
+        signal.raise_signal(number)
+        done.append("cleaned up")
+
+    assert done == ["cleaned up"]
+
+
+def test_other_threads_are_left_alone():
+    """Python delivers signals to the main thread only."""
+    outcome = []
+
+    def use():
+        other = TerminationSignals(lambda _: None)
+        other.start()
+        with other.held():
+            outcome.append("ran")
+        other.stop()
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+
+    assert (outcome, signal.getsignal(signal.SIGTERM)) == (["ran"], signal.SIG_DFL)

@@ -1,0 +1,193 @@
+"""TrainingSession, on the level of HTTP."""
+
+import json
+import signal
+
+import pytest
+import requests
+
+from batchai_recipes import (
+    BatchAIRecipesError,
+    CleanUpError,
+    ClusterBuilder,
+    ClusterError,
+    CntkJobBuilder,
+    ConfigurationError,
+    RequestError,
+    TrainingSession,
+)
+
+CLUSTER = ClusterBuilder("c").vm_size("STANDARD_NC6")
+JOB = CntkJobBuilder("j").script("train.py").std_out_err_path_prefix("$AZ_BATCHAI_MOUNT_ROOT/x")
+MISSING = (404, {"error": {"code": "ResourceNotFound", "message": "it is not found"}})
+READY = {
+    "properties": {
+        "allocationState": "steady",
+        "currentNodeCount": 1,
+        "scaleSettings": {"manual": {"targetNodeCount": 1}},
+        "nodeStateCounts": {"idleNodeCount": 1},
+    }
+}
+
+
+@pytest.fixture
+def batchai(endpoint):
+    """A service that makes and deletes everything at once."""
+    endpoint.on("HEAD", "/resourcegroups/[^/]+", 404)
+    endpoint.on("PUT", "/resourcegroups/[^/]+", (201, {"location": "eastus"}))
+    for noun in ("workspaces", "experiments", "clusters", "jobs"):
+        endpoint.on("PUT", f"/{noun}/[^/]+", (200, {"properties": {}}))
+    endpoint.on("GET", "/workspaces/[^/]+", MISSING)
+    endpoint.on("GET", "/clusters/c", MISSING, READY)
+    endpoint.on("DELETE", ".*", 200)
+    return endpoint
+
+
+def session(connection, clock, **options):
+    """Return a session with short names on the endpoint."""
+    named = {"resource_group": "g", "workspace": "w", "experiment": "e", **options}
+    return TrainingSession(CLUSTER, connection=connection, pacing=clock.pacing(), **named)
+
+
+def test_it_makes_everything_and_deletes_it_newest_first(batchai, connection, clock):
+    """One deletion for each creation."""
+    with session(connection, clock) as running:
+        running.submit(JOB)
+
+    assert (
+        batchai.made("PUT"),
+        batchai.made("DELETE"),
+    ) == (["g", "w", "c", "e", "j"], ["j", "e", "c", "w", "g"])
+
+
+def test_a_resource_group_that_exists_stays(batchai, connection, clock):
+    """It is not the session's."""
+    batchai.on("HEAD", "/resourcegroups/g", 204)
+    with session(connection, clock):
+        pass
+
+    assert batchai.made("DELETE") == ["e", "c", "w"]
+
+
+@pytest.mark.parametrize("noun", ["workspaces/w", "clusters/c", "experiments/e"])
+def test_what_exists_under_the_same_name_is_neither_used_nor_deleted(
+    batchai, connection, clock, noun
+):
+    """The session could not tell whose it is."""
+    batchai.on("GET", f"/{noun}", READY)
+
+    with pytest.raises(RequestError, match="choose another name"), session(connection, clock):
+        pass
+    assert noun.split("/")[1] not in batchai.made("DELETE")
+
+
+@pytest.mark.parametrize(
+    ("step", "deleted"),
+    [
+        ("/resourcegroups/g", ["g"]),
+        ("/workspaces/w", ["w", "g"]),
+        ("/clusters/c", ["c", "w", "g"]),
+        ("/experiments/e", ["e", "c", "w", "g"]),
+    ],
+)
+def test_when_entering_fails_half_way_what_was_made_goes(batchai, connection, clock, step, deleted):
+    """Also what may have been made by the request that failed."""
+    batchai.on("PUT", step, (400, {"error": {"code": "BadRequest", "message": "no"}}))
+
+    with pytest.raises(RequestError, match="BadRequest"), session(connection, clock):
+        pass
+    assert deleted == batchai.made("DELETE")
+
+
+def test_unusable_nodes_are_reported_with_the_services_reason(batchai, connection, clock):
+    """And the cluster goes."""
+    broken = json.loads(json.dumps(READY))
+    broken["properties"]["nodeStateCounts"] = {"unusableNodeCount": 1}
+    broken["properties"]["errors"] = [{"code": "ShareMountFailed", "message": "check the key"}]
+    batchai.on("GET", "/clusters/c", MISSING, broken)
+
+    with pytest.raises(ClusterError, match="check the key"), session(connection, clock):
+        pass
+    assert batchai.made("DELETE") == ["c", "w", "g"]
+
+
+def test_an_exception_of_the_block_comes_out_unchanged(batchai, connection, clock):
+    """After the clean-up."""
+    with pytest.raises(ZeroDivisionError), session(connection, clock):
+        _ = 1 / 0
+
+    assert batchai.made("DELETE") == ["e", "c", "w", "g"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_the_block_and_clean_up(batchai, connection, clock, number):
+    """Ctrl-C and SIGTERM alike."""
+    with pytest.raises((KeyboardInterrupt, SystemExit)), session(connection, clock):
+        signal.raise_signal(number)
+
+    assert batchai.made("DELETE") == ["e", "c", "w", "g"]
+
+
+def test_a_failed_deletion_stops_no_other_and_is_raised(batchai, connection, clock):
+    """All failures are in one group."""
+    batchai.on("DELETE", "/clusters/c", (409, {"error": {"code": "Conflict", "message": "busy"}}))
+
+    with pytest.raises(CleanUpError, match="busy") as raised, session(connection, clock):
+        pass
+    assert (len(raised.value.exceptions), batchai.made("DELETE")) == (1, ["e", "c", "w", "g"])
+
+
+def test_a_failed_deletion_does_not_hide_the_blocks_exception(batchai, connection, clock):
+    """The failure is reported beside it."""
+    batchai.on("DELETE", "/clusters/c", (409, {"error": {"code": "Conflict", "message": "busy"}}))
+    said = []
+
+    with pytest.raises(ZeroDivisionError), session(connection, clock, report=said.append):
+        _ = 1 / 0
+    assert [line for line in said if "Could not be deleted" in line and "busy" in line]
+
+
+def test_something_that_is_gone_already_counts_as_deleted(batchai, connection, clock):
+    """Deletion succeeds when the thing is gone."""
+    batchai.on("DELETE", ".*", 204)
+    batchai.on("DELETE", "/resourcegroups/g", MISSING)
+
+    with session(connection, clock):
+        pass
+
+
+def test_a_session_is_used_once_and_inside_its_block(batchai, connection, clock):
+    """Both mistakes are named."""
+    once = session(connection, clock)
+    with pytest.raises(BatchAIRecipesError, match="has not been entered"):
+        once.submit(JOB)
+    with once:
+        pass
+    with pytest.raises(BatchAIRecipesError, match="entered before"), once:
+        pass
+
+
+def test_a_job_that_does_not_fit_is_refused_before_anything_is_sent(batchai, connection, clock):
+    """The cluster mounts no share to put its output on."""
+    with session(connection, clock) as running:
+        with pytest.raises(ConfigurationError, match="mounts no share"):
+            running.submit(CntkJobBuilder("j").script("train.py"))
+        assert "j" not in batchai.made("PUT")
+
+
+def test_an_endpoint_that_does_not_answer_is_one_error(endpoint, connection, clock, monkeypatch):
+    """After the clients' own retries, which do not really wait here."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    endpoint.on("HEAD", "/resourcegroups/g", requests.ConnectionError("connection refused"))
+
+    with (
+        pytest.raises(RequestError, match="create resource group g.*connection refused"),
+        session(connection, clock),
+    ):
+        pass
+
+
+def test_names_are_checked(connection):
+    """Before anything is sent."""
+    with pytest.raises(ConfigurationError, match="workspace"):
+        TrainingSession(CLUSTER, connection=connection, workspace="no spaces")
