@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Final
 
 from batchai_recipes.errors import BatchAIRecipesError, RequestError
 
-_HINTS = {
-    401: "check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET",
-    403: "check the storage account's name and key, and this machine's clock",
+_HINTS: Final = {
+    HTTPStatus.UNAUTHORIZED: "check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET",
+    HTTPStatus.FORBIDDEN: "check the storage account's name and key, and this machine's clock",
 }
 
 
@@ -33,12 +35,16 @@ def explained(action: str, error_type: type[BatchAIRecipesError] = RequestError)
         Failed to create workspace demo: (QuotaExceeded) there are too many
     """
     from azure.common import AzureException  # noqa: PLC0415 - loaded on first use
-    from azure.core.exceptions import AzureError  # noqa: PLC0415 - loaded on first use
+    from azure.core.exceptions import (  # noqa: PLC0415 - loaded on first use
+        AzureError,
+        ClientAuthenticationError,
+    )
 
     try:
         yield
     except (AzureError, AzureException) as error:
-        hint = _HINTS.get(status_of(error) or 0)
+        refused_token = isinstance(error, ClientAuthenticationError)
+        hint = _HINTS.get(HTTPStatus.UNAUTHORIZED if refused_token else status_of(error) or 0)
         text = str(error).strip().splitlines()
         message = text[0] if text else type(error).__name__
         raise error_type(f"Failed to {action}: {message}{f' ({hint})' if hint else ''}") from error

@@ -11,7 +11,7 @@ import typer
 from batchai_recipes.cli.console import fail, say
 
 if TYPE_CHECKING:
-    from batchai_recipes.trainer.data_files import DataFiles
+    from batchai_recipes.trainer.prepare import DataFiles
 
 
 class DataSet(str, Enum):

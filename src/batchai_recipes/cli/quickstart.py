@@ -16,7 +16,7 @@ from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.settings import APPLICATION, ENV_FILE_VARIABLE
 
 if TYPE_CHECKING:
-    from batchai_recipes.trainer.data_files import DataFiles
+    from batchai_recipes.trainer.prepare import DataFiles
 
 _EXAMPLE: Final = "mnist_cntk_quickstart.py"
 _EPOCHS: Final = {"mnist": 2, "digits": 20}
@@ -50,8 +50,9 @@ def quickstart(
     engine: Annotated[
         Engine, typer.Option(help="auto: CNTK where it can be imported, else PyTorch.")
     ] = Engine.AUTO,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the file share.")] = False,
     models: Annotated[Path, typer.Option(help="Where to put the models.")] = Path("models"),
+    *,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the file share.")] = False,
 ) -> None:
     """Train the MNIST network as a Batch AI job, download the model, leave nothing behind."""
     from batchai_recipes.trainer.errors import DataError  # noqa: PLC0415 - loaded on first use

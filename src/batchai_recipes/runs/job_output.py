@@ -110,8 +110,12 @@ class JobOutput:
 
         request = HttpRequest("GET", url, headers={"Range": f"bytes={start}-"})
         with explained(f"read the output of job {self._place.job}"):
-            response = self._connection.downloads.send_request(request)
-            content = bytes(response.read())
+            # Streamed, since the client would try to decode what it reads by itself.
+            response = self._connection.downloads.send_request(request, stream=True)
+            try:
+                content = bytes(response.read())
+            finally:
+                response.close()
         if response.status_code == _PARTIAL:
             return content
         if response.status_code == _OK:

@@ -1,10 +1,11 @@
 """The service: its parts put together, in the order in which a request or a job meets them."""
 
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from batchai_recipes.service.address import ServiceAddress
 from batchai_recipes.service.changes import Changes
@@ -44,7 +45,7 @@ class ServiceOptions:
     management_port: int = 0
     files_port: int = 0
     until_unused: bool = False
-    clock: Clock = SystemClock()
+    clock: Clock = field(factory=SystemClock)
 
 
 class Service:
@@ -98,15 +99,14 @@ class Service:
         files_socket = bind(options.host, options.files_port)
         self._undo.append(files_socket.close)
         addresses = Addresses(
-            management_base=f"https://{_authority(options.host, management_socket.getsockname()[1])}",
-            files_base=f"http://{_authority(options.host, files_socket.getsockname()[1])}",
+            management_base=f"https://{_authority(management_socket)}",
+            files_base=f"http://{_authority(files_socket)}",
         )
 
         # The scheduler, which takes up the jobs that an earlier service left running.
         changes = Changes()
         scheduler = Scheduler(
             store=store,
-            state=state,
             clock=clock,
             changes=changes,
             engine=LocalEngine(state),
@@ -145,7 +145,7 @@ class Service:
         )
         management.start()
         self._undo.append(management.stop)
-        return _address(credentials, addresses, certificates.ca_file, options.until_unused)
+        return _address(credentials, addresses, certificates.ca_file, until_unused=options.until_unused)
 
 
 def _record(credentials: Credentials, accounts: Accounts, principals: Principals) -> None:
@@ -156,12 +156,13 @@ def _record(credentials: Credentials, accounts: Accounts, principals: Principals
     principals.add(credentials.client_id, credentials.tenant_id, credentials.client_secret)
 
 
-def _authority(host: str, port: int) -> str:
+def _authority(taken: socket.socket) -> str:
+    host, port = taken.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _address(
-    credentials: Credentials, addresses: Addresses, ca_file: Path, until_unused: bool
+    credentials: Credentials, addresses: Addresses, ca_file: Path, *, until_unused: bool
 ) -> ServiceAddress:
     return ServiceAddress(
         endpoint=addresses.management_base,

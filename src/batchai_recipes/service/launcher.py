@@ -2,14 +2,15 @@
 
 A service runs in a process of its own, so that it and its jobs do not share the fate of the program
 that uses them. Programs that use the same state directory share one service. Each holds a shared
-lock on a file as long as it uses the service; the service, waiting for the exclusive lock, learns at
-once when the last of them has gone, however it ended.
+lock on a file as long as it uses the service; the service, waiting for the exclusive lock, learns
+at once when the last of them has gone, however it ended.
 """
 
 import os
 import select
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class LocalService:
 
     def __init__(self, state_dir: Path) -> None:
         self._state = StateDirectory(state_dir.absolute())
-        self._process: subprocess.Popen[bytes] | None = None
+        self._reaper: threading.Thread | None = None
         try:
             self._state.create()
         except OSError as error:
@@ -108,7 +109,7 @@ class LocalService:
         ]
         try:
             with self._state.log.open("ab") as log:
-                self._process = subprocess.Popen(  # noqa: S603 - our own module
+                process = subprocess.Popen(  # noqa: S603 - our own module
                     command,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -122,11 +123,15 @@ class LocalService:
             raise LaunchError(f"{sys.executable} cannot be started: {error}") from error
         finally:
             os.close(write_end)
+        # The service may outlive this object, when other programs use it; its end is noted whenever
+        # it comes, so that it never stays behind as a zombie.
+        self._reaper = threading.Thread(target=process.wait, name="service", daemon=True)
+        self._reaper.start()
         try:
             self._wait_until_ready(ready)
         except BaseException:
-            self._process.terminate()
-            self._process.wait()
+            process.terminate()
+            self._reaper.join()
             raise
         finally:
             os.close(ready)
@@ -153,8 +158,8 @@ class LocalService:
             time.sleep(pause)
             pause = min(2 * pause, 0.2)
         service_lock.release()
-        if self._process is not None:
-            self._process.poll()
+        if self._reaper is not None:
+            self._reaper.join(STOP_TIMEOUT_SECONDS)
 
 
 def _tail(log: Path) -> str:

@@ -1,6 +1,5 @@
 """A web server on one socket, in a thread of its own."""
 
-import contextlib
 import socket
 import threading
 from typing import Final
@@ -58,7 +57,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that says when it accepts connections and leaves signals alone."""
+    """A uvicorn server that says when it accepts connections.
+
+    It runs in a thread, where uvicorn leaves signals to the main one; see `process`.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -67,11 +69,6 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.settled.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
-        # The process's main thread decides when to stop; see `process`.
-        yield  # type: ignore[misc]
 
 
 class Listener:

@@ -60,8 +60,8 @@ def run(
         finally:
             state.address.unlink(missing_ok=True)
     finally:
+        # The lock is left to the operating system: it is free when the process has really ended.
         service.stop()
-        lock.release()
 
 
 def _stop_on_signals(stop: threading.Event) -> None:

@@ -52,7 +52,7 @@ class UndoStack:
         try:
             self._report(f"Deleting {what}")
             delete()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others must be deleted
             logger.warning("Deleting %s failed: %s", what, error)
             self._failures.append(error)
 

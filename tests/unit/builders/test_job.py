@@ -124,7 +124,7 @@ def test_a_share_that_is_not_mounted_is_named_with_those_that_are():
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0$`", exclude_categories=["Cs"]))))
 def test_a_posix_shell_gives_the_program_the_very_arguments(arguments):
-    """Quotes, spaces and backslashes survive; shlex knows no back ticks, a real shell does below."""
+    """Quotes, spaces and backslashes survive; back ticks, which shlex lacks, are tested below."""
     assert list(arguments) == shlex.split(shell_words(*arguments))
 
 

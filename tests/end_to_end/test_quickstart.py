@@ -1,0 +1,139 @@
+"""The quickstart, from the command line, with everything real."""
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="the quickstart trains with PyTorch here")
+
+MNIST = Path(__file__).parents[3] / "shared" / "mnist"
+RESULT = re.compile(r"^Final Results: errs = ([\d.]+)% \* (\d+)$", re.MULTILINE)
+
+
+def test_it_trains_on_digits_and_leaves_nothing(command, state_dir, tmp_path, nothing_left):
+    """Every step of the original quickstart, in its words."""
+    done = command(
+        *("quickstart", "--data", "digits", "--epochs", "2"), *("--models", str(tmp_path / "m"))
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    output = done.stdout
+    assert RESULT.search(output)
+    expected_in_order = [
+        "Created resource group",
+        "Created file share batchaiquickstart",
+        "Uploaded mnistcntksample/Train-28x28_cntk_text.txt",
+        "Uploaded mnistcntksample/Test-28x28_cntk_text.txt",
+        "Uploaded mnistcntksample/ConvNet_MNIST.py",
+        "Created workspace",
+        "Cluster state: steady Target: 1; Allocated: 1; Idle: 1; Unusable: 0; Running: 0; "
+        "Preparing: 0; Leaving: 0",
+        "Created experiment",
+        "Created job myjob",
+        "Job state: running",
+        "Finished Epoch[1 of 2]",
+        "Finished Epoch[2 of 2]",
+        "Final Results",
+        "Job state: succeeded",
+        "stdouterr: execution.log",
+        "stdouterr: stderr.txt",
+        "stdouterr: stdout.txt",
+        "MODEL: ConvNet_MNIST_1",
+        "Deleting job myjob",
+        "Deleting experiment",
+        "Deleting cluster mycluster",
+        "Deleting workspace",
+        "Deleting file share batchaiquickstart",
+        "Deleting resource group",
+        "Downloaded",
+    ]
+    places = [output.find(text) for text in expected_in_order]
+    assert -1 not in places, expected_in_order[places.index(-1)]
+    assert sorted(places) == places
+    assert len([model for model in (tmp_path / "m").iterdir() if model.stat().st_size]) == 2
+    nothing_left()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not MNIST.is_dir(), reason="the real MNIST is not beside this checkout")
+def test_two_epochs_on_mnist_give_at_most_two_and_a_half_percent(
+    command, environment, tmp_path, nothing_left
+):
+    """The figure that the project promises."""
+    environment["BATCHAI_RECIPES_DATA"] = str(MNIST)
+    done = command(
+        *("quickstart", "--data", "mnist", "--epochs", "2"), *("--models", str(tmp_path / "m"))
+    )
+
+    assert done.returncode == 0, done.stderr
+    errors, samples = RESULT.findall(done.stdout)[0]
+    assert int(samples) == 10_000
+    assert float(errors) <= 2.5
+    nothing_left()
+
+
+def test_the_share_can_be_kept(command, state_dir, tmp_path):
+    """`--keep` leaves the share and nothing else."""
+    done = command(
+        *("quickstart", "--data", "digits", "--epochs", "1", "--keep"),
+        *("--models", str(tmp_path / "m")),
+    )
+
+    assert done.returncode == 0, done.stderr
+    kept = {path.name for path in (state_dir / "shares").rglob("*.txt")}
+    assert {"Train-28x28_cntk_text.txt", "Test-28x28_cntk_text.txt"} <= kept
+
+
+def test_without_an_engine_it_says_what_to_install(command, environment, tmp_path):
+    """Before anything is made."""
+    done = command("quickstart", "--data", "digits", "--engine", "cntk")
+
+    assert done.returncode == 1
+    assert "cntk cannot be imported" in done.stderr
+    assert 'pip install "batchai-recipes[trainer]"' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [
+        "Created resource group",
+        "Created file share",
+        "Uploaded mnistcntksample/Train",
+        "Created workspace",
+        "Created cluster",
+        "Cluster state:",
+        "Created experiment",
+        "Created job",
+        "Job state: running",
+        "Finished Epoch[1",
+        "Deleting job",
+    ],
+)
+def test_ctrl_c_in_each_phase_leaves_nothing(environment, tmp_path, nothing_left, phase):
+    """And ends with the status of an interrupted program."""
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-m", "batchai_recipes.cli", "quickstart", "--data", "digits"),
+            *("--epochs", "2" if phase.startswith("Deleting") else "500"),
+            *("--models", str(tmp_path / "models")),
+        ],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith(phase):
+                process.send_signal(signal.SIGINT)
+                break
+        rest, stderr = process.communicate()
+
+    assert process.returncode == 130, rest + stderr
+    assert "Traceback" not in stderr
+    nothing_left()

@@ -1,0 +1,192 @@
+"""`batchai-recipes serve`, as a person or another program runs it."""
+
+import re
+import signal
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from batchai_recipes import Connection, ConnectionSettings
+from batchai_recipes.service.schema import MIGRATIONS
+from batchai_recipes.settings import read_env_file
+
+NAMES = {
+    "BATCHAI_ENDPOINT",
+    "BATCHAI_CA_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "AZURE_AUTHORITY_HOST",
+    "AZURE_TENANT_ID",
+    "AZURE_CLIENT_ID",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_SUBSCRIPTION_ID",
+    "AZURE_STORAGE_ACCOUNT",
+    "AZURE_STORAGE_KEY",
+    "AZURE_STORAGE_CONNECTION_STRING",
+    "BATCHAI_FILES_ENDPOINT",
+}
+
+
+def command(*arguments: object) -> list[str]:
+    """Return the command line of `serve`."""
+    return [sys.executable, "-m", "batchai_recipes.cli", "serve", *map(str, arguments)]
+
+
+@contextmanager
+def serving(state_dir: Path, *arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """Run the command until the block ends; what it says first is in `said`."""
+    with subprocess.Popen(
+        command("--state-dir", state_dir, *arguments),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.said = []
+        for line in process.stdout:
+            process.said.append(line)
+            if line.startswith("Stop with"):
+                break
+        else:
+            raise AssertionError(process.stderr.read())
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+
+
+def test_it_says_where_it_listens_and_writes_the_settings(tmp_path):
+    """The names of the documentation, for its owner alone."""
+    env_file = tmp_path / "env"
+    with serving(tmp_path / "state", "--env-file", env_file) as process:
+        variables = read_env_file(env_file)
+        output = "".join(process.said)
+
+    assert set(variables) == NAMES
+    assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
+    assert variables["BATCHAI_ENDPOINT"] in output
+    assert variables["BATCHAI_FILES_ENDPOINT"] in output
+    assert variables["AZURE_CLIENT_SECRET"] not in output
+    assert variables["AZURE_STORAGE_KEY"] not in output
+
+
+def test_the_settings_file_is_all_that_a_client_needs(tmp_path):
+    """The library's own connection, and a shell that sources it."""
+    env_file = tmp_path / "env"
+    with serving(tmp_path / "state", "--env-file", env_file):
+        with Connection(ConnectionSettings.from_file(env_file)) as connection:
+            connection.resources.resource_groups.create_or_update("g", {"location": "eastus"})
+            assert connection.files.create_share("data")
+        script = f". {env_file}; curl -s --cacert $BATCHAI_CA_FILE $BATCHAI_ENDPOINT/subscriptions"
+        curl = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+
+    assert "AuthenticationFailed" in curl.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_cleanly_on_a_signal(tmp_path, number):
+    """With status 0, and the ports are free again."""
+    with serving(tmp_path / "state") as process:
+        process.send_signal(number)
+        out, err = process.communicate()
+
+    assert (process.returncode, out, err) == (0, "Stopped\n", "")
+
+
+def test_a_port_in_use_is_named(tmp_path):
+    """And what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            command("--state-dir", tmp_path, "--files-port", port),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert re.fullmatch(
+        rf"Error: Cannot listen on 127.0.0.1:{port}: .*name another port.*\n", done.stderr
+    )
+
+
+def test_one_state_directory_has_one_service(tmp_path):
+    """The second one is told."""
+    with serving(tmp_path):
+        done = subprocess.run(
+            command("--state-dir", tmp_path), capture_output=True, text=True, check=False
+        )
+
+    assert done.returncode == 1
+    assert "Another service runs on" in done.stderr
+
+
+def test_records_of_a_later_release_are_left_alone(tmp_path):
+    """A downgrade must not lose anything."""
+    database = sqlite3.connect(tmp_path / "state.db")
+    database.execute(f"PRAGMA user_version={len(MIGRATIONS) + 1}")
+    database.close()
+    done = subprocess.run(
+        command("--state-dir", tmp_path), capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert "use the release that wrote it" in done.stderr
+
+
+def test_a_settings_file_that_cannot_be_written_ends_it(tmp_path):
+    """Before it says that it serves."""
+    done = subprocess.run(
+        command("--state-dir", tmp_path, "--env-file", tmp_path / "missing" / "env"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "No such file or directory" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_was_acknowledged_is_there_after_a_kill(tmp_path):
+    """The same credentials, resource groups and shares."""
+    env_file = tmp_path / "env"
+    with serving(tmp_path / "state", "--env-file", env_file) as process:
+        with Connection(ConnectionSettings.from_file(env_file)) as connection:
+            connection.resources.resource_groups.create_or_update("g", {"location": "eastus"})
+            connection.files.create_share("data")
+            connection.files.create_file_from_text("data", None, "a.txt", "text")
+        process.kill()
+        process.wait()
+    with (
+        serving(tmp_path / "state", "--env-file", env_file),
+        Connection(ConnectionSettings.from_file(env_file)) as connection,
+    ):
+        assert connection.resources.resource_groups.check_existence("g")
+        assert connection.files.get_file_to_text("data", None, "a.txt").content == "text"
+
+
+def test_nobody_gets_in_without_credentials(tmp_path):
+    """On loopback too."""
+    env_file = tmp_path / "env"
+    with serving(tmp_path / "state", "--env-file", env_file):
+        variables = read_env_file(env_file)
+        management = requests.get(
+            f"{variables['BATCHAI_ENDPOINT']}/subscriptions/x/resourcegroups",
+            params={"api-version": "2019-10-01"},
+            verify=variables["BATCHAI_CA_FILE"],
+            timeout=10,
+        )
+        files = requests.get(f"{variables['BATCHAI_FILES_ENDPOINT']}?comp=list", timeout=10)
+
+    assert (management.status_code, files.status_code) == (401, 401)

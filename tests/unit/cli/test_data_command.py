@@ -1,0 +1,51 @@
+"""`batchai-recipes data`."""
+
+import pytest
+from typer.testing import CliRunner
+
+from batchai_recipes.cli import app
+
+pytest.importorskip("sklearn", reason="the extra `trainer` is not installed")
+
+
+def run(*arguments):
+    """Run the command in this process."""
+    return CliRunner().invoke(app, ["data", *map(str, arguments)])
+
+
+def test_digits_come_without_a_network(tmp_path):
+    """Both files, and how much is in them."""
+    done = run("digits", tmp_path)
+
+    assert done.exit_code == 0
+    assert "Train-28x28_cntk_text.txt (1,500 samples)" in done.output
+    assert "Test-28x28_cntk_text.txt (297 samples)" in done.output
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "Train-28x28_cntk_text.txt",
+        "Test-28x28_cntk_text.txt",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["digits", "{}", "--from", "{}"], "--from goes with mnist"),
+        (["mnist", "{}/out", "--from", "{}/missing"], "missing"),
+        (["mnist", "{}/out", "--from", "{}"], "idx"),
+    ],
+)
+def test_mistakes_are_named_without_a_traceback(tmp_path, arguments, message):
+    """And nothing is written."""
+    done = run(*(argument.format(tmp_path) for argument in arguments))
+
+    assert done.exit_code == 1
+    assert message in done.output
+    assert list(tmp_path.rglob("*.txt")) == []
+
+
+def test_an_unknown_data_set_is_a_usage_error(tmp_path):
+    """Typer's own message names the valid ones."""
+    done = run("cifar", tmp_path)
+
+    assert done.exit_code == 2
+    assert "digits" in done.output
