@@ -66,6 +66,8 @@ _FOUNDATION: Final = (
     """,
     "CREATE INDEX nodes_by_cluster ON nodes (cluster_key, state)",
     # What the scheduler knows of a job, beside its resource. `sequence` is the order of arrival.
+    # `output_locations` says where in which share each output directory lies, also when the cluster
+    # that mounted the share is gone.
     """
     CREATE TABLE jobs (
         sequence                 INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -80,7 +82,8 @@ _FOUNDATION: Final = (
         ended_at                 TEXT,
         exit_code                INTEGER,
         errors                   TEXT NOT NULL DEFAULT '[]',
-        termination_requested_at TEXT
+        termination_requested_at TEXT,
+        output_locations         TEXT NOT NULL DEFAULT '{}'
     )
     """,
     "CREATE INDEX jobs_by_state ON jobs (execution_state, cluster_key)",

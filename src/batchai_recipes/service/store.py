@@ -7,6 +7,7 @@ transaction changed is on disk when its block ends (``synchronous=FULL``).
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,13 @@ BUSY_TIMEOUT_SECONDS = 30.0
 
 class StateTooNewError(Exception):
     """The state directory was written by a later release of this library."""
+
+
+class _ThreadConnection:
+    """A connection that a thread keeps for as long as it lives."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
 
 
 class Store:
@@ -46,7 +54,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._local = threading.local()
-        self._all: list[sqlite3.Connection] = []
+        self._all: set[sqlite3.Connection] = set()
         self._all_lock = threading.Lock()
         self._write_lock = threading.Lock()
         self._migrate()
@@ -77,14 +85,13 @@ class Store:
     def close(self) -> None:
         """Close every connection; the store cannot be used afterwards."""
         with self._all_lock:
-            for connection in self._all:
-                connection.close()
-            self._all.clear()
+            while self._all:
+                self._all.pop().close()
 
     def _connection(self) -> sqlite3.Connection:
-        existing: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        existing: _ThreadConnection | None = getattr(self._local, "held", None)
         if existing is not None:
-            return existing
+            return existing.connection
         connection = sqlite3.connect(
             self._path,
             timeout=BUSY_TIMEOUT_SECONDS,
@@ -95,10 +102,17 @@ class Store:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
-        self._local.connection = connection
         with self._all_lock:
-            self._all.append(connection)
+            self._all.add(connection)
+        # Worker threads come and go; each takes its connection with it.
+        self._local.held = _ThreadConnection(connection)
+        weakref.finalize(self._local.held, self._forget, connection)
         return connection
+
+    def _forget(self, connection: sqlite3.Connection) -> None:
+        with self._all_lock:
+            self._all.discard(connection)
+        connection.close()
 
     def _migrate(self) -> None:
         with self.write() as records:

@@ -1,0 +1,218 @@
+"""Access tokens: signed JSON Web Tokens as Microsoft Entra ID issues them."""
+
+import base64
+import hashlib
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+import jwt
+from attrs import frozen
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
+from jwt.algorithms import RSAAlgorithm
+
+from batchai_recipes.service.clock import Clock
+
+LIFETIME_SECONDS: Final = 3599
+"""How long a token is valid, as Entra ID's default."""
+
+_SKEW_SECONDS: Final = 300
+_ALGORITHM: Final = "RS256"
+_MANAGEMENT_AUDIENCES: Final = (
+    "https://management.azure.com",
+    "https://management.core.windows.net",
+)
+_STORAGE_AUDIENCE: Final = "https://storage.azure.com"
+_REQUIRED_CLAIMS: Final = ("aud", "iss", "exp", "nbf", "iat", "tid", "appid", "oid")
+
+
+class TokenError(Exception):
+    """A bearer token was refused.
+
+    Args:
+        code: Azure Resource Manager's code of the refusal.
+        message: What is wrong with the token and how to get a good one.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@frozen
+class Claims:
+    """What a valid token says.
+
+    Args:
+        client_id: The principal that it was issued to.
+        tenant_id: The tenant of the principal.
+        audience: The API that it was issued for.
+        expires_at: When it ends, in seconds since 1970.
+    """
+
+    client_id: str
+    tenant_id: str
+    audience: str
+    expires_at: int
+
+
+class Tokens:
+    """Issues and checks the tokens of one tenant.
+
+    Args:
+        key_pem: The private RSA key that signs, in PEM.
+        issuer: Tells the service's own https address, without a trailing slash. It is asked at each
+            use, since the port may be known only once the service listens.
+        tenant_id: The tenant.
+        clock: Tells the time of issue and of checking.
+    """
+
+    def __init__(
+        self, key_pem: bytes, issuer: Callable[[], str], tenant_id: str, clock: Clock
+    ) -> None:
+        key = load_pem_private_key(key_pem, password=None)
+        if not isinstance(key, RSAPrivateKey):
+            raise TypeError(f"tokens are signed with an RSA key, not {type(key).__name__}")
+        self._key = key
+        self._base = issuer
+        self._clock = clock
+        self.tenant_id = tenant_id.lower()
+        public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        digest = hashlib.sha256(public).digest()
+        self._key_id = base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+
+    @property
+    def issuer(self) -> str:
+        """The issuer that the tokens name."""
+        return f"{self._base()}/{self.tenant_id}/v2.0"
+
+    @property
+    def authorization_uri(self) -> str:
+        """Where a client without a token is sent."""
+        return f"{self._base()}/{self.tenant_id}"
+
+    def knows_audience(self, audience: str) -> bool:
+        """Tell whether tokens are issued for an API.
+
+        Args:
+            audience: The API's address, with or without a trailing slash.
+        """
+        return audience.rstrip("/") in (*self._accepted(), _STORAGE_AUDIENCE)
+
+    def issue(self, client_id: str, audience: str) -> tuple[str, int]:
+        """Issue a token.
+
+        Args:
+            client_id: The principal that it is for; its secret has been checked.
+            audience: The API that it is for.
+
+        Returns:
+            The token, and how long it is valid in seconds.
+        """
+        now = int(self._clock.now().timestamp())
+        claims = {
+            "aud": audience,
+            "iss": self.issuer,
+            "iat": now,
+            "nbf": now,
+            "exp": now + LIFETIME_SECONDS,
+            "tid": self.tenant_id,
+            "appid": client_id,
+            "azp": client_id,
+            # Every principal has an object in its tenant; here its id follows from the client's.
+            "oid": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.tenant_id}/{client_id}")),
+            "sub": client_id,
+            "uti": uuid.uuid4().hex,
+            "ver": "2.0",
+        }
+        token = jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers={"kid": self._key_id})
+        return token, LIFETIME_SECONDS
+
+    def verify(self, token: str) -> Claims:
+        """Check a token of the management plane.
+
+        Args:
+            token: What follows ``Bearer`` in the Authorization header.
+
+        Returns:
+            What the token says.
+
+        Raises:
+            TokenError: It is not ours, not for the management plane, or not valid now.
+        """
+        claims = self._decode(token)
+        audience = str(claims["aud"])
+        if audience.rstrip("/") not in self._accepted():
+            raise TokenError(
+                "InvalidAuthenticationTokenAudience",
+                f"The access token has been obtained for the wrong audience '{audience}'. Ask for "
+                f"the scope 'https://management.azure.com/.default' or '{self._base()}/.default'.",
+            )
+        if claims["tid"] != self.tenant_id or claims["iss"] != self.issuer:
+            raise TokenError(
+                "InvalidAuthenticationTokenTenant",
+                f"The access token is from the wrong issuer '{claims['iss']}'. It must match the "
+                f"tenant '{self.issuer}' of this service.",
+            )
+        self._check_times(claims)
+        return Claims(
+            client_id=str(claims["appid"]),
+            tenant_id=self.tenant_id,
+            audience=audience,
+            expires_at=claims["exp"],
+        )
+
+    def key_set(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the public key as a JSON Web Key Set."""
+        key = RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        public = {name: key[name] for name in ("kty", "n", "e")}
+        return {
+            "keys": [{**public, "use": "sig", "alg": _ALGORITHM, "kid": self._key_id}],
+        }
+
+    def _accepted(self) -> tuple[str, ...]:
+        return (*_MANAGEMENT_AUDIENCES, self._base())
+
+    def _decode(self, token: str) -> dict[str, Any]:
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                self._key.public_key(),
+                algorithms=[_ALGORITHM],
+                # Times and names are compared below: against the injected clock, and with Azure's
+                # codes for each refusal.
+                options={
+                    "require": list(_REQUIRED_CLAIMS),
+                    "verify_aud": False,
+                    "verify_exp": False,
+                    "verify_iat": False,
+                    "verify_iss": False,
+                    "verify_nbf": False,
+                },
+            )
+        except jwt.InvalidTokenError as error:
+            raise TokenError(
+                "InvalidAuthenticationToken",
+                f"The access token is invalid: {error}. Get a new one from this service.",
+            ) from error
+        return claims
+
+    def _check_times(self, claims: dict[str, Any]) -> None:
+        now = self._clock.now().timestamp()
+        if claims["exp"] <= now:
+            raise TokenError(
+                "ExpiredAuthenticationToken",
+                "The access token expiry UTC time is earlier than the current UTC time. "
+                "Get a new one.",
+            )
+        if claims["nbf"] > now + _SKEW_SECONDS:
+            raise TokenError(
+                "InvalidAuthenticationToken",
+                "The access token is not valid yet: its 'nbf' lies in the future.",
+            )

@@ -1,0 +1,102 @@
+"""Deleting a resource with everything in it: the same for every kind."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from http import HTTPStatus
+
+from starlette.responses import Response
+
+from batchai_recipes.service.clock import iso_timestamp
+from batchai_recipes.service.management import operations, resources
+from batchai_recipes.service.management.calls import Call
+from batchai_recipes.service.management.errors import ManagementError
+from batchai_recipes.service.management.kinds import Kind
+from batchai_recipes.service.management.plane import ManagementPlane
+from batchai_recipes.service.management.resources import DELETING, Resource
+
+Answer = Callable[[ManagementPlane, Call, str], Response]
+"""Says that the operation with the given id has begun."""
+
+
+def delete(
+    plane: ManagementPlane, call: Call, kind: Kind, answer: Answer = operations.accepted
+) -> Response:
+    """Begin to delete a resource; what is gone already is deleted well enough.
+
+    Args:
+        plane: The parts of the service.
+        call: The request.
+        kind: What it deletes.
+        answer: Says that it has begun.
+
+    Raises:
+        ManagementError: A job outside of it still needs a cluster in it (409).
+    """
+    with plane.store.write() as records:
+        resource = resources.find(records, kind.key(call.names))
+        if resource is None:
+            return Response(status_code=HTTPStatus.NO_CONTENT)
+        _check_not_needed(records, resource)
+        operation_id = operations.begin(records, plane, resource, "delete")
+        _mark_deleting(records, resource, plane.now())
+    plane.wake()
+    return answer(plane, call, operation_id)
+
+
+def _mark_deleting(records: sqlite3.Connection, resource: Resource, now: datetime) -> None:
+    """Mark a resource and everything in it for deletion; the scheduler does the rest.
+
+    Args:
+        records: The records, open for writing.
+        resource: The resource.
+        now: The present time.
+    """
+    records.executemany(
+        "UPDATE resources SET provisioning_state = ?, provisioned_at = ? "
+        "WHERE key = ? AND provisioning_state != ?",
+        [(DELETING, iso_timestamp(now), key, DELETING) for key in _within(records, resource.key)],
+    )
+
+
+def _check_not_needed(records: sqlite3.Connection, resource: Resource) -> None:
+    """Refuse to delete clusters that jobs elsewhere still need.
+
+    Args:
+        records: The records.
+        resource: What is to be deleted with everything in it.
+
+    Raises:
+        ManagementError: A queued or running job outside of it needs a cluster in it (409).
+    """
+    doomed = set(_within(records, resource.key))
+    needing = [
+        row["id"]
+        for row in records.execute(
+            "SELECT resources.id, jobs.key, jobs.cluster_key FROM jobs "
+            "JOIN resources ON resources.key = jobs.key "
+            "WHERE jobs.execution_state IN ('queued', 'running') "
+            "AND jobs.termination_requested_at IS NULL "
+            "AND resources.provisioning_state != ? ORDER BY jobs.sequence",
+            (DELETING,),
+        )
+        if row["cluster_key"] in doomed and row["key"] not in doomed
+    ]
+    if needing:
+        more = f" and {len(needing) - 1} more" if len(needing) > 1 else ""
+        raise ManagementError(
+            HTTPStatus.CONFLICT,
+            f"{resource.kind.label}InUse",
+            f"The {resource.kind.noun} {resource.name} cannot be deleted: the queued or running "
+            f"job {needing[0]}{more} needs it. Terminate or delete the job first.",
+        )
+
+
+def _within(records: sqlite3.Connection, key: str) -> Iterator[str]:
+    """Return the keys of a resource and of everything in it."""
+    rows = records.execute(
+        "WITH RECURSIVE inside (key) AS (SELECT ? UNION ALL SELECT resources.key FROM resources "
+        "JOIN inside ON resources.parent_key = inside.key) SELECT key FROM inside",
+        (key,),
+    ).fetchall()
+    return (row["key"] for row in rows)

@@ -1,0 +1,264 @@
+"""Jobs: what runs on clusters."""
+
+import json
+import sqlite3
+import uuid
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any, Final
+
+from attrs import asdict
+from starlette.responses import JSONResponse, Response
+
+from batchai_recipes.service.clock import iso_timestamp
+from batchai_recipes.service.files.accounts import Accounts
+from batchai_recipes.service.files.sas import file_url
+from batchai_recipes.service.management import job_properties, operations, resources
+from batchai_recipes.service.management.bodies import read_body
+from batchai_recipes.service.management.calls import Call, Endpoint
+from batchai_recipes.service.management.deletion import delete
+from batchai_recipes.service.management.errors import (
+    ManagementError,
+    invalid_parameter,
+    suggestion,
+)
+from batchai_recipes.service.management.kinds import CLUSTER, EXPERIMENT, JOB, names_of
+from batchai_recipes.service.management.output_files import OutputLocation, locate_outputs
+from batchai_recipes.service.management.plane import ManagementPlane
+from batchai_recipes.service.management.resources import Resource
+
+_ENDED: Final = ("succeeded", "failed")
+_LINK_MINUTES: Final = 60
+_LINK_MINUTES_RANGE: Final = (5, 600)
+
+
+def begin_create(plane: ManagementPlane, call: Call) -> Response:
+    """Begin to make a job (202); show the one that is there if it is the same (200)."""
+    name = call.names[JOB.parameter]
+    resources.check_name(JOB, name)
+    requested = read_body(job_properties.CREATE, call.document)["properties"]
+    with plane.store.write() as records:
+        experiment = resources.require_parent(records, JOB, call.names)
+        existing = resources.find(records, JOB.key(call.names))
+        if existing is not None:
+            _check_same(records, existing, experiment, requested)
+            return _show(records, existing)
+        cluster = _cluster(records, requested["cluster"]["id"])
+        uid = str(uuid.uuid4())
+        job_id = JOB.child_id(experiment.id, name)
+        shown = job_properties.shown(requested, experiment.name, _path_segment(job_id, uid))
+        job = resources.new_resource(JOB, job_id, name, plane.now(), properties=shown)
+        resources.add(records, job, experiment, job_properties.hidden(requested))
+        _add_row(records, job, uid, cluster)
+        operation_id = operations.begin(records, plane, job, "create")
+    plane.wake()
+    return operations.accepted(plane, call, operation_id)
+
+
+def get(plane: ManagementPlane, call: Call) -> Response:
+    """Show a job."""
+    with plane.store.read() as records:
+        return _show(records, resources.require(records, JOB, call.names))
+
+
+def list_by_experiment(plane: ManagementPlane, call: Call) -> Response:
+    """List the jobs of an experiment."""
+    size = call.page_size()
+    with plane.store.read() as records:
+        experiment = resources.require(records, EXPERIMENT, call.names)
+        found = resources.children(records, JOB, experiment.key, call.skipped_to(), size + 1)
+        entries = [(one.key, _document(records, one)) for one in found]
+    return call.page(plane, entries, size)
+
+
+def begin_delete(plane: ManagementPlane, call: Call) -> Response:
+    """Begin to delete a job, ending it first where it runs."""
+    return delete(plane, call, JOB)
+
+
+def begin_terminate(plane: ManagementPlane, call: Call) -> Response:
+    """Begin to end a job (202); one that has ended already needs nothing (200)."""
+    with plane.store.write() as records:
+        job = resources.require(records, JOB, call.names)
+        row = _row(records, job)
+        if row["execution_state"] in _ENDED:
+            return Response(status_code=HTTPStatus.OK)
+        if row["termination_requested_at"] is None:
+            timestamp = iso_timestamp(plane.now())
+            records.execute(
+                "UPDATE jobs SET termination_requested_at = ? WHERE key = ?", (timestamp, job.key)
+            )
+            records.execute(
+                "UPDATE jobs SET execution_state = 'terminating', execution_state_at = ? "
+                "WHERE key = ? AND execution_state = 'running'",
+                (timestamp, job.key),
+            )
+        operation_id = operations.begin(records, plane, job, "terminate")
+    plane.wake()
+    return operations.accepted(plane, call, operation_id)
+
+
+def list_output_files(plane: ManagementPlane, call: Call) -> Response:
+    """List a directory of a job's output, with addresses where the files can be read."""
+    least, most = _LINK_MINUTES_RANGE
+    minutes = call.whole("linkexpiryinminutes", _LINK_MINUTES, minimum=least, maximum=most)
+    size = call.page_size()
+    directory = call.query.get("directory", ".")
+    if ".." in directory.split("/") or "\0" in directory:
+        raise invalid_parameter(
+            "directory", "The directory must be relative to the output directory, without '..'."
+        )
+    with plane.store.read() as records:
+        row = _row(records, resources.require(records, JOB, call.names))
+    location = _output_location(json.loads(row["output_locations"]), call)
+    account = Accounts(plane.store).get(location.account)
+    if account is None:
+        # A share of an account that this service does not own is never mounted: nothing is there.
+        return call.page(plane, [], size)
+    after = call.skipped_to()
+    files = [file for file in location.files(plane.state, directory) if file.name > after]
+    expires_at = plane.now() + timedelta(minutes=minutes)
+    files_base = plane.addresses().files_base
+    entries = []
+    for file in files[: size + 1]:
+        url = None
+        if file.path is not None:
+            url = file_url(files_base, account, location.share, file.path, expires_at=expires_at)
+        entries.append((file.name, file.document(url)))
+    return call.page(plane, entries, size)
+
+
+def list_remote_login_information(plane: ManagementPlane, call: Call) -> Response:
+    """List the nodes of a job that one can log in to: none, since nodes run no SSH server."""
+    with plane.store.read() as records:
+        resources.require(records, JOB, call.names)
+    return JSONResponse({"value": []})
+
+
+def _cluster(records: sqlite3.Connection, cluster_id: str) -> Resource:
+    """Return the cluster that a request names by its id."""
+    cluster = resources.find(records, cluster_id.rstrip("/").lower())
+    if cluster is None or cluster.kind is not CLUSTER:
+        rows = records.execute("SELECT id FROM resources WHERE kind = ?", (CLUSTER.name,))
+        nearest = suggestion(cluster_id, [row["id"] for row in rows])
+        raise ManagementError(
+            HTTPStatus.BAD_REQUEST,
+            "ClusterNotFound",
+            f"The specified cluster {cluster_id} is not found{nearest}",
+            target="properties.cluster.id",
+        )
+    cluster.check_not_deleting()
+    return cluster
+
+
+def _add_row(records: sqlite3.Connection, job: Resource, uid: str, cluster: Resource) -> None:
+    locations = locate_outputs(job.properties, cluster.properties)
+    records.execute(
+        "INSERT INTO jobs (key, uid, cluster_key, priority, node_count, execution_state, "
+        "execution_state_at, output_locations) VALUES (?, ?, ?, ?, ?, 'queued', ?, ?)",
+        (
+            job.key,
+            uid,
+            cluster.key,
+            job_properties.PRIORITIES[job.properties["schedulingPriority"]],
+            job.properties["nodeCount"],
+            job.created_at,
+            json.dumps({name: place and asdict(place) for name, place in locations.items()}),
+        ),
+    )
+
+
+def _check_same(
+    records: sqlite3.Connection,
+    job: Resource,
+    experiment: Resource,
+    requested: dict[str, Any],
+) -> None:
+    """Refuse a request that asks for a job other than the one that is there."""
+    job.check_not_deleting()
+    segment = _path_segment(job.id, _row(records, job)["uid"])
+    asked = job_properties.shown(requested, experiment.name, segment)
+    secrets = resources.secrets_of(records, job.key)
+    if asked != job.properties or job_properties.hidden(requested) != secrets:
+        raise ManagementError(
+            HTTPStatus.CONFLICT,
+            "JobAlreadyExists",
+            f"The job {job.name} already exists with other properties. Choose another name, or "
+            "delete it first.",
+        )
+
+
+def _path_segment(job_id: str, uid: str) -> str:
+    subscription, group, workspace, experiment, job = names_of(job_id)
+    return (
+        f"{subscription}/{group}/workspaces/{workspace}/experiments/{experiment}/jobs/{job}/{uid}"
+    )
+
+
+def _output_location(locations: dict[str, Any], call: Call) -> OutputLocation:
+    """Return where the output directory lies that a request names."""
+    wanted = call.query.get("outputdirectoryid", "")
+    names = {name.lower(): name for name in locations}
+    name = wanted if wanted in locations else names.get(wanted.lower())
+    if name is None:
+        valid = ", ".join(sorted(locations))
+        raise ManagementError(
+            HTTPStatus.BAD_REQUEST,
+            "OutputDirectoryNotFound",
+            f"The job has no output directory with the id '{wanted[:100]}'. Its ids are {valid}",
+            target="outputdirectoryid",
+        )
+    if locations[name] is None:
+        raise ManagementError(
+            HTTPStatus.BAD_REQUEST,
+            "OutputDirectoryNotOnFileShare",
+            f"The output directory '{name}' is not on a mounted Azure file share, so its files "
+            "cannot be listed. Let its path begin with $AZ_BATCHAI_MOUNT_ROOT or "
+            "$AZ_BATCHAI_JOB_MOUNT_ROOT and the relativeMountPath of a share.",
+            target="outputdirectoryid",
+        )
+    return OutputLocation(**locations[name])
+
+
+def _row(records: sqlite3.Connection, job: Resource) -> sqlite3.Row:
+    row: sqlite3.Row = records.execute("SELECT * FROM jobs WHERE key = ?", (job.key,)).fetchone()
+    return row
+
+
+def _document(records: sqlite3.Connection, job: Resource) -> dict[str, Any]:
+    row = _row(records, job)
+    info = {
+        "startTime": row["started_at"],
+        "endTime": row["ended_at"],
+        "exitCode": row["exit_code"],
+        "errors": json.loads(row["errors"]) or None,
+    }
+    known = {name: value for name, value in info.items() if value is not None}
+    execution: dict[str, Any] = {
+        "executionState": row["execution_state"],
+        "executionStateTransitionTime": row["execution_state_at"],
+    }
+    if known:
+        execution["executionInfo"] = known
+    return job.document({**job.properties, **job.provisioning(), **execution})
+
+
+def _show(records: sqlite3.Connection, job: Resource) -> Response:
+    return JSONResponse(_document(records, job), headers=job.headers)
+
+
+_OUTPUT_FILES: Final = JOB.path + "/listOutputFiles"
+_REMOTE_LOGIN: Final = JOB.path + "/listRemoteLoginInformation"
+
+ROUTES: Final = (
+    Endpoint("GET", EXPERIMENT.path + "/jobs", list_by_experiment),
+    Endpoint("PUT", JOB.path, begin_create),
+    Endpoint("GET", JOB.path, get),
+    Endpoint("DELETE", JOB.path, begin_delete),
+    Endpoint("POST", JOB.path + "/terminate", begin_terminate),
+    Endpoint("POST", _OUTPUT_FILES, list_output_files),
+    # Azure's clients ask for the first page with POST and follow its nextLink with GET.
+    Endpoint("GET", _OUTPUT_FILES, list_output_files),
+    Endpoint("POST", _REMOTE_LOGIN, list_remote_login_information),
+)
+"""The endpoints of jobs."""

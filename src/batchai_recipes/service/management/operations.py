@@ -1,0 +1,182 @@
+"""Long-running operations: what a 202 promises, and how its client learns of the end.
+
+Source: protocol notes 2 to 4 of the recordings of the real service, and Azure Resource Manager's
+asynchronous-operations contract.
+"""
+
+import json
+import sqlite3
+import uuid
+from http import HTTPStatus
+from typing import Any, Final, Literal
+
+from starlette.responses import JSONResponse, Response
+
+from batchai_recipes.service.clock import iso_timestamp
+from batchai_recipes.service.management.calls import Call, Endpoint
+from batchai_recipes.service.management.errors import ManagementError
+from batchai_recipes.service.management.kinds import names_of
+from batchai_recipes.service.management.plane import ManagementPlane
+from batchai_recipes.service.management.resources import Resource
+
+Action = Literal["create", "delete", "terminate"]
+"""What an operation does to its resource."""
+
+_POLL_SECONDS: Final = 1.0
+# Whole seconds, since older clients read only those; azure-core takes 0 for "not given".
+_RETRY_AFTER: Final = {"Retry-After": "1"}
+_IN_PROGRESS: Final = "InProgress"
+_BATCHAI: Final = "/subscriptions/{subscriptionId}/providers/Microsoft.BatchAI/locations/{location}"
+_RESOURCES: Final = "/subscriptions/{subscriptionId}/operationresults/{operationId}"
+
+
+def begin(
+    records: sqlite3.Connection, plane: ManagementPlane, resource: Resource, action: Action
+) -> str:
+    """Record that an operation has begun.
+
+    A second request for what is already under way joins the first.
+
+    Args:
+        records: The records, open for writing.
+        plane: The parts of the service.
+        resource: What it is about.
+        action: What it does.
+
+    Returns:
+        The operation's id.
+    """
+    row = records.execute(
+        "SELECT id FROM operations WHERE resource_key = ? AND action = ? AND status = ?",
+        (resource.key, action, _IN_PROGRESS),
+    ).fetchone()
+    if row is not None:
+        return str(row["id"])
+    operation_id = str(uuid.uuid4())
+    records.execute(
+        "INSERT INTO operations (id, subscription, location, resource_key, resource_id, action, "
+        "status, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            operation_id,
+            plane.subscription_id,
+            _location(records, resource),
+            resource.key,
+            resource.id,
+            action,
+            _IN_PROGRESS,
+            iso_timestamp(plane.now()),
+        ),
+    )
+    return operation_id
+
+
+def accepted(plane: ManagementPlane, call: Call, operation_id: str) -> Response:
+    """Answer that an operation of Batch AI has begun, and where to ask for its end.
+
+    Args:
+        plane: The parts of the service.
+        call: The request that began it.
+        operation_id: The operation.
+    """
+    with plane.store.read() as records:
+        location = _operation(records, operation_id)["location"]
+    base = plane.base + _BATCHAI.format(subscriptionId=plane.subscription_id, location=location)
+    version = f"api-version={call.query['api-version']}"
+    return Response(
+        status_code=HTTPStatus.ACCEPTED,
+        headers={
+            "Azure-AsyncOperation": f"{base}/operationresults/{operation_id}?{version}",
+            # The two names look swapped; that is what the real service sent.
+            "Location": f"{base}/operationstatuses/{operation_id}?{version}",
+            **_RETRY_AFTER,
+        },
+    )
+
+
+def accepted_by_location(plane: ManagementPlane, call: Call, operation_id: str) -> Response:
+    """Answer as Azure Resource Manager does: ask ``Location`` until it says 200.
+
+    Args:
+        plane: The parts of the service.
+        call: The request that began it, or that asks for it.
+        operation_id: The operation.
+    """
+    path = _RESOURCES.format(subscriptionId=plane.subscription_id, operationId=operation_id)
+    url = f"{plane.base}{path}?api-version={call.query['api-version']}"
+    return Response(status_code=HTTPStatus.ACCEPTED, headers={"Location": url, **_RETRY_AFTER})
+
+
+def poll(plane: ManagementPlane, call: Call) -> Response:
+    """Answer how an operation of Batch AI stands, always with 200."""
+    row = _wait(plane, call.names["operationId"])
+    names = names_of(row["resource_id"])
+    document: dict[str, Any] = {
+        "id": plane.base + call.path,
+        "name": row["id"],
+        "status": row["status"],
+        "startTime": row["started_at"],
+    }
+    if row["status"] == _IN_PROGRESS:
+        return JSONResponse(document, headers=_RETRY_AFTER)
+    document["endTime"] = row["ended_at"]
+    document["properties"] = {"resourceId": "$".join(names)}
+    if row["error"]:
+        document["error"] = json.loads(row["error"])
+    return JSONResponse(document)
+
+
+def poll_by_location(plane: ManagementPlane, call: Call) -> Response:
+    """Answer 202 while an operation of the resources API is under way, 200 after it."""
+    row = _wait(plane, call.names["operationId"])
+    if row["status"] == _IN_PROGRESS:
+        return accepted_by_location(plane, call, row["id"])
+    if row["error"]:
+        error = json.loads(row["error"])
+        raise ManagementError(HTTPStatus.CONFLICT, error["code"], error["message"])
+    return Response(status_code=HTTPStatus.OK)
+
+
+def _wait(plane: ManagementPlane, operation_id: str) -> sqlite3.Row:
+    """Return an operation, waiting a moment for its end; so most clients ask only once."""
+
+    def row() -> sqlite3.Row:
+        with plane.store.read() as records:
+            return _operation(records, operation_id)
+
+    plane.changes.wait_until(lambda: row()["status"] != _IN_PROGRESS, _POLL_SECONDS)
+    return row()
+
+
+def _operation(records: sqlite3.Connection, operation_id: str) -> sqlite3.Row:
+    row: sqlite3.Row | None = records.execute(
+        "SELECT * FROM operations WHERE id = ?", (operation_id.lower(),)
+    ).fetchone()
+    if row is None:
+        raise ManagementError(
+            HTTPStatus.NOT_FOUND,
+            "OperationNotFound",
+            f"The operation {operation_id[:100]} is not found. Use the address of the answer "
+            "that began it.",
+        )
+    return row
+
+
+def _location(records: sqlite3.Connection, resource: Resource) -> str:
+    """Return the location of a resource, or of the nearest one around it that has one."""
+    row = records.execute(
+        "WITH RECURSIVE around (key, parent_key, location, depth) AS ("
+        "SELECT key, parent_key, location, 0 FROM resources WHERE key = ? "
+        "UNION ALL SELECT resources.key, resources.parent_key, resources.location, depth + 1 "
+        "FROM resources JOIN around ON resources.key = around.parent_key) "
+        "SELECT location FROM around WHERE location IS NOT NULL ORDER BY depth LIMIT 1",
+        (resource.key,),
+    ).fetchone()
+    return str(row["location"])
+
+
+ROUTES: Final = (
+    Endpoint("GET", _BATCHAI + "/operationresults/{operationId}", poll, waits=True),
+    Endpoint("GET", _BATCHAI + "/operationstatuses/{operationId}", poll, waits=True),
+    Endpoint("GET", _RESOURCES, poll_by_location, api="resources", waits=True),
+)
+"""The endpoints that say how an operation stands."""
