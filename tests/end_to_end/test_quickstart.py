@@ -11,6 +11,10 @@ import pytest
 pytest.importorskip("torch", reason="the quickstart trains with PyTorch here")
 
 MNIST = Path(__file__).parents[3] / "shared" / "mnist"
+READY = (
+    "Cluster state: steady Target: 1; Allocated: 1; Idle: 1; Unusable: 0; Running: 0; "
+    "Preparing: 0; Leaving: 0"
+)
 RESULT = re.compile(r"^Final Results: errs = ([\d.]+)% \* (\d+)$", re.MULTILINE)
 
 
@@ -30,8 +34,7 @@ def test_it_trains_on_digits_and_leaves_nothing(command, state_dir, tmp_path, no
         "Uploaded mnistcntksample/Test-28x28_cntk_text.txt",
         "Uploaded mnistcntksample/ConvNet_MNIST.py",
         "Created workspace",
-        "Cluster state: steady Target: 1; Allocated: 1; Idle: 1; Unusable: 0; Running: 0; "
-        "Preparing: 0; Leaving: 0",
+        READY,
         "Created experiment",
         "Created job myjob",
         "Job state: running",

@@ -42,4 +42,4 @@ def test_the_commands_exist():
     targets = re.findall(r"make (\w+)", README.read_text())
 
     assert targets
-    assert [] == [target for target in targets if f"\n{target}:" not in makefile]
+    assert [target for target in targets if f"\n{target}:" not in makefile] == []

@@ -14,6 +14,7 @@ from batchai_recipes.service.credentials import Credentials
 from batchai_recipes.service.engines.local import LocalEngine
 from batchai_recipes.service.files.accounts import Accounts
 from batchai_recipes.service.files.app import files_app
+from batchai_recipes.service.files.protocol import HeaderCaseProtocol
 from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.identity.certificates import ensure_authority, ensure_signing_key
 from batchai_recipes.service.identity.principals import Principals
@@ -117,7 +118,11 @@ class Service:
         self._undo.append(scheduler.stop)
 
         # The file shares: http, since every request carries its own signature.
-        files = Listener(files_app(state=state, store=store, clock=clock), files_socket, None)
+        files = Listener(
+            files_app(state=state, store=store, clock=clock),
+            files_socket,
+            protocol=HeaderCaseProtocol,
+        )
         files.start()
         self._undo.append(files.stop)
 
@@ -141,11 +146,13 @@ class Service:
                 subscription_id=credentials.subscription_id,
             ),
             management_socket,
-            TlsFiles(str(certificates.server_cert_file), str(certificates.server_key_file)),
+            tls=TlsFiles(str(certificates.server_cert_file), str(certificates.server_key_file)),
         )
         management.start()
         self._undo.append(management.stop)
-        return _address(credentials, addresses, certificates.ca_file, until_unused=options.until_unused)
+        return _address(
+            credentials, addresses, certificates.ca_file, until_unused=options.until_unused
+        )
 
 
 def _record(credentials: Credentials, accounts: Accounts, principals: Principals) -> None:

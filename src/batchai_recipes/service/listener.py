@@ -7,6 +7,7 @@ from typing import Final
 import uvicorn
 from attrs import frozen
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 START_TIMEOUT_SECONDS: Final = 30.0
 _GRACE_SECONDS: Final = 2
@@ -78,14 +79,22 @@ class Listener:
         application: The application.
         taken: A socket from :func:`bind`.
         tls: The certificate for https; None for http.
+        protocol: How HTTP is read; by default as uvicorn does.
     """
 
-    def __init__(self, application: ASGIApp, taken: socket.socket, tls: TlsFiles | None) -> None:
+    def __init__(
+        self,
+        application: ASGIApp,
+        taken: socket.socket,
+        *,
+        tls: TlsFiles | None = None,
+        protocol: type[HttpToolsProtocol] = HttpToolsProtocol,
+    ) -> None:
         self._socket = taken
         self._server = _Server(
             uvicorn.Config(
                 application,
-                http="httptools",
+                http=protocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

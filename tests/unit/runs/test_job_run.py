@@ -119,7 +119,9 @@ def test_streaming_asks_only_for_what_is_new(endpoint, run):
     """By Range, from the first byte not seen."""
     endpoint.on("GET", "/jobs/j", job("running"), job("running"), job("succeeded"))
     endpoint.on("POST", "/listOutputFiles", listing("stdout.txt"))
-    endpoint.raw("GET", "/stdout.txt", (206, OCTETS, "one\n"), (206, OCTETS, "two\n"), (416, {}, ""))
+    endpoint.raw(
+        "GET", "/stdout.txt", (206, OCTETS, "one\n"), (206, OCTETS, "two\n"), (416, {}, "")
+    )
     list(run.stream())
     ranges = [r.headers["Range"] for r in endpoint.requests if r.url.endswith("stdout.txt")]
 

@@ -37,10 +37,10 @@ def test_each_change_is_reported_once_in_the_words_of_the_quickstart(clock):
     preparing = cluster("resizing", preparing=1)
     _, said = wait([preparing, preparing, cluster(idle=1)], clock)
 
-    rest = "Unusable: 0; Running: 0"
+    start, none = "Cluster state:", "Unusable: 0; Running: 0"
     assert said == [
-        f"Cluster state: resizing Target: 1; Allocated: 1; Idle: 0; {rest}; Preparing: 1; Leaving: 0",
-        f"Cluster state: steady Target: 1; Allocated: 1; Idle: 1; {rest}; Preparing: 0; Leaving: 0",
+        f"{start} resizing Target: 1; Allocated: 1; Idle: 0; {none}; Preparing: 1; Leaving: 0",
+        f"{start} steady Target: 1; Allocated: 1; Idle: 1; {none}; Preparing: 0; Leaving: 0",
     ]
 
 

@@ -1,0 +1,148 @@
+"""What the records hold of a file or directory because a plain directory on disk cannot.
+
+An entry is about one inode: where a job has replaced the file by another, its entry no longer
+counts. (The disk may give a new file the inode of a deleted one; then the new file shows the old
+one's metadata, until a client sets its own.)
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Mapping
+from datetime import datetime
+
+from attrs import field, frozen
+
+from batchai_recipes.service.files.errors import EMPTY, ShareNotFoundError
+from batchai_recipes.service.files.paths import Location
+from batchai_recipes.service.files.stamps import moment_of
+from batchai_recipes.service.store import Store
+
+
+@frozen
+class Entry:
+    """The recorded part of a file or directory.
+
+    Args:
+        metadata: The user's metadata, names as first written.
+        headers: Content headers by the name that an answer gives them.
+        changed_ns: When this was last changed, in nanoseconds since 1970; 0 for never.
+    """
+
+    metadata: Mapping[str, str] = field(default=EMPTY)
+    headers: Mapping[str, str] = field(default=EMPTY)
+    changed_ns: int = 0
+
+
+@frozen
+class Properties:
+    """Everything known of a file or directory: the disk's part and the recorded one.
+
+    Args:
+        status: The disk's part.
+        entry: The recorded part.
+    """
+
+    status: os.stat_result
+    entry: Entry
+
+    @property
+    def size(self) -> int:
+        """The size in bytes."""
+        return self.status.st_size
+
+    @property
+    def etag(self) -> str:
+        """A quoted text that changes with every write, by clients and by jobs."""
+        status = self.status
+        state = (
+            f"{status.st_ino} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} "
+            f"{self.entry.changed_ns}"
+        )
+        return f'"0x{hashlib.blake2b(state.encode(), digest_size=8).hexdigest().upper()}"'
+
+    @property
+    def last_modified(self) -> datetime:
+        """The time of the last change of content, metadata or headers."""
+        return moment_of(max(self.status.st_mtime_ns, self.entry.changed_ns))
+
+
+class Entries:
+    """The entries of all shares.
+
+    Args:
+        store: Where they are kept.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def properties(self, location: Location, status: os.stat_result) -> Properties:
+        """Return what is known of a file or directory.
+
+        Args:
+            location: Where it is.
+            status: What the disk says of it.
+        """
+        with self._store.read() as records:
+            row = records.execute(
+                "SELECT metadata, headers, inode, changed_ns FROM file_entries "
+                "WHERE account = ? AND share = ? AND path = ?",
+                _key(location),
+            ).fetchone()
+        if row is None or row["inode"] != str(status.st_ino):
+            return Properties(status, Entry())
+        entry = Entry(json.loads(row["metadata"]), json.loads(row["headers"]), row["changed_ns"])
+        return Properties(status, entry)
+
+    def put(self, location: Location, status: os.stat_result, entry: Entry) -> Properties:
+        """Record an entry in place of any that was there.
+
+        Args:
+            location: Where the file or directory is.
+            status: What the disk says of it.
+            entry: What to record.
+
+        Returns:
+            What is now known of it.
+
+        Raises:
+            ShareNotFoundError: The share has been deleted meanwhile.
+        """
+        try:
+            with self._store.write() as records:
+                records.execute(
+                    "INSERT OR REPLACE INTO file_entries "
+                    "(account, share, path, metadata, headers, inode, changed_ns) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        *_key(location),
+                        json.dumps(dict(entry.metadata)),
+                        json.dumps(dict(entry.headers)),
+                        str(status.st_ino),  # as text: an inode may exceed SQLite's integers
+                        entry.changed_ns,
+                    ),
+                )
+        except sqlite3.IntegrityError as error:
+            raise ShareNotFoundError(location.account, location.share) from error
+        return Properties(status, entry)
+
+    def remove(self, location: Location) -> None:
+        """Forget what was recorded of a file or directory, if anything was."""
+        with self._store.read() as records:
+            row = records.execute(
+                "SELECT 1 FROM file_entries WHERE account = ? AND share = ? AND path = ?",
+                _key(location),
+            ).fetchone()
+        if row is None:  # a transaction less for each file that never had metadata
+            return
+        with self._store.write() as records:
+            records.execute(
+                "DELETE FROM file_entries WHERE account = ? AND share = ? AND path = ?",
+                _key(location),
+            )
+
+
+def _key(location: Location) -> tuple[str, str, str]:
+    return location.account, location.share, location.path.folded

@@ -1,0 +1,79 @@
+"""Operations on a directory of a share."""
+
+from batchai_recipes.service.files.answer import Answer, version_headers, xml_answer
+from batchai_recipes.service.files.call import AdmittedCall
+from batchai_recipes.service.files.disk_headers import disk_headers
+from batchai_recipes.service.files.listing import PageRequest
+from batchai_recipes.service.files.metadata import read_metadata, write_metadata
+from batchai_recipes.service.files.nouns import Nouns
+from batchai_recipes.service.files.xml_documents import directory_document
+
+
+def create_directory(nouns: Nouns, admitted: AdmittedCall) -> Answer:
+    """Make the directory.
+
+    Args:
+        nouns: The nouns of the service.
+        admitted: The request.
+    """
+    metadata = read_metadata(admitted.call.cased_headers)
+    known = nouns.directories.create(admitted.address.location, metadata)
+    return Answer(201, (*version_headers(known), *disk_headers(admitted.call, known)))
+
+
+def get_directory_properties(nouns: Nouns, admitted: AdmittedCall) -> Answer:
+    """Return the directory's properties and metadata.
+
+    Args:
+        nouns: The nouns of the service.
+        admitted: The request.
+    """
+    known = nouns.directories.properties(admitted.address.location)
+    headers = (
+        *version_headers(known),
+        *disk_headers(admitted.call, known),
+        *write_metadata(known.entry.metadata),
+    )
+    return Answer(200, headers)
+
+
+def set_directory_metadata(nouns: Nouns, admitted: AdmittedCall) -> Answer:
+    """Replace the directory's metadata.
+
+    Args:
+        nouns: The nouns of the service.
+        admitted: The request.
+    """
+    metadata = read_metadata(admitted.call.cased_headers)
+    known = nouns.directories.set_metadata(admitted.address.location, metadata)
+    return Answer(200, version_headers(known))
+
+
+def list_directory(nouns: Nouns, admitted: AdmittedCall) -> Answer:
+    """List the directory's files and directories.
+
+    Args:
+        nouns: The nouns of the service.
+        admitted: The request.
+    """
+    location = admitted.address.location
+    wanted = PageRequest.of(admitted.call)
+    found = nouns.directories.list(
+        location, prefix=wanted.prefix, after=wanted.after, limit=wanted.limit + 1
+    )
+    entries = found[: wanted.limit]
+    page = wanted.page(entries[-1].name if len(found) > wanted.limit else None)
+    return xml_answer(
+        directory_document(admitted.endpoint, location.share, str(location.path), entries, page)
+    )
+
+
+def delete_directory(nouns: Nouns, admitted: AdmittedCall) -> Answer:
+    """Delete the directory, which must be empty.
+
+    Args:
+        nouns: The nouns of the service.
+        admitted: The request.
+    """
+    nouns.directories.delete(admitted.address.location)
+    return Answer(202)

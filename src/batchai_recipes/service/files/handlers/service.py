@@ -1,0 +1,42 @@
+"""Operations on the file service of an account."""
+
+from batchai_recipes.service.files.answer import Answer, xml_answer
+from batchai_recipes.service.files.call import AdmittedCall
+from batchai_recipes.service.files.listing import PageRequest
+from batchai_recipes.service.files.nouns import Nouns
+from batchai_recipes.service.files.xml_documents import (
+    service_properties_document,
+    shares_document,
+)
+
+
+def list_shares(nouns: Nouns, admitted: AdmittedCall) -> Answer:
+    """List the shares of the account.
+
+    Args:
+        nouns: The nouns of the service.
+        admitted: The request.
+    """
+    wanted = PageRequest.of(admitted.call)
+    found = nouns.shares.list(
+        admitted.address.account,
+        prefix=wanted.prefix,
+        after=wanted.after,
+        limit=wanted.limit + 1,
+    )
+    shares = found[: wanted.limit]
+    page = wanted.page(shares[-1].name if len(found) > wanted.limit else None)
+    include = admitted.call.parameter("include").lower().split(",")
+    return xml_answer(
+        shares_document(admitted.endpoint, shares, page, with_metadata="metadata" in include)
+    )
+
+
+def get_service_properties(_nouns: Nouns, _admitted: AdmittedCall) -> Answer:
+    """Return the properties of the service.
+
+    Args:
+        _nouns: Unused: the properties are always the same.
+        _admitted: The request.
+    """
+    return xml_answer(service_properties_document())

@@ -1,0 +1,51 @@
+"""The nouns of the file service, put together."""
+
+from attrs import frozen
+
+from batchai_recipes.service.clock import Clock
+from batchai_recipes.service.files.directories import Directories
+from batchai_recipes.service.files.entries import Entries
+from batchai_recipes.service.files.files import Files
+from batchai_recipes.service.files.locks import InodeLocks
+from batchai_recipes.service.files.ranges import Ranges
+from batchai_recipes.service.files.shares import Shares
+from batchai_recipes.service.files.stamps import Stamps
+from batchai_recipes.service.state_directory import StateDirectory
+from batchai_recipes.service.store import Store
+
+
+@frozen
+class Nouns:
+    """Everything that an operation can be about.
+
+    Args:
+        shares: The shares.
+        directories: Their directories.
+        files: Their files.
+        ranges: The ranges of the files.
+    """
+
+    shares: Shares
+    directories: Directories
+    files: Files
+    ranges: Ranges
+
+    @classmethod
+    def of(cls, state: StateDirectory, store: Store, clock: Clock) -> "Nouns":
+        """Put the nouns of one service together.
+
+        Args:
+            state: Where shares have their folders.
+            store: Where they are recorded.
+            clock: Tells the time of changes.
+        """
+        shares = Shares(store, state, clock)
+        entries, stamps = Entries(store), Stamps(clock)
+        # Two sets, since making a file holds one lock of each.
+        names, contents = InodeLocks(), InodeLocks()
+        return cls(
+            shares,
+            Directories(shares, entries, stamps, names),
+            Files(shares, entries, stamps, names, contents),
+            Ranges(shares, entries, stamps, contents),
+        )

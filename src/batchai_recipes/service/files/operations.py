@@ -1,0 +1,188 @@
+"""The table of operations: which request is which, and what it needs.
+
+Source:
+    https://learn.microsoft.com/rest/api/storageservices/operations-on-the-account--file-service-
+"""
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+from attrs import frozen
+
+from batchai_recipes.service.files.addressing import Address
+from batchai_recipes.service.files.answer import Answer
+from batchai_recipes.service.files.byte_range import MAXIMUM_LENGTH
+from batchai_recipes.service.files.call import AdmittedCall, Call
+from batchai_recipes.service.files.errors import (
+    ErrorCode,
+    FileServiceError,
+    invalid_parameter,
+    not_emulated,
+)
+from batchai_recipes.service.files.grants import Needs, Noun, ResourceType
+from batchai_recipes.service.files.handlers import directories, files, ranges, service, shares
+from batchai_recipes.service.files.nouns import Nouns
+
+Verb = Literal["GET", "HEAD", "PUT", "DELETE"]
+Handler = Callable[[Nouns, AdmittedCall], Answer]
+
+_READ: Final[tuple[Verb, ...]] = ("GET", "HEAD")
+
+
+@frozen
+class Operation:
+    """One operation of Azure Files.
+
+    Args:
+        name: Azure's name of it.
+        noun: What it is about.
+        verbs: The HTTP methods that ask for it.
+        comp: The query parameter ``comp`` that asks for it; empty for none.
+        handler: Carries it out.
+        resource_type: What an account SAS must include.
+        letters: The permissions of a SAS, any one of which is enough.
+        body_limit: How large a body may be, in bytes; 0 where a body means nothing.
+    """
+
+    name: str
+    noun: Noun
+    verbs: tuple[Verb, ...]
+    comp: str
+    handler: Handler
+    resource_type: ResourceType
+    letters: str
+    body_limit: int = 0
+
+    @property
+    def is_download(self) -> bool:
+        """Whether its answer is the one whose headers a SAS may set."""
+        return self.noun == "file" and self.comp == "" and self.letters == "r"
+
+    @property
+    def needs(self) -> Needs:
+        """What the operation needs of a signature."""
+        return Needs(self.noun, self.resource_type, self.letters)
+
+
+# fmt: off
+OPERATIONS: Final = (
+    Operation("List Shares", "service", ("GET",), "list", service.list_shares, "s", "l"),
+    Operation("Get File Service Properties", "service", ("GET",), "properties",
+              service.get_service_properties, "s", "r"),
+
+    Operation("Create Share", "share", ("PUT",), "", shares.create_share, "c", "cw"),
+    Operation("Get Share Properties", "share", _READ, "", shares.get_share_properties, "c", "r"),
+    Operation("Set Share Properties", "share", ("PUT",), "properties",
+              shares.set_share_properties, "c", "w"),
+    Operation("Get Share Metadata", "share", _READ, "metadata",
+              shares.get_share_metadata, "c", "r"),
+    Operation("Set Share Metadata", "share", ("PUT",), "metadata",
+              shares.set_share_metadata, "c", "w"),
+    Operation("Get Share Stats", "share", ("GET",), "stats", shares.get_share_stats, "c", "r"),
+    Operation("Delete Share", "share", ("DELETE",), "", shares.delete_share, "c", "d"),
+
+    Operation("Create Directory", "directory", ("PUT",), "",
+              directories.create_directory, "o", "cw"),
+    Operation("Get Directory Properties", "directory", _READ, "",
+              directories.get_directory_properties, "o", "r"),
+    Operation("Get Directory Metadata", "directory", _READ, "metadata",
+              directories.get_directory_properties, "o", "r"),
+    Operation("Set Directory Metadata", "directory", ("PUT",), "metadata",
+              directories.set_directory_metadata, "o", "w"),
+    Operation("List Directories and Files", "directory", ("GET",), "list",
+              directories.list_directory, "c", "l"),
+    Operation("Delete Directory", "directory", ("DELETE",), "",
+              directories.delete_directory, "o", "d"),
+
+    Operation("Create File", "file", ("PUT",), "", files.create_file, "o", "cw",
+              body_limit=MAXIMUM_LENGTH),
+    Operation("Get File", "file", ("GET",), "", files.get_file, "o", "r"),
+    Operation("Get File Properties", "file", ("HEAD",), "", files.get_file_properties, "o", "r"),
+    Operation("Set File Properties", "file", ("PUT",), "properties",
+              files.set_file_properties, "o", "w"),
+    Operation("Get File Metadata", "file", _READ, "metadata", files.get_file_metadata, "o", "r"),
+    Operation("Set File Metadata", "file", ("PUT",), "metadata", files.set_file_metadata, "o", "w"),
+    Operation("Put Range", "file", ("PUT",), "range", ranges.put_range, "o", "w",
+              body_limit=MAXIMUM_LENGTH),
+    Operation("List Ranges", "file", ("GET",), "rangelist", ranges.list_ranges, "o", "r"),
+    Operation("Delete File", "file", ("DELETE",), "", files.delete_file, "o", "d"),
+)
+# fmt: on
+
+# What Azure Files has and this release has not. A request for it must not pass for another one.
+_NOT_EMULATED: Final = {
+    "acl": "stored access policies",
+    "copy": "copying on the server",
+    "filepermission": "security descriptors",
+    "forceclosehandles": "SMB handles",
+    "lease": "leases",
+    "listhandles": "SMB handles",
+    "rename": "renaming on the server",
+    "snapshot": "share snapshots",
+    "undelete": "restoring deleted shares",
+    "userdelegationkey": "user delegation keys",
+}
+_COPY_HEADERS: Final = ("x-ms-copy-source", "x-ms-file-rename-source")
+
+
+def recognise(call: Call, address: Address) -> Operation:
+    """Find out which operation a request asks for.
+
+    Args:
+        call: The request.
+        address: What it is about.
+
+    Raises:
+        FileServiceError: It asks for none that this service has.
+    """
+    _refuse_not_emulated(call)
+    noun, comp = _noun(call, address), call.parameter("comp").lower()
+    alike = [
+        operation for operation in OPERATIONS if operation.noun == noun and operation.comp == comp
+    ]
+    for operation in alike:
+        if call.verb in operation.verbs:
+            return operation
+    if alike or not comp:
+        allowed = sorted({verb for operation in alike for verb in operation.verbs})
+        raise FileServiceError(
+            ErrorCode.UNSUPPORTED_HTTP_VERB,
+            f"There is no operation {call.verb} on this {noun}"
+            + (f" with comp={comp}." if comp else "."),
+            headers={"Allow": ", ".join(allowed)},
+        )
+    known = sorted({operation.comp for operation in OPERATIONS if operation.noun == noun} - {""})
+    raise invalid_parameter("comp", comp, f"on a {noun} it may be {', '.join(known)}")
+
+
+def _noun(call: Call, address: Address) -> Noun:
+    restype = call.parameter("restype").lower()
+    if not address.share:
+        if restype in {"", "service"}:
+            return "service"
+        raise invalid_parameter("restype", restype, "the address names no share")
+    if restype == "directory":
+        return "directory"
+    if restype == "share" and not address.path:
+        return "share"
+    if restype == "" and address.path:
+        return "file"
+    expected = "absent, for a file, or 'directory'" if address.path else "'share' or 'directory'"
+    raise invalid_parameter("restype", restype, f"for this address it must be {expected}")
+
+
+def _refuse_not_emulated(call: Call) -> None:
+    comp = call.parameter("comp").lower()
+    if comp in _NOT_EMULATED:
+        raise not_emulated(_NOT_EMULATED[comp])
+    if any(name in call.headers for name in _COPY_HEADERS):
+        raise not_emulated("copying and renaming on the server")
+    if call.parameter("sharesnapshot") or call.parameter("prevsharesnapshot"):
+        raise not_emulated("share snapshots")
+    if call.parameter("restype").lower() in {"symboliclink", "hardlink"}:
+        raise not_emulated("links over NFS")
+    if "x-ms-lease-id" in call.headers:
+        raise FileServiceError(
+            ErrorCode.LEASE_NOT_PRESENT,
+            "The request names a lease, and nothing here is leased: send no x-ms-lease-id.",
+        )

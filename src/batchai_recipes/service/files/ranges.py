@@ -1,0 +1,102 @@
+"""Ranges: writing, clearing and listing parts of a file."""
+
+import os
+from collections.abc import Sequence
+
+from batchai_recipes.service.files.byte_range import ByteRange, RangeRequest, outside
+from batchai_recipes.service.files.entries import Entries, Properties
+from batchai_recipes.service.files.extents import clear_extent, data_extents, write_all
+from batchai_recipes.service.files.locks import InodeLocks
+from batchai_recipes.service.files.paths import Location
+from batchai_recipes.service.files.shares import Shares
+from batchai_recipes.service.files.stamps import Stamps
+from batchai_recipes.service.files.tree import ShareTree
+
+
+class Ranges:
+    """The ranges of all files.
+
+    Args:
+        shares: Tells where a share lies on disk.
+        entries: What is recorded of files.
+        stamps: Gives times of change.
+        contents: Locks that keep a file's size still while a range is written.
+    """
+
+    def __init__(
+        self, shares: Shares, entries: Entries, stamps: Stamps, contents: InodeLocks
+    ) -> None:
+        self._shares = shares
+        self._entries = entries
+        self._stamps = stamps
+        self._contents = contents
+
+    def write(self, location: Location, target: ByteRange, data: bytes) -> Properties:
+        """Write a range of a file.
+
+        Args:
+            location: Where the file is.
+            target: The range, within the file.
+            data: As many bytes as the range has.
+
+        Returns:
+            What is now known of the file.
+
+        Raises:
+            FileServiceError: The file is not there or ends before the range.
+        """
+        return self._change(location, target, data)
+
+    def clear(self, location: Location, target: ByteRange) -> Properties:
+        """Make a range of a file read as zeros and take no room.
+
+        Args:
+            location: Where the file is.
+            target: The range, within the file.
+
+        Returns:
+            What is now known of the file.
+
+        Raises:
+            FileServiceError: The file is not there or ends before the range.
+        """
+        return self._change(location, target, None)
+
+    def list(
+        self, location: Location, within: RangeRequest | None
+    ) -> tuple[Sequence[ByteRange], Properties]:
+        """Find the ranges of a file that hold data.
+
+        Args:
+            location: Where the file is.
+            within: Where to look; None for the whole file.
+
+        Returns:
+            The ranges in order, and what is known of the file.
+
+        Raises:
+            FileServiceError: The file is not there or ends before the range.
+        """
+        with self._tree(location).file(location.path, writable=False) as descriptor:
+            known = self._entries.properties(location, os.fstat(descriptor))
+            if within is None and known.size == 0:
+                return [], known
+            part = (within or RangeRequest(0, None)).of_size(known.size)
+            return list(data_extents(descriptor, part)), known
+
+    def _change(self, location: Location, target: ByteRange, data: bytes | None) -> Properties:
+        with self._tree(location).file(location.path, writable=True) as descriptor:
+            # Parallel writes to one file wait for each other only while the kernel copies the
+            # bytes, as they would in the kernel itself.
+            with self._contents.hold(descriptor) as before:
+                if target.end >= before.st_size:
+                    raise outside(before.st_size)
+                if data is None:
+                    clear_extent(descriptor, target)
+                else:
+                    write_all(descriptor, data, target.start)
+                status = self._stamps.touch(descriptor)
+            return self._entries.properties(location, status)
+
+    def _tree(self, location: Location) -> ShareTree:
+        return ShareTree(self._shares.root(location.account, location.share))

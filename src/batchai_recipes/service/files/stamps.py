@@ -1,0 +1,68 @@
+"""Times of change, no two of them equal.
+
+The kernel stamps writes with a clock that ticks every few milliseconds, so two quick writes of one
+size would leave a file that looks unchanged. The service therefore stamps what it writes itself.
+"""
+
+import contextlib
+import os
+import threading
+from datetime import datetime, timedelta, timezone
+from typing import Final
+
+from batchai_recipes.service.clock import Clock
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+class Stamps:
+    """Gives out times that only ever grow.
+
+    Args:
+        clock: Tells the time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def after(self, previous: int) -> int:
+        """Return the present time as a new stamp.
+
+        Args:
+            previous: The stamp of the last change, in nanoseconds since 1970; 0 for none.
+
+        Returns:
+            Nanoseconds since 1970, greater than `previous` and than any stamp given out.
+        """
+        present = (self._clock.now() - _EPOCH) // timedelta(microseconds=1) * 1000
+        with self._lock:
+            self._last = max(present, self._last + 1)
+            return max(self._last, previous + 1)
+
+    def touch(self, descriptor: int) -> os.stat_result:
+        """Stamp an open file as changed now.
+
+        Args:
+            descriptor: The file's descriptor.
+
+        Returns:
+            Its status with the new time.
+        """
+        status = os.fstat(descriptor)
+        stamp = self.after(status.st_mtime_ns)
+        # Only a file's owner may set its time. One that a container's root made keeps the time that
+        # the kernel gave it with the write.
+        with contextlib.suppress(PermissionError):
+            os.utime(descriptor, ns=(status.st_atime_ns, stamp))
+        return os.fstat(descriptor)
+
+
+def moment_of(stamp: int) -> datetime:
+    """Return a stamp as a time in UTC.
+
+    Args:
+        stamp: Nanoseconds since 1970.
+    """
+    return _EPOCH + timedelta(microseconds=stamp // 1000)

@@ -1,0 +1,249 @@
+"""A file service on a socket of its own, and the clients that the tests drive it with."""
+
+import base64
+import hashlib
+import hmac
+import http.client
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
+from pathlib import Path
+from urllib.parse import unquote_plus
+
+import pytest
+import uvicorn
+from attrs import define, field, frozen
+from azure.storage.file import FileService
+from hypothesis import settings
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from batchai_recipes.service.files.accounts import Account, Accounts
+from batchai_recipes.service.files.app import files_app
+from batchai_recipes.service.files.protocol import HeaderCaseProtocol
+from batchai_recipes.service.state_directory import StateDirectory
+from batchai_recipes.service.store import Store
+
+# A machine that is busy with other things is no failure.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
+
+KEY1 = base64.b64encode(b"the first key of the account").decode()
+KEY2 = base64.b64encode(b"the second key of the account").decode()
+
+
+class MovableClock:
+    """The present time, moved by hand."""
+
+    def __init__(self) -> None:
+        self.offset = timedelta()
+
+    def now(self) -> datetime:
+        """Return the moved time."""
+        return datetime.now(timezone.utc) + self.offset
+
+    def advance(self, **amount: float) -> None:
+        """Move the clock, by the arguments of a timedelta."""
+        self.offset += timedelta(**amount)
+
+
+@frozen
+class Reply:
+    """What the service answered; headers by lower-case name."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def code(self) -> str:
+        """Azure's code of a refusal."""
+        return self.headers.get("x-ms-error-code", "")
+
+
+@define
+class Server:
+    """A running file service."""
+
+    port: int
+    clock: MovableClock
+    state: StateDirectory
+    store: Store
+    account: Account = field(factory=lambda: Account("batchtest", KEY1, KEY2))
+
+    @property
+    def base(self) -> str:
+        """The URL before the account."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def connection_string(self) -> str:
+        """What Azure's clients connect with."""
+        return (
+            f"DefaultEndpointsProtocol=http;AccountName={self.account.name};"
+            f"AccountKey={self.account.key1};FileEndpoint={self.base}/{self.account.name};"
+        )
+
+    def folder(self, share: str) -> Path:
+        """Return a share's folder, where jobs write."""
+        return self.state.share(self.account.name, share)
+
+    def send(
+        self, verb: str, target: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Reply:
+        """Send a request as it stands: nothing is added, escaped or normalised."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.putrequest(verb, target, skip_host="host" in headers)
+            for name, value in headers.items():
+                connection.putheader(name, value)
+            if body is not None and "content-length" not in headers:
+                connection.putheader("content-length", str(len(body)))
+            connection.endheaders(body)
+            response = connection.getresponse()
+            lower = {name.lower(): value for name, value in response.getheaders()}
+            return Reply(response.status, lower, response.read())
+        finally:
+            connection.close()
+
+    def signed(
+        self,
+        verb: str,
+        target: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        *,
+        key: str = KEY1,
+    ) -> Reply:
+        """Sign a request with a key and send it; the target starts after the account."""
+        length = str(len(body)) if body else ""
+        raw, given = self.sign(verb, target, headers or {}, length, key=key)
+        return self.send(verb, raw, given, body)
+
+    def sign(
+        self,
+        verb: str,
+        target: str,
+        headers: Mapping[str, str],
+        length: str = "",
+        *,
+        key: str = KEY1,
+    ) -> tuple[str, dict[str, str]]:
+        """Return a request's path and its headers, signed."""
+        raw = f"/{self.account.name}{target}"
+        given = {
+            "x-ms-date": format_datetime(self.clock.now(), usegmt=True),
+            "x-ms-version": "2019-02-02",
+            **headers,
+        }
+        text = string_to_sign(self.account.name, verb, raw, given, length)
+        given["authorization"] = f"SharedKey {self.account.name}:{signature(key, text)}"
+        return raw, given
+
+
+def signature(key: str, text: str) -> str:
+    """Sign a text, written apart from the service's own code."""
+    digest = hmac.new(base64.b64decode(key), text.encode(), hashlib.sha256).digest()
+    return base64.b64encode(digest).decode()
+
+
+def string_to_sign(
+    account: str, verb: str, raw: str, headers: Mapping[str, str], length: str
+) -> str:
+    """Write the string to sign, apart from the service's own code."""
+    path, _, query = raw.partition("?")
+    lower = {name.lower(): value for name, value in headers.items()}
+    slots = [
+        "content-encoding", "content-language", "", "content-md5", "content-type", "",
+        "if-modified-since", "if-match", "if-none-match", "if-unmodified-since", "range",
+    ]  # fmt: skip
+    values = [lower.get(slot, "") for slot in slots]
+    values[2] = length
+    canonical = [f"{name}:{lower[name]}" for name in sorted(lower) if name.startswith("x-ms-")]
+    pairs = (pair.partition("=")[::2] for pair in query.split("&") if pair)
+    decoded = sorted((name.lower(), unquote_plus(value)) for name, value in pairs)
+    resource = "".join(f"\n{name}:{value}" for name, value in decoded)
+    return "\n".join([verb, *values, *canonical, f"/{account}{path}{resource}"])
+
+
+class _Uvicorn(uvicorn.Server):
+    """Says when it accepts connections."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self.ready.set()
+
+
+class _Stage:
+    """Hands requests to the application of the running test."""
+
+    def __init__(self) -> None:
+        self.application: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        assert self.application is not None
+        await self.application(scope, receive, send)
+
+
+@pytest.fixture(scope="session")
+def listener() -> Iterator[tuple[int, _Stage]]:
+    """Run one web server for all tests: starting and stopping one takes longer than most tests."""
+    stage = _Stage()
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        stage,
+        http=HeaderCaseProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
+    running = _Uvicorn(config)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        assert running.ready.wait(30)
+        yield listening.getsockname()[1], stage
+    finally:
+        running.should_exit = True
+        thread.join(30)
+        listening.close()
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def server(tmp_path: Path, listener: tuple[int, _Stage]) -> Iterator[Server]:
+    """A file service of its own for each test, with one account."""
+    port, stage = listener
+    state = StateDirectory(tmp_path / "state")
+    state.create()
+    store = Store(state.database)
+    clock = MovableClock()
+    Accounts(store).create("batchtest", KEY1, KEY2)
+    stage.application = files_app(state=state, store=store, clock=clock)
+    yield Server(port, clock, state, store)
+    stage.application = None
+    store.close()
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[FileService]:
+    """Azure's own client, connected to the service."""
+    service = FileService(connection_string=server.connection_string)
+    yield service
+    service.request_session.close()
+
+
+@pytest.fixture
+def share(client: FileService) -> str:
+    """The name of a share that exists."""
+    client.create_share("data")
+    return "data"
