@@ -32,6 +32,7 @@ _NODES = """
 class _Cluster:
     key: str
     uid: str
+    deleting: bool
     target: int
     allocation_state: str
     properties: Mapping[str, Any]
@@ -62,7 +63,8 @@ class Allocation:
         """
         with self._ledger.read() as records:
             clusters = [_cluster(records, row) for row in records.execute(_CLUSTERS).fetchall()]
-        return any([self._settle(cluster) for cluster in clusters])
+        changes = [self._settle(cluster) for cluster in clusters]
+        return any(changes)
 
     def _settle(self, cluster: _Cluster) -> bool:
         changed = self._resize(cluster)
@@ -76,7 +78,7 @@ class Allocation:
     def _resize(self, cluster: _Cluster) -> bool:
         resize = resize_cluster(cluster.nodes, cluster.target)
         left = [node for node in cluster.nodes if node.state == "leaving"]
-        steady = not resize.leave and not left
+        steady = not resize.leave and not left and not cluster.deleting
         state = "steady" if steady else "resizing"
         if not resize.add and not resize.leave and state == cluster.allocation_state:
             return False
@@ -90,11 +92,11 @@ class Allocation:
                 "UPDATE nodes SET state = 'leaving', state_at = ? WHERE id = ?",
                 [(now, node) for node in resize.leave],
             )
-            # What is wanted may have changed since it was read: then the next look decides.
+            # Another target may have been set since this one was read: the next look sees it.
             records.execute(
                 "UPDATE clusters SET allocation_state = ?, allocation_state_at = ? "
-                "WHERE key = ? AND target_nodes = ? AND allocation_state != ?",
-                (state, now, cluster.key, cluster.target, state),
+                "WHERE key = ? AND allocation_state != ? AND (target_nodes = ? OR ?)",
+                (state, now, cluster.key, state, cluster.target, cluster.deleting),
             )
             _refresh_errors(records, cluster.key)
         return True
@@ -163,6 +165,7 @@ def _cluster(records: sqlite3.Connection, row: sqlite3.Row) -> _Cluster:
     return _Cluster(
         key=row["key"],
         uid=row["uid"],
+        deleting=deleting,
         target=0 if deleting else row["target_nodes"],
         allocation_state=row["allocation_state"],
         properties=json.loads(row["properties"]),

@@ -13,7 +13,7 @@ from batchai_recipes.service.job_records import JobRecord
 
 _HINTS: Mapping[int, str] = {
     126: ": a program could not be executed; check that it is executable and made for this machine",
-    127: ": a program was not found; check the interpreter's path and what is installed on the host",
+    127: ": a program was not found; check its path and what is installed on the host",
     137: ": it was killed, as happens when the machine runs out of memory",
 }
 
@@ -89,8 +89,8 @@ def _lost(tasks: Mapping[str, TaskStatus]) -> Outcome | None:
     if Lost() not in tasks.values():
         return None
     message = (
-        "The job was lost: its supervising process was killed or the machine was restarted while it "
-        "ran. It was not run again; submit a new job to do so"
+        "The job was lost: its supervising process was killed or the machine was restarted while "
+        "it ran. It was not run again; submit a new job to do so"
     )
     return Outcome("failed", error=BatchAIError("JobLost", message), ended_at=_last_end(tasks))
 
@@ -126,10 +126,12 @@ def _error_of(job: JobRecord, name: str, status: Ended) -> BatchAIError:
 def _stopped(tasks: Mapping[str, TaskStatus], stop: Stop) -> Outcome:
     if stop.requeue:
         return Outcome("queued")
-    ended = list(_ended(_named(tasks, PROCESS_PREFIX).values())) or list(_ended(tasks.values()))
+    processes = _ended(_named(tasks, PROCESS_PREFIX).values())
+    terminated = [task for task in _ended(tasks.values()) if task.reason == "terminated"]
+    telling = next(iter([*processes, *terminated]), None)
     return Outcome(
         "failed",
-        ended[0].exit_code if ended else None,
+        telling.exit_code if telling else None,
         BatchAIError("JobTerminated", stop.message),
         _last_end(tasks),
     )
@@ -139,8 +141,8 @@ def _named(tasks: Mapping[str, TaskStatus], prefix: str) -> dict[str, TaskStatus
     return {name: status for name, status in tasks.items() if name.startswith(prefix)}
 
 
-def _ended(statuses: Iterable[TaskStatus]) -> Iterable[Ended]:
-    return (status for status in statuses if isinstance(status, Ended))
+def _ended(statuses: Iterable[TaskStatus]) -> list[Ended]:
+    return [status for status in statuses if isinstance(status, Ended)]
 
 
 def _last_end(tasks: Mapping[str, TaskStatus]) -> datetime | None:

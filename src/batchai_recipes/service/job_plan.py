@@ -72,6 +72,10 @@ def plan_job(job: JobRecord, engine: Engine, interpreter: str, now: datetime) ->
         return _Planner(job, engine, interpreter, _remaining_seconds(job, now)).plan()
     except (DirectoryError, ToolkitError, UndefinedVariableError, ValueError) as error:
         raise JobError(BatchAIError("JobFailed", f"The job was not started: {error}")) from error
+    except (AttributeError, LookupError, TypeError) as error:
+        # Management checks what it accepts; a record that slipped through must not stop the others.
+        message = f"The job was not started: its settings are malformed ({error!r})"
+        raise JobError(BatchAIError("JobFailed", message)) from error
 
 
 class _Planner:

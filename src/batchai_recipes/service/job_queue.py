@@ -38,7 +38,9 @@ class JobQueue:
             self._fail(job, error)
         ready = [job for job in waiting if not _doom(job, clusters)]
         placements = place_jobs([_waiting_job(job) for job in ready], clusters)
-        return any([self._start(placement) for placement in placements]) or bool(doomed)
+        for placement in placements:
+            self._start(placement)
+        return bool(placements or doomed)
 
     def _fail(self, job: JobRecord, error: BatchAIError) -> None:
         now = self._ledger.timestamp()
@@ -49,7 +51,7 @@ class JobQueue:
                 (now, now, errors_as_json([error]), job.key),
             )
 
-    def _start(self, placement: Placement) -> bool:
+    def _start(self, placement: Placement) -> None:
         now = self._ledger.timestamp()
         with self._ledger.write() as records:
             placed = records.execute(
@@ -59,7 +61,7 @@ class JobQueue:
                 (now, now, placement.job_key),
             ).rowcount
             if not placed:
-                return True  # terminated just now: look again
+                return  # terminated just now, which the next look sees
             records.executemany(
                 "INSERT INTO job_nodes VALUES (?, ?, ?)",
                 [(placement.job_key, node, i) for i, node in enumerate(placement.node_ids)],
@@ -68,7 +70,6 @@ class JobQueue:
                 "UPDATE nodes SET state = 'running', state_at = ? WHERE id = ?",
                 [(now, node) for node in placement.node_ids],
             )
-        return True
 
 
 def _clusters(records: sqlite3.Connection) -> Mapping[str, ClusterNodes]:

@@ -90,8 +90,8 @@ def _job(records: sqlite3.Connection, row: sqlite3.Row) -> JobRecord:
 
 
 def _moment(text: str | None) -> datetime | None:
-    # Python 3.10 reads neither the closing Z nor trimmed fractions.
     if text is None:
         return None
-    form = "%Y-%m-%dT%H:%M:%S.%f%z" if "." in text else "%Y-%m-%dT%H:%M:%S%z"
-    return datetime.strptime(text, form)
+    # Python 3.10 reads neither the closing Z nor fractions of one or two digits.
+    seconds, _, fraction = text.removesuffix("Z").partition(".")
+    return datetime.fromisoformat(f"{seconds}.{fraction:0<6}+00:00")

@@ -49,7 +49,8 @@ class JobRuns:
         """
         with self._ledger.read() as records:
             jobs = jobs_in(records, ("running", "terminating"))
-        return any([self._advance(job) for job in jobs])
+        changes = [self._advance(job) for job in jobs]
+        return any(changes)
 
     def _advance(self, job: JobRecord) -> bool:
         tasks = self._engine.tasks("job", job.uid)
@@ -90,7 +91,9 @@ class JobRuns:
         except MountError as error:
             raise JobError(BatchAIError("ShareMountFailed", str(error))) from error
         except EngineError as error:
-            raise JobError(BatchAIError("JobFailed", f"The job was not started: {error}")) from error
+            raise JobError(
+                BatchAIError("JobFailed", f"The job was not started: {error}")
+            ) from error
 
     def _stop(self, job: JobRecord) -> Stop | None:
         if job.termination_requested:

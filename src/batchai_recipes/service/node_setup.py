@@ -1,12 +1,24 @@
 """The setup task of a cluster, run on each node before any job."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from batchai_recipes.service.batchai_error import BatchAIError
-from batchai_recipes.service.engines.engine import Ended, Engine
+from batchai_recipes.service.engines.engine import (
+    Ended,
+    Engine,
+    Running,
+    Task,
+    TaskKey,
+    TaskStatus,
+)
+from batchai_recipes.service.job_environment import expanded_variables
+from batchai_recipes.service.variables import UndefinedVariableError, expand_path
 
 _NAME = "setup"
+_TAIL_BYTES = 2000
 
 
 class SetupFailedError(Exception):
@@ -53,12 +65,83 @@ class NodeSetup:
         if status is None:
             self._engine.launch(self._task(node_id, settings, secrets, segment))
             return False
-        if not isinstance(status, Ended):
-            return self._still_runs(status)
-        if status.reason == "exited" and status.exit_code == 0:
+        if isinstance(status, Running):
+            return False
+        if isinstance(status, Ended) and (status.reason, status.exit_code) == ("exited", 0):
             return True
-        cause = status.message or f"exit code {status.exit_code}"
-        raise _failure(
-            f"The setup task failed ({cause}): look at stderr.txt below its stdOutErrPathPrefix, "
-            "then scale the cluster down and up"
+        raise SetupFailedError(self._failure(node_id, settings, secrets, segment, status))
+
+    def _failure(
+        self,
+        node_id: str,
+        settings: Mapping[str, Any],
+        secrets: Mapping[str, Any],
+        segment: str,
+        status: TaskStatus,
+    ) -> BatchAIError:
+        cause = "it was lost when the machine restarted"
+        if isinstance(status, Ended):
+            cause = status.message or f"exit code {status.exit_code}"
+        stderr = Path(self._task(node_id, settings, secrets, segment).stderr)
+        tail = _without(_environment_of(secrets).values(), _tail(stderr))
+        return BatchAIError(
+            "NodeSetupTaskFailed",
+            f"The setup task failed ({cause}): the end of its standard error is here, "
+            "all of it in stderr.txt below its stdOutErrPathPrefix; then scale down and up again",
+            {"stderr": tail} if tail else {},
         )
+
+    def _task(
+        self, node_id: str, settings: Mapping[str, Any], secrets: Mapping[str, Any], segment: str
+    ) -> Task:
+        node = self._engine.node(node_id)
+        known = {
+            **node.environment,
+            "AZ_BATCHAI_MOUNT_ROOT": node.mount_root,
+            "AZ_BATCHAI_NUM_GPUS": str(node.gpu_count),
+        }
+        given = expanded_variables(settings.get("environmentVariables") or (), known)
+        secret = _environment_of(secrets)
+        prefix = _prefix(settings, known, node.mount_root)
+        folder = f"{prefix}/{settings.get('stdOutErrPathSuffix') or segment}/{node_id}"
+        return Task(
+            key=TaskKey("node", node_id, _NAME),
+            node_id=node_id,
+            label="setup task",
+            command_line=str(settings.get("commandLine") or ""),
+            environment={**known, **given, **secret, "AZ_BATCHAI_STDOUTERR_DIR": folder},
+            working_directory=folder,
+            directories=(folder,),
+            stdout=f"{folder}/stdout.txt",
+            stderr=f"{folder}/stderr.txt",
+            log=f"{folder}/execution.log",
+        )
+
+
+def _prefix(settings: Mapping[str, Any], known: Mapping[str, str], fallback: str) -> str:
+    try:
+        return expand_path(str(settings.get("stdOutErrPathPrefix") or fallback), known).rstrip("/")
+    except UndefinedVariableError as error:
+        message = f"The setup task was not started: {error}"
+        raise SetupFailedError(BatchAIError("NodeSetupTaskFailed", message)) from error
+
+
+def _environment_of(secrets: Mapping[str, Any]) -> dict[str, str]:
+    environment = secrets.get("environment") or {}
+    return {str(name): str(value) for name, value in environment.items()}
+
+
+def _tail(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(file.tell() - _TAIL_BYTES, 0))
+            return file.read().decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _without(secrets: Iterable[str], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, "***") if secret else text
+    return text

@@ -99,5 +99,7 @@ def _refuse_unknown(names: Iterable[str], text: str, variables: Mapping[str, str
         if name not in variables:
             known = [known for known in variables if is_reserved(known)]
             near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean ${near[0]}?" if near else f"there are ${', $'.join(sorted(known))}"
+            hint = (
+                f"did you mean ${near[0]}?" if near else f"there are ${', $'.join(sorted(known))}"
+            )
             raise UndefinedVariableError(f"{text!r} names ${name}, which is not set: {hint}")

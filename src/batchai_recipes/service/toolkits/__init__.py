@@ -1,0 +1,1 @@
+"""How a job of each toolkit becomes processes on nodes."""

@@ -1,0 +1,233 @@
+"""What the scheduler asks of a place where processes run.
+
+An engine knows nodes, the folders of jobs, and tasks: one command line on one node. It knows
+nothing of Azure, of the records or of which job comes next. Every method may be called again after
+a crash of the service, with the same arguments, and must then end in the same state.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+from attrs import field, frozen
+
+EndReason = Literal["exited", "terminated", "time limit", "not started"]
+"""Why a task ended: by itself, upon :meth:`Engine.terminate`, out of time, or it never came up."""
+
+
+class EngineError(Exception):
+    """The engine cannot do what it was asked; the message says what is in the way."""
+
+
+class MountError(EngineError):
+    """A volume cannot be mounted; the message says which and what to do."""
+
+
+@frozen
+class Mount:
+    """A folder that shall appear under a mount root.
+
+    Args:
+        relative_path: Where, relative to the mount root; POSIX, no ``..``.
+        source: The folder that holds the volume.
+    """
+
+    relative_path: str
+    source: Path
+
+
+@frozen
+class Node:
+    """What a job needs to know of a node.
+
+    Args:
+        address: How other nodes reach it.
+        mount_root: The folder of the cluster's volumes, as processes on the node see it.
+        gpu_count: How many GPUs its processes may use.
+        environment: The variables that every process on it starts with; they hold no secret.
+    """
+
+    address: str
+    mount_root: str
+    gpu_count: int
+    environment: Mapping[str, str]
+
+
+@frozen
+class JobFolders:
+    """Where a job's own folders are, as its processes see them.
+
+    Args:
+        mount_root: The folder of the job's own volumes.
+        shared_temp: A temporary folder that all nodes of the job see.
+        temp: The temporary folder on each node, by node id.
+        mpi_host_file: Open MPI's list of the job's nodes.
+    """
+
+    mount_root: str
+    shared_temp: str
+    temp: Mapping[str, str]
+    mpi_host_file: str
+
+
+@frozen
+class TaskKey:
+    """Names a task.
+
+    Args:
+        owner: Whether a job's run or a node's set-up owns it.
+        owner_id: The uid of the job or the id of the node.
+        name: Its name within its owner, fit for a file name.
+    """
+
+    owner: Literal["job", "node"]
+    owner_id: str
+    name: str
+
+
+@frozen
+class Task:
+    """One command line on one node.
+
+    Args:
+        key: Its name. A key runs at most once until its owner is released.
+        node_id: The node.
+        label: What it is, for its log.
+        command_line: What the node's shell runs.
+        environment: Variables beside (or instead of) those of the node; may hold secrets.
+        working_directory: Where it starts.
+        directories: Folders to make before it starts.
+        stdout: The file that its standard output is added to.
+        stderr: The file that its standard error is added to.
+        log: The file that gets a line when it starts and when it ends.
+        notes: Lines for the log, written before it starts.
+        time_limit_seconds: How long it may run; None for ever.
+        grace_seconds: How long it has between SIGTERM and SIGKILL when it is terminated.
+    """
+
+    key: TaskKey
+    node_id: str
+    label: str
+    command_line: str
+    environment: Mapping[str, str] = field(repr=False)
+    working_directory: str
+    directories: tuple[str, ...]
+    stdout: str
+    stderr: str
+    log: str
+    notes: tuple[str, ...] = ()
+    time_limit_seconds: float | None = None
+    grace_seconds: float = 5.0
+
+
+@frozen
+class NotStarted:
+    """No process of the task ever ran, so that it may be launched."""
+
+
+@frozen
+class Running:
+    """The task has been launched and something of it still runs."""
+
+
+@frozen
+class Ended:
+    """Nothing of the task runs any more.
+
+    Args:
+        reason: Why it ended.
+        exit_code: As a shell reports it: 128 and the signal's number when a signal ended it; None
+            when it never came up.
+        ended_at: When, aware and in UTC.
+        message: What was in the way when it never came up, else empty.
+    """
+
+    reason: EndReason
+    exit_code: int | None
+    ended_at: datetime
+    message: str = ""
+
+
+@frozen
+class Lost:
+    """The task ran, nothing of it does any more, and nobody saw how it ended."""
+
+
+TaskStatus = NotStarted | Running | Ended | Lost
+
+
+class Engine(Protocol):
+    """A place where processes run."""
+
+    def start(self, notify: Callable[[], None]) -> None:
+        """Begin to watch.
+
+        Args:
+            notify: Called, from any thread, whenever a task may have changed its status.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Stop watching; what runs goes on running."""
+        ...
+
+    def prepare_node(self, node_id: str, mounts: tuple[Mount, ...]) -> None:
+        """Make a node with its volumes mounted.
+
+        Raises:
+            MountError: A volume cannot be mounted.
+            EngineError: The node cannot be made.
+        """
+        ...
+
+    def node(self, node_id: str) -> Node:
+        """Describe a prepared node."""
+        ...
+
+    def release_node(self, node_id: str) -> None:
+        """Unmount a node's volumes and remove the node; nothing runs on it any more.
+
+        Raises:
+            EngineError: The node cannot be removed.
+        """
+        ...
+
+    def prepare_job(
+        self, job_uid: str, node_ids: tuple[str, ...], mounts: tuple[Mount, ...]
+    ) -> None:
+        """Make a job's folders with its own volumes mounted.
+
+        Raises:
+            MountError: A volume cannot be mounted.
+            EngineError: The folders cannot be made.
+        """
+        ...
+
+    def job(self, job_uid: str, node_ids: tuple[str, ...]) -> JobFolders:
+        """Say where a job's folders are (or will be, before :meth:`prepare_job`)."""
+        ...
+
+    def release_job(self, job_uid: str) -> None:
+        """Unmount a job's volumes and remove its folders; nothing of it runs any more.
+
+        Raises:
+            EngineError: The folders cannot be removed.
+        """
+        ...
+
+    def launch(self, task: Task) -> None:
+        """Start a task, unless it has been started before.
+
+        Raises:
+            EngineError: It cannot be started.
+        """
+        ...
+
+    def tasks(self, owner: Literal["job", "node"], owner_id: str) -> Mapping[str, TaskStatus]:
+        """Return the status of every task of an owner that was ever launched, by name."""
+        ...
+
+    def terminate(self, key: TaskKey) -> None:
+        """Ask a task to end: SIGTERM, then SIGKILL when its grace is over. Does not wait."""
+        ...

@@ -1,0 +1,67 @@
+"""Jobs of the Cognitive Toolkit: a Python script or a BrainScript configuration."""
+
+import shlex
+
+from batchai_recipes.service.toolkits.toolkit import Process, ToolkitError, ToolkitJob
+from batchai_recipes.service.variables import in_double_quotes
+
+_NO_CNTK = "BrainScript needs the program cntk, which is not on the PATH of the node: install CNTK"
+
+
+def cntk(job: ToolkitJob) -> tuple[Process, ...]:
+    """Make the process of a CNTK job.
+
+    Args:
+        job: The job; its settings are ``cntkSettings``.
+
+    Returns:
+        One process on the master.
+
+    Raises:
+        ToolkitError: A setting is missing, or it asks for several processes.
+
+    Example:
+        >>> settings = {"languageType": "Python", "pythonScriptFilePath": "$ROOT/train.py"}
+        >>> cntk(ToolkitJob(settings, 1, "/usr/bin/python3"))[0].command_line
+        'exec "/usr/bin/python3" "$ROOT/train.py"'
+    """
+    count = job.settings.get("processCount") or job.node_count
+    if count != 1:
+        raise ToolkitError(
+            f"cntkSettings.processCount is {count} (the default is nodeCount): running several "
+            "CNTK processes needs MPI, which this release does not support; set processCount to 1"
+        )
+    language = str(job.settings.get("languageType") or _language_of(job)).casefold()
+    if language == "python":
+        return (_python(job),)
+    if language == "brainscript":
+        return (_brain_script(job),)
+    raise ToolkitError(
+        f"cntkSettings.languageType is {language!r}: it must be 'Python' or 'BrainScript'"
+    )
+
+
+def _language_of(job: ToolkitJob) -> str:
+    return "BrainScript" if job.settings.get("configFilePath") else "Python"
+
+
+def _python(job: ToolkitJob) -> Process:
+    script = job.settings.get("pythonScriptFilePath")
+    if not script:
+        raise ToolkitError("cntkSettings.pythonScriptFilePath is missing: name the script to run")
+    program = job.settings.get("pythonInterpreterPath") or job.interpreter
+    words = ["exec", in_double_quotes(program), in_double_quotes(script), _arguments(job)]
+    return Process(0, " ".join(filter(None, words)), program)
+
+
+def _brain_script(job: ToolkitJob) -> Process:
+    config = job.settings.get("configFilePath")
+    if not config:
+        raise ToolkitError("cntkSettings.configFilePath is missing: name the BrainScript file")
+    check = f"command -v cntk >/dev/null || {{ echo {shlex.quote(_NO_CNTK)} >&2; exit 127; }}"
+    words = ["exec cntk", f"configFile={in_double_quotes(config)}", _arguments(job)]
+    return Process(0, f"{check}; {' '.join(filter(None, words))}", job.interpreter)
+
+
+def _arguments(job: ToolkitJob) -> str:
+    return str(job.settings.get("commandLineArgs") or "").strip()

@@ -1,0 +1,51 @@
+"""CNTK settings become a command line."""
+
+import pytest
+
+from batchai_recipes.service.toolkits.cntk import cntk
+from batchai_recipes.service.toolkits.toolkit import ToolkitError, ToolkitJob
+
+PYTHON = "/opt/venv/bin/python"
+
+
+def process(node_count=1, **settings):
+    """Return the process made of CNTK settings."""
+    return cntk(ToolkitJob(settings, node_count, PYTHON))[0]
+
+
+def test_a_script_runs_with_the_services_interpreter_when_none_is_named():
+    """So that the packages installed beside the service are there."""
+    made = process(
+        pythonScriptFilePath="$AZ_BATCHAI_INPUT_S/a b.py", commandLineArgs="$X -v | tee y"
+    )
+    expected = f'exec "{PYTHON}" "$AZ_BATCHAI_INPUT_S/a b.py" $X -v | tee y'
+    assert (expected, PYTHON) == (made.command_line, made.program)
+
+
+def test_a_named_interpreter_is_used():
+    """It may hold variables, too."""
+    made = process(pythonScriptFilePath="s.py", pythonInterpreterPath="$HOME/py/bin/python")
+    assert made.command_line == 'exec "$HOME/py/bin/python" "s.py"'
+
+
+def test_brain_script_runs_the_cntk_program_or_says_that_it_is_missing():
+    """The shell looks for it on the node."""
+    made = process(languageType="brainscript", configFilePath="$C/a.cntk", commandLineArgs="x=1")
+    assert made.command_line.startswith("command -v cntk >/dev/null || {")
+    assert made.command_line.endswith('exec cntk configFile="$C/a.cntk" x=1')
+
+
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ({}, "pythonScriptFilePath is missing"),
+        ({"languageType": "BrainScript"}, "configFilePath is missing"),
+        ({"languageType": "Perl"}, "'Python' or 'BrainScript'"),
+        ({"pythonScriptFilePath": "s", "processCount": 2}, "MPI"),
+        ({"pythonScriptFilePath": "s", "node_count": 2}, "MPI"),
+    ],
+)
+def test_settings_that_cannot_run_are_refused_with_what_to_do(settings, hint):
+    """The message names the setting."""
+    with pytest.raises(ToolkitError, match=hint):
+        process(**settings)
