@@ -26,7 +26,7 @@ lint: $(VENV)/develop.stamp  ## Check style and format
 
 types: $(VENV)/develop.stamp  ## Check types
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 contracts: $(VENV)/develop.stamp  ## Check that the two halves stay apart
 	$(BIN)/lint-imports

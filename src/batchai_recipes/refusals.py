@@ -7,7 +7,7 @@ from typing import Final
 
 from batchai_recipes.errors import BatchAIRecipesError, RequestError
 
-_HINTS: Final = {
+_HINTS: Final[dict[int | None, str]] = {
     HTTPStatus.UNAUTHORIZED: "check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET",
     HTTPStatus.FORBIDDEN: "check the storage account's name and key, and this machine's clock",
 }
@@ -44,7 +44,7 @@ def explained(action: str, error_type: type[BatchAIRecipesError] = RequestError)
         yield
     except (AzureError, AzureException) as error:
         refused_token = isinstance(error, ClientAuthenticationError)
-        hint = _HINTS.get(HTTPStatus.UNAUTHORIZED if refused_token else status_of(error) or 0)
+        hint = _HINTS.get(HTTPStatus.UNAUTHORIZED if refused_token else status_of(error))
         text = str(error).strip().splitlines()
         message = text[0] if text else type(error).__name__
         raise error_type(f"Failed to {action}: {message}{f' ({hint})' if hint else ''}") from error

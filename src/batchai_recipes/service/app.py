@@ -21,7 +21,7 @@ from batchai_recipes.service.identity.principals import Principals
 from batchai_recipes.service.identity.tokens import Tokens
 from batchai_recipes.service.listener import Listener, TlsFiles, bind
 from batchai_recipes.service.management.app import Addresses, management_app
-from batchai_recipes.service.scheduler import Scheduler
+from batchai_recipes.service.scheduling.scheduler import Scheduler
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
 

@@ -3,6 +3,7 @@
 import hashlib
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -216,3 +217,13 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         fetch(tmp_path / "cache")
 
     assert not isinstance(failure.value, DataUnavailableError)
+
+
+def test_a_file_is_downloaded_by_one_at_a_time(tmp_path, web):
+    """Of two programs that want a file at once, one fetches it and the other finds it."""
+    web.get(FIRST + FILE.name, body=CONTENT)
+    with ThreadPoolExecutor() as pool:
+        paths = list(pool.map(lambda _: fetch(tmp_path), range(2)))
+
+    assert [tmp_path / FILE.name] * 2 == paths
+    assert len(web.calls) == 1

@@ -8,8 +8,12 @@ from attrs import frozen
 
 from batchai_recipes.service.batchai_error import BatchAIError
 from batchai_recipes.service.engines.engine import Ended, Lost, TaskStatus
-from batchai_recipes.service.job_plan import PREPARATION_PREFIX, PROCESS_PREFIX, out_of_time
-from batchai_recipes.service.job_records import JobRecord
+from batchai_recipes.service.scheduling.job_plan import (
+    PREPARATION_PREFIX,
+    PROCESS_PREFIX,
+    out_of_time,
+)
+from batchai_recipes.service.scheduling.job_records import JobRecord
 
 _HINTS: Mapping[int, str] = {
     126: ": a program could not be executed; check that it is executable and made for this machine",

@@ -3,7 +3,7 @@
 import pytest
 
 from batchai_recipes.service.engines.engine import Mount
-from batchai_recipes.service.volumes import VolumeError, Volumes
+from batchai_recipes.service.scheduling.volumes import VolumeError, Volumes
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from batchai_recipes.service.engines.engine import (
     TaskKey,
     TaskStatus,
 )
-from batchai_recipes.service.job_environment import expanded_variables
+from batchai_recipes.service.scheduling.job_environment import expanded_variables
 from batchai_recipes.service.variables import UndefinedVariableError, expand_path
 
 _NAME = "setup"

@@ -4,9 +4,14 @@ import sqlite3
 from collections.abc import Mapping
 
 from batchai_recipes.service.batchai_error import BatchAIError, errors_as_json
-from batchai_recipes.service.job_records import JobRecord, jobs_in
-from batchai_recipes.service.ledger import Ledger
-from batchai_recipes.service.placement import ClusterNodes, Placement, WaitingJob, place_jobs
+from batchai_recipes.service.scheduling.job_records import JobRecord, jobs_in
+from batchai_recipes.service.scheduling.ledger import Ledger
+from batchai_recipes.service.scheduling.placement import (
+    ClusterNodes,
+    Placement,
+    WaitingJob,
+    place_jobs,
+)
 
 _TERMINATED = BatchAIError("JobTerminated", "The specified job has been terminated by the user")
 _NO_CLUSTER = BatchAIError(

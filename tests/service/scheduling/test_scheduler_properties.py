@@ -12,7 +12,7 @@ from batchai_recipes.service.changes import Changes
 from batchai_recipes.service.engines.simulated import SimulatedEngine
 from batchai_recipes.service.files.accounts import Accounts
 from batchai_recipes.service.files.shares import Shares
-from batchai_recipes.service.scheduler import Scheduler
+from batchai_recipes.service.scheduling.scheduler import Scheduler
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
 

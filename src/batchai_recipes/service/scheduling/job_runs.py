@@ -16,11 +16,11 @@ from batchai_recipes.service.engines.engine import (
     TaskKey,
     TaskStatus,
 )
-from batchai_recipes.service.job_outcome import Outcome, Stop, judge, succeeded
-from batchai_recipes.service.job_plan import JobError, plan_job
-from batchai_recipes.service.job_records import JobRecord, jobs_in
-from batchai_recipes.service.ledger import Ledger
-from batchai_recipes.service.volumes import VolumeError, Volumes
+from batchai_recipes.service.scheduling.job_outcome import Outcome, Stop, judge, succeeded
+from batchai_recipes.service.scheduling.job_plan import JobError, plan_job
+from batchai_recipes.service.scheduling.job_records import JobRecord, jobs_in
+from batchai_recipes.service.scheduling.ledger import Ledger
+from batchai_recipes.service.scheduling.volumes import VolumeError, Volumes
 
 _logger = logging.getLogger(__name__)
 

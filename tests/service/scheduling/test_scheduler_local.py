@@ -9,7 +9,7 @@ import pytest
 
 from batchai_recipes.service.clock import SystemClock
 from batchai_recipes.service.engines.local import LocalEngine
-from batchai_recipes.service.scheduler import Scheduler
+from batchai_recipes.service.scheduling.scheduler import Scheduler
 
 PATIENCE_SECONDS = 10.0
 

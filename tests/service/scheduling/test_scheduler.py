@@ -7,7 +7,7 @@ import pytest
 
 from batchai_recipes.service.engines.engine import EngineError, TaskKey
 from batchai_recipes.service.engines.simulated import SimulatedEngine
-from batchai_recipes.service.scheduler import Scheduler
+from batchai_recipes.service.scheduling.scheduler import Scheduler
 
 FIVE_SECONDS = 5.0
 

@@ -11,10 +11,10 @@ from attrs import field, frozen
 
 from batchai_recipes.service.batchai_error import BatchAIError
 from batchai_recipes.service.engines.engine import Engine, EngineError, MountError, Running, TaskKey
-from batchai_recipes.service.ledger import Ledger
-from batchai_recipes.service.node_setup import NodeSetup, SetupFailedError
-from batchai_recipes.service.placement import ClusterNode, NodeState, resize_cluster
-from batchai_recipes.service.volumes import VolumeError, Volumes
+from batchai_recipes.service.scheduling.ledger import Ledger
+from batchai_recipes.service.scheduling.node_setup import NodeSetup, SetupFailedError
+from batchai_recipes.service.scheduling.placement import ClusterNode, NodeState, resize_cluster
+from batchai_recipes.service.scheduling.volumes import VolumeError, Volumes
 
 _logger = logging.getLogger(__name__)
 

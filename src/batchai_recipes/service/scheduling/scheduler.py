@@ -10,16 +10,16 @@ import logging
 import sys
 import threading
 
-from batchai_recipes.service.allocation import Allocation
 from batchai_recipes.service.changes import Changes
 from batchai_recipes.service.clock import Clock
-from batchai_recipes.service.deletions import Deletions
 from batchai_recipes.service.engines.engine import Engine
-from batchai_recipes.service.job_queue import JobQueue
-from batchai_recipes.service.job_runs import JobRuns
-from batchai_recipes.service.ledger import Ledger
+from batchai_recipes.service.scheduling.allocation import Allocation
+from batchai_recipes.service.scheduling.deletions import Deletions
+from batchai_recipes.service.scheduling.job_queue import JobQueue
+from batchai_recipes.service.scheduling.job_runs import JobRuns
+from batchai_recipes.service.scheduling.ledger import Ledger
+from batchai_recipes.service.scheduling.volumes import AccountLookup, ShareLookup, Volumes
 from batchai_recipes.service.store import Store
-from batchai_recipes.service.volumes import AccountLookup, ShareLookup, Volumes
 
 _FIRST_RETRY_SECONDS = 0.5
 _LONGEST_RETRY_SECONDS = 60.0

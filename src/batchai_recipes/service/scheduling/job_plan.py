@@ -8,13 +8,13 @@ from attrs import frozen
 from batchai_recipes.service.batchai_error import BatchAIError
 from batchai_recipes.service.duration import parse_duration
 from batchai_recipes.service.engines.engine import Engine, Node, Task, TaskKey
-from batchai_recipes.service.job_environment import (
+from batchai_recipes.service.scheduling.job_environment import (
     DirectoryError,
     JobEnvironment,
     job_environment,
     with_program_first,
 )
-from batchai_recipes.service.job_records import JobRecord
+from batchai_recipes.service.scheduling.job_records import JobRecord
 from batchai_recipes.service.toolkits.registry import processes_of
 from batchai_recipes.service.toolkits.toolkit import Process, ToolkitError
 from batchai_recipes.service.variables import (

@@ -3,7 +3,7 @@
 import logging
 
 from batchai_recipes.service.engines.engine import Engine, EngineError
-from batchai_recipes.service.ledger import Ledger
+from batchai_recipes.service.scheduling.ledger import Ledger
 
 _logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import field, frozen
 
 from batchai_recipes.service.engines.engine import JobFolders, Node
-from batchai_recipes.service.job_records import JobRecord
+from batchai_recipes.service.scheduling.job_records import JobRecord
 from batchai_recipes.service.variables import expand_known, expand_path, is_reserved
 
 

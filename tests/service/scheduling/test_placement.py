@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchai_recipes.service.placement import (
+from batchai_recipes.service.scheduling.placement import (
     ClusterNode,
     ClusterNodes,
     Placement,
