@@ -6,7 +6,6 @@ DATA_DIR holds the two files that ``batchai-recipes data mnist DATA_DIR`` writes
 """
 
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 from batchai_recipes import (
@@ -16,8 +15,7 @@ from batchai_recipes import (
     FileShareStaging,
     TrainingSession,
 )
-
-SCRIPT = str(files("batchai_recipes.trainer") / "ConvNet_MNIST.py")
+from batchai_recipes.trainer.script import TRAINING_SCRIPT
 
 
 def main(
@@ -33,7 +31,7 @@ def main(
         FileShareStaging("batchaiquickstart")
         .directory("mnistcntksample")
         .upload(data_dir / "Train-28x28_cntk_text.txt", data_dir / "Test-28x28_cntk_text.txt")
-        .upload(SCRIPT)
+        .upload(TRAINING_SCRIPT)
     )
     cluster = (
         ClusterBuilder("mycluster")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from batchai_recipes.trainer.prepare import DataFiles
 
 _EXAMPLE: Final = "mnist_cntk_quickstart.py"
-_EPOCHS: Final = {"mnist": 2, "digits": 20}
+_EPOCHS: Final = {"mnist": 2, "digits": 30}
 
 
 class DataChoice(str, Enum):
@@ -45,7 +45,7 @@ def quickstart(
     ] = DataChoice.AUTO,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Passes over the data [default: 2, with digits 20]."),
+        typer.Option(min=1, help="Passes over the data [default: 2, with digits 30]."),
     ] = None,
     engine: Annotated[
         Engine, typer.Option(help="auto: CNTK where it can be imported, else PyTorch.")
