@@ -7,7 +7,7 @@ from typing import Final
 import uvicorn
 from attrs import frozen
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 START_TIMEOUT_SECONDS: Final = 30.0
 _GRACE_SECONDS: Final = 2
@@ -70,6 +70,20 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.settled.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # A client that keeps an idle connection open would be waited for, since TLS wants both
+        # sides to say goodbye. What is under way is still finished.
+        for connection in tuple(self.server_state.connections):
+            if isinstance(connection, HttpToolsProtocol) and _is_idle(connection):
+                connection.transport.abort()
+        await super().shutdown(sockets)
+
+
+def _is_idle(connection: HttpToolsProtocol) -> bool:
+    # uvicorn declares the attribute as always set; it is None before the first request.
+    cycle: RequestResponseCycle | None = connection.cycle
+    return cycle is None or cycle.response_complete
 
 
 class Listener:

@@ -169,10 +169,12 @@ Preparing: 0; Leaving: 0
         provisioning.create_experiment()
 
     def _clean_up(self, error: BaseException | None) -> None:
-        with self._signals.held():
-            failures = self._undo.unwind()
-            if self._own_connection:
-                self._own_connection.close()
+        try:
+            with self._signals.held():
+                failures = self._undo.unwind()
+                if self._own_connection:
+                    self._own_connection.close()
+        finally:
             self._signals.stop()
         if failures and error is None:
             raise clean_up_error(failures)

@@ -100,7 +100,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory, signing_key: bytes) -> It
         tokens = Tokens(signing_key, lambda: base, TENANT, clock)
         identity = Identity(principals=principals, tokens=tokens, clock=clock)
         tls = TlsFiles(str(files.server_cert_file), str(files.server_key_file))
-        listener = Listener(Starlette(routes=identity.routes()), taken, tls)
+        listener = Listener(Starlette(routes=identity.routes()), taken, tls=tls)
         listener.start()
         stack.callback(listener.stop)
         session = stack.enter_context(requests.Session())

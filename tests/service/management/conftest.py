@@ -189,7 +189,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
             subscription_id=SUBSCRIPTION,
         )
         tls = TlsFiles(str(files.server_cert_file), str(files.server_key_file))
-        listener = Listener(app, taken, tls)
+        listener = Listener(app, taken, tls=tls)
         listener.start()
         stack.callback(listener.stop)
         yield Plane(base, str(files.ca_file), state, store, scheduler, tokens)

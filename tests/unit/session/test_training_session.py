@@ -125,6 +125,7 @@ def test_signals_end_the_block_and_clean_up(batchai, connection, clock, number):
     with pytest.raises((KeyboardInterrupt, SystemExit)), session(connection, clock):
         signal.raise_signal(number)
 
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert batchai.made("DELETE") == ["e", "c", "w", "g"]
 
 
