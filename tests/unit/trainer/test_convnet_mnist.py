@@ -9,8 +9,6 @@ import sys
 
 import numpy as np
 import pytest
-import torch
-from torch.nn import functional
 
 from batchai_recipes.trainer.ConvNet_MNIST import (
     Samples,
@@ -23,6 +21,9 @@ from batchai_recipes.trainer.ConvNet_MNIST import (
 from batchai_recipes.trainer.ctf import write_ctf
 from batchai_recipes.trainer.prepare import TEST_FILE, TRAIN_FILE
 from batchai_recipes.trainer.script import TRAINING_SCRIPT
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+functional = torch.nn.functional
 
 
 @pytest.fixture

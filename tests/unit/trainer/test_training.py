@@ -13,6 +13,8 @@ from attrs import frozen
 from batchai_recipes.trainer.prepare import prepare_mnist
 from batchai_recipes.trainer.script import TRAINING_SCRIPT
 
+pytest.importorskip("torch", reason="PyTorch is not installed")
+
 MNIST = Path(__file__).parents[4] / "shared" / "mnist"
 
 # An interpreter that can import CNTK, which no version of Python that this library supports can.
