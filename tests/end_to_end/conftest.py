@@ -11,7 +11,10 @@ import pytest
 
 from batchai_recipes import ClusterBuilder, CntkJobBuilder, Connection, FileShareStaging
 
-TABLES = ("resources", "clusters", "nodes", "jobs", "job_nodes", "shares", "file_entries")
+TABLES = (
+    *("resources", "clusters", "nodes", "jobs", "job_nodes"),
+    *("operations", "shares", "file_entries"),
+)
 
 
 @pytest.fixture

@@ -70,8 +70,7 @@ def quickstart(
         engine=engine.value,
         keep=keep,
     )
-    for model in downloaded:
-        say(f"Downloaded {model}")
+    say(f"Downloaded {len(downloaded)} model files to {models}{os.sep}")
 
 
 def _check_engine(engine: Engine) -> None:

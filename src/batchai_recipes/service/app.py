@@ -3,7 +3,9 @@
 import os
 import socket
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from attrs import field, frozen
 
@@ -21,11 +23,13 @@ from batchai_recipes.service.identity.principals import Principals
 from batchai_recipes.service.identity.tokens import Tokens
 from batchai_recipes.service.listener import Listener, TlsFiles, bind
 from batchai_recipes.service.management.app import Addresses, management_app
+from batchai_recipes.service.management.operations import forget_ended
 from batchai_recipes.service.scheduling.scheduler import Scheduler
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK: Final = "127.0.0.1"
+OPERATIONS_KEPT: Final = timedelta(days=7)
 
 
 @frozen
@@ -90,6 +94,10 @@ class Service:
         credentials = Credentials.ensure(state)
         store = Store(state.database)
         self._undo.append(store.close)
+        # Long enough for any client; without users, nobody can ask for any of them any more.
+        forget_ended(store, before=clock.now() - OPERATIONS_KEPT)
+        if options.until_unused:
+            self._undo.append(lambda: forget_ended(store))
         accounts = Accounts(store)
         principals = Principals(store)
         _record(credentials, accounts, principals)

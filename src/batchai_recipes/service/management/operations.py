@@ -7,6 +7,7 @@ asynchronous-operations contract.
 import json
 import sqlite3
 import uuid
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
@@ -18,6 +19,7 @@ from batchai_recipes.service.management.errors import ManagementError
 from batchai_recipes.service.management.kinds import names_of
 from batchai_recipes.service.management.plane import ManagementPlane
 from batchai_recipes.service.management.resources import Resource
+from batchai_recipes.service.store import Store
 
 Action = Literal["create", "delete", "terminate"]
 """What an operation does to its resource."""
@@ -134,6 +136,21 @@ def poll_by_location(plane: ManagementPlane, call: Call) -> Response:
         error = json.loads(row["error"])
         raise ManagementError(HTTPStatus.CONFLICT, error["code"], error["message"])
     return Response(status_code=HTTPStatus.OK)
+
+
+def forget_ended(store: Store, *, before: datetime | None = None) -> None:
+    """Delete the records of operations that have ended.
+
+    Args:
+        store: The records.
+        before: Only those that ended before this time; None for all, when nobody can ask any more.
+    """
+    condition, values = ("", ()) if before is None else (" AND ended_at < ?", (before,))
+    with store.write() as records:
+        records.execute(
+            f"DELETE FROM operations WHERE ended_at IS NOT NULL{condition}",  # noqa: S608 - ours
+            tuple(iso_timestamp(value) for value in values),
+        )
 
 
 def _wait(plane: ManagementPlane, operation_id: str) -> sqlite3.Row:

@@ -1,0 +1,70 @@
+"""The service put together."""
+
+import uuid
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from batchai_recipes.service.app import OPERATIONS_KEPT, Service, ServiceOptions
+from batchai_recipes.service.clock import iso_timestamp
+from batchai_recipes.service.listener import PortInUseError, bind
+from batchai_recipes.service.state_directory import StateDirectory
+from batchai_recipes.service.store import Store
+
+NOW = datetime(2026, 1, 15, tzinfo=timezone.utc)
+
+
+class StoppedClock:
+    """A clock that stands still."""
+
+    def now(self):
+        """Return always the same time."""
+        return NOW
+
+
+@pytest.fixture
+def state(tmp_path):
+    """A state directory with one operation that ended long ago, one that has just ended."""
+    state = StateDirectory(tmp_path)
+    state.create()
+    store = Store(state.database)
+    for ended_at in (NOW - OPERATIONS_KEPT - timedelta(seconds=1), NOW):
+        with store.write() as records:
+            records.execute(
+                "INSERT INTO operations VALUES (?, 's', 'l', 'k', 'i', 'create', 'Succeeded', "
+                "'t', ?, NULL)",
+                (str(uuid.uuid4()), iso_timestamp(ended_at)),
+            )
+    store.close()
+    return state
+
+
+def operations(state):
+    """Count the operations on record."""
+    store = Store(state.database)
+    with store.read() as records:
+        (count,) = records.execute("SELECT count(*) FROM operations").fetchone()
+    store.close()
+    return count
+
+
+@pytest.mark.parametrize(("until_unused", "left"), [(False, 1), (True, 0)])
+def test_old_operations_are_forgotten(state, until_unused, left):
+    """All of them when nobody is left who could ask."""
+    options = ServiceOptions(state, until_unused=until_unused, clock=StoppedClock())
+    service = Service(options)
+    service.start()
+    service.stop()
+
+    assert operations(state) == left
+
+
+def test_a_service_that_cannot_start_leaves_nothing_running(state):
+    """The port that it had taken is free again."""
+    taken = bind("127.0.0.1", 0)
+    port = taken.getsockname()[1]
+    with pytest.raises(PortInUseError, match=str(port)):
+        Service(ServiceOptions(state, files_port=port)).start()
+    taken.close()
+
+    bind("127.0.0.1", port).close()
