@@ -45,7 +45,7 @@ def quickstart(
     ] = DataChoice.AUTO,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Passes over the data [default: 2, with digits 30]."),
+        typer.Option(min=1, help="Passes over the data; by default 2, with digits 30."),
     ] = None,
     engine: Annotated[
         Engine, typer.Option(help="auto: CNTK where it can be imported, else PyTorch.")

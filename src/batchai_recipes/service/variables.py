@@ -20,8 +20,8 @@ def expand_known(text: str, variables: Mapping[str, str]) -> str:
         variables: The known ones.
 
     Example:
-        >>> expand_known("$HOME/a costs $5, ${HOME}/$OTHER", {"HOME": "/root"})
-        '/root/a costs $5, /root/$OTHER'
+        >>> expand_known("$HOME/a costs $5, ${HOME}/$OTHER", {"HOME": "/data"})
+        '/data/a costs $5, /data/$OTHER'
     """
     return _REFERENCE.sub(lambda m: variables.get(_name(m), m.group()), text)
 
