@@ -14,7 +14,12 @@ from batchai_recipes.builders.admin_user import AdminUser
 from batchai_recipes.errors import ServiceStartError
 from batchai_recipes.service.address import ServiceAddress
 from batchai_recipes.service.launcher import LaunchError, LocalService
-from batchai_recipes.settings import ENV_FILE_VARIABLE, ConnectionSettings, default_state_dir
+from batchai_recipes.settings import (
+    ENV_FILE_VARIABLE,
+    ConnectionSettings,
+    default_state_dir,
+    journals_of,
+)
 from batchai_recipes.staging.storage_account import StorageAccount
 
 if TYPE_CHECKING:
@@ -39,6 +44,7 @@ class Connection:
 
     Args:
         settings: Which endpoint, as whom, with which storage account.
+        state_dir: The state directory, when the endpoint is an embedded service.
         on_close: Called when the connection is closed.
 
     Example:
@@ -51,9 +57,14 @@ class Connection:
     """
 
     def __init__(
-        self, settings: ConnectionSettings, *, on_close: Callable[[], None] | None = None
+        self,
+        settings: ConnectionSettings,
+        *,
+        state_dir: Path | None = None,
+        on_close: Callable[[], None] | None = None,
     ) -> None:
         self.settings = settings
+        self.state_dir = state_dir
         self._closing = ExitStack()
         if on_close:
             self._closing.callback(on_close)
@@ -92,10 +103,17 @@ class Connection:
             ServiceStartError: The service did not start.
         """
         try:
-            service = LocalService(state_dir or default_state_dir())
+            state_dir = (state_dir or default_state_dir()).absolute()
+            service = LocalService(state_dir)
         except LaunchError as error:
             raise ServiceStartError(str(error)) from error
-        return cls(_settings_of(service.address), on_close=service.close)
+        settings = _settings_of(service.address)
+        return cls(settings, state_dir=state_dir, on_close=service.close)
+
+    @property
+    def journals(self) -> Path:
+        """The folder in which sessions write down what they make; see `batchai-recipes reap`."""
+        return journals_of(self.state_dir or default_state_dir())
 
     @property
     def storage(self) -> StorageAccount:

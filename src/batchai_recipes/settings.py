@@ -183,3 +183,12 @@ def default_state_dir(environment: Mapping[str, str] | None = None) -> Path:
     variables = os.environ if environment is None else environment
     named = variables.get(STATE_DIR_VARIABLE)
     return Path(named) if named else platformdirs.user_state_path(APPLICATION) / "service"
+
+
+def journals_of(state_dir: Path) -> Path:
+    """Return where sessions that use a state directory keep their journals.
+
+    Args:
+        state_dir: The state directory.
+    """
+    return state_dir / "sessions"

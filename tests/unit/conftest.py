@@ -72,6 +72,12 @@ class Endpoint:
         return (404, {"Content-Type": "application/json"}, json.dumps(missing))
 
 
+@pytest.fixture(autouse=True)
+def state_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> None:
+    """Keep each test's journals away from the user's."""
+    monkeypatch.setenv("BATCHAI_RECIPES_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+
+
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
     """Answer HTTP in this process, tokens included."""

@@ -7,6 +7,7 @@ import typer
 from batchai_recipes.cli.console import fail
 from batchai_recipes.cli.data import data
 from batchai_recipes.cli.quickstart import quickstart
+from batchai_recipes.cli.reap import reap
 from batchai_recipes.cli.serve import serve
 from batchai_recipes.errors import BatchAIRecipesError
 
@@ -19,6 +20,7 @@ app = typer.Typer(
 app.command()(quickstart)
 app.command()(data)
 app.command()(serve)
+app.command()(reap)
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Making what a session needs, one thing at a time, each with its undoing arranged before it."""
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -12,6 +12,8 @@ from batchai_recipes.names import checked_resource_name
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
 from batchai_recipes.session.cluster_state import wait_until_ready
+from batchai_recipes.session.journal import Journal
+from batchai_recipes.session.made import Made
 from batchai_recipes.session.undo import UndoStack
 from batchai_recipes.staging.file_share_staging import FileShareStaging
 from batchai_recipes.staging.upload import create_share, upload
@@ -52,6 +54,7 @@ class Provisioning:
         connection: Where to make them.
         names: What to call them.
         undo: Where to arrange their deletion.
+        journal: Where to write down what is about to be made.
         report: Told, line by line, what happens.
     """
 
@@ -60,11 +63,13 @@ class Provisioning:
         connection: Connection,
         names: SessionNames,
         undo: UndoStack,
+        journal: Journal,
         report: Callable[[str], None],
     ) -> None:
         self.connection = connection
         self._names = names
         self._undo = undo
+        self._journal = journal
         self._report = report
 
     @property
@@ -89,10 +94,8 @@ class Provisioning:
             if groups.check_existence(name):
                 self._report(f"Using resource group {name}")
                 return
-            self._arrange_deletion(
-                f"resource group {name}", lambda: groups.begin_delete(name).wait()
-            )
-            groups.create_or_update(name, {"location": location})
+            with self._making(Made("resource group", (name,))):
+                groups.create_or_update(name, {"location": location})
         self._report(f"Created resource group {name}")
 
     def stage(self, staging: FileShareStaging, *, keep: bool) -> None:
@@ -102,9 +105,11 @@ class Provisioning:
         if files_has_share(self.connection, share):
             self._report(f"Using file share {share}")
         else:
-            if not keep:
-                self._arrange_deletion(f"file share {share}", lambda: files.delete_share(share))
-            create_share(files, share)
+            made = Made("file share", (share,))
+            with nullcontext() if keep else self._making(made):
+                is_new = create_share(files, share)
+            if not is_new and not keep:
+                self._leave(made)  # somebody else made it in between
             self._report(f"Created file share {share}")
         upload(files, staging, self._report)
 
@@ -121,12 +126,9 @@ class Provisioning:
         workspaces = self.connection.batchai.workspaces
         with explained(f"create workspace {names.workspace}"):
             self._refuse_existing("workspace", names.workspace, lambda: workspaces.get(*place))
-            self._arrange_deletion(
-                f"workspace {names.workspace}", lambda: workspaces.begin_delete(*place).wait()
-            )
-            workspaces.begin_create(
-                *place, models.WorkspaceCreateParameters(location=location)
-            ).result()
+            with self._making(Made("workspace", place)):
+                parameters = models.WorkspaceCreateParameters(location=location)
+                workspaces.begin_create(*place, parameters).result()
         self._report(f"Created workspace {names.workspace}")
 
     def create_cluster(self, parameters: "ClusterCreateParameters") -> None:
@@ -136,10 +138,8 @@ class Provisioning:
         clusters = self.connection.batchai.clusters
         with explained(f"create cluster {names.cluster}"):
             self._refuse_existing("cluster", names.cluster, lambda: clusters.get(*place))
-            self._arrange_deletion(
-                f"cluster {names.cluster}", lambda: clusters.begin_delete(*place).wait()
-            )
-            clusters.begin_create(*place, parameters).result()
+            with self._making(Made("cluster", place)):
+                clusters.begin_create(*place, parameters).result()
         self._report(f"Created cluster {names.cluster}")
 
     def cluster(self) -> "Cluster":
@@ -163,10 +163,8 @@ class Provisioning:
         experiments = self.connection.batchai.experiments
         with explained(f"create experiment {names.experiment}"):
             self._refuse_existing("experiment", names.experiment, lambda: experiments.get(*place))
-            self._arrange_deletion(
-                f"experiment {names.experiment}", lambda: experiments.begin_delete(*place).wait()
-            )
-            experiments.begin_create(*place).result()
+            with self._making(Made("experiment", place)):
+                experiments.begin_create(*place).result()
         self._report(f"Created experiment {names.experiment}")
 
     def create_job(self, name: str, parameters: "JobCreateParameters") -> None:
@@ -176,19 +174,33 @@ class Provisioning:
         jobs = self.connection.batchai.jobs
         with explained(f"create job {name}"):
             self._refuse_existing("job", name, lambda: jobs.get(*place))
-            self._arrange_deletion(f"job {name}", lambda: jobs.begin_delete(*place).wait())
-            jobs.begin_create(*place, parameters).result()
+            with self._making(Made("job", place)):
+                jobs.begin_create(*place, parameters).result()
         self._report(f"Created job {name}")
 
-    def _arrange_deletion(self, what: str, delete: Callable[[], object]) -> None:
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - on first use
+    @contextmanager
+    def _making(self, made: Made) -> Iterator[None]:
+        """Arrange the deletion of something, then let the block make it.
 
-        def delete_if_there() -> None:
-            # What is gone already, or was never made, needs no deletion.
-            with explained(f"delete {what}"), suppress(ResourceNotFoundError):
-                delete()
+        Before, since nobody can tell after an interrupted request whether it was made.
+        """
+        from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415 - on first use
 
-        self._undo.push(what, delete_if_there)
+        self._journal.about_to_make(made)
+        self._undo.push(str(made), lambda: self._delete(made))
+        try:
+            yield
+        except ResourceExistsError:
+            self._leave(made)  # somebody else made it in between
+            raise
+
+    def _delete(self, made: Made) -> None:
+        made.delete(self.connection)
+        self._journal.gone(made)
+
+    def _leave(self, made: Made) -> None:
+        self._undo.drop(str(made))
+        self._journal.gone(made)
 
     def _refuse_existing(self, noun: str, name: str, get: Callable[[], object]) -> None:
         from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - on first use

@@ -1,5 +1,6 @@
 """TrainingSession: provisions on enter, cleans up on exit, for certain."""
 
+import os
 import secrets
 from collections.abc import Callable
 from types import TracebackType
@@ -15,6 +16,7 @@ from batchai_recipes.pacing import Pacing
 from batchai_recipes.runs.job_place import JobPlace
 from batchai_recipes.runs.job_run import JobRun
 from batchai_recipes.session.cluster_state import ClusterState
+from batchai_recipes.session.journal import Journal, JournalOwner
 from batchai_recipes.session.provisioning import Provisioning, SessionNames
 from batchai_recipes.session.signals import TerminationSignals
 from batchai_recipes.session.undo import UndoStack, clean_up_error, logger
@@ -88,6 +90,7 @@ Preparing: 0; Leaving: 0
             cluster=cluster.name,
         )
         self._location = location
+        self._name = name
         self._cluster = cluster
         self._staging = staging
         self._given_connection = connection
@@ -99,6 +102,7 @@ Preparing: 0; Leaving: 0
         self._undo = UndoStack(self._report)
         self._provisioning: Provisioning | None = None
         self._own_connection: Connection | None = None
+        self._journal: Journal | None = None
 
     def __enter__(self) -> Self:
         if self._provisioning is not None:
@@ -155,7 +159,8 @@ Preparing: 0; Leaving: 0
         connection = self._given_connection or Connection.default()
         if connection is not self._given_connection:
             self._own_connection = connection
-        provisioning = Provisioning(connection, self.names, self._undo, self._report)
+        self._journal = Journal.begin(connection.journals, self._owner(connection))
+        provisioning = Provisioning(connection, self.names, self._undo, self._journal, self._report)
         self._provisioning = provisioning
         location = self._location or connection.settings.location
         provisioning.create_resource_group(location)
@@ -172,6 +177,8 @@ Preparing: 0; Leaving: 0
         try:
             with self._signals.held():
                 failures = self._undo.unwind()
+                if self._journal:
+                    self._journal.close()
                 if self._own_connection:
                     self._own_connection.close()
         finally:
@@ -180,6 +187,15 @@ Preparing: 0; Leaving: 0
             raise clean_up_error(failures)
         for failure in failures:
             self._report(f"Could not be deleted: {failure}")
+
+    def _owner(self, connection: Connection) -> JournalOwner:
+        state_dir = connection.state_dir
+        return JournalOwner(
+            session=self._name,
+            endpoint=connection.settings.endpoint,
+            state_dir=str(state_dir) if state_dir else None,
+            pid=os.getpid(),
+        )
 
     def _active(self) -> Provisioning:
         if self._provisioning is None:

@@ -29,6 +29,7 @@ class UndoStack:
         self._report = report
         self._stack = ExitStack()
         self._failures: list[Exception] = []
+        self._dropped: set[str] = set()
 
     def push(self, what: str, delete: Callable[[], object]) -> None:
         """Remember how to delete something; called before it is made.
@@ -37,7 +38,16 @@ class UndoStack:
             what: The thing, for the report.
             delete: Deletes it; without effect when it is not there.
         """
+        self._dropped.discard(what)
         self._stack.callback(self._attempt, what, delete)
+
+    def drop(self, what: str) -> None:
+        """Leave something alone that turned out to be somebody else's.
+
+        Args:
+            what: The thing, as it was pushed.
+        """
+        self._dropped.add(what)
 
     def unwind(self) -> tuple[Exception, ...]:
         """Delete everything, newest first.
@@ -49,6 +59,8 @@ class UndoStack:
         return tuple(self._failures)
 
     def _attempt(self, what: str, delete: Callable[[], object]) -> None:
+        if what in self._dropped:
+            return
         try:
             self._report(f"Deleting {what}")
             delete()

@@ -16,6 +16,8 @@ from batchai_recipes import (
     RequestError,
     TrainingSession,
 )
+from batchai_recipes.session.journal import abandoned
+from batchai_recipes.session.made import Made
 
 CLUSTER = ClusterBuilder("c").vm_size("STANDARD_NC6")
 JOB = CntkJobBuilder("j").script("train.py").std_out_err_path_prefix("$AZ_BATCHAI_MOUNT_ROOT/x")
@@ -155,6 +157,37 @@ def test_something_that_is_gone_already_counts_as_deleted(batchai, connection, c
 
     with session(connection, clock):
         pass
+
+
+def test_what_somebody_else_made_in_between_is_left_alone(batchai, connection, clock):
+    """The service says that it exists, so it is not the session's."""
+    conflict = (409, {"error": {"code": "ClusterAlreadyExists", "message": "it exists"}})
+    batchai.on("PUT", "/clusters/c", conflict)
+
+    with pytest.raises(RequestError, match="exists"), session(connection, clock):
+        pass
+    assert batchai.made("DELETE") == ["w", "g"]
+
+
+def test_a_clean_end_leaves_no_journal(batchai, connection, clock):
+    """While the session lives there is one."""
+    with session(connection, clock):
+        during = list(connection.journals.iterdir())
+
+    assert len(during) == 1
+    assert list(connection.journals.iterdir()) == []
+
+
+def test_what_could_not_be_deleted_stays_in_the_journal(batchai, connection, clock):
+    """For `reap`, which deletes it when that works again, newest first."""
+    refused = (409, {"error": {"code": "Conflict", "message": "busy"}})
+    batchai.on("DELETE", "/clusters/c", refused)
+    with pytest.raises(CleanUpError), session(connection, clock):
+        pass
+    (journal,) = abandoned(connection.journals)
+    journal.close()
+
+    assert journal.made == (Made("cluster", ("g", "w", "c")),)
 
 
 def test_a_session_is_used_once_and_inside_its_block(batchai, connection, clock):
