@@ -14,6 +14,7 @@ from batchai_recipes.refusals import explained
 from batchai_recipes.session.cluster_state import wait_until_ready
 from batchai_recipes.session.undo import UndoStack
 from batchai_recipes.staging.file_share_staging import FileShareStaging
+from batchai_recipes.staging.staged_manifest import StagedManifest
 from batchai_recipes.staging.upload import create_share, upload
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Provisioning:
             groups.create_or_update(name, {"location": location})
         self._report(f"Created resource group {name}")
 
-    def stage(self, staging: FileShareStaging, *, keep: bool) -> None:
+    def stage(self, staging: FileShareStaging, *, keep: bool) -> StagedManifest:
         """Make the share, unless it exists, and upload; one that exists is not deleted later."""
         files = self.connection.files
         share = staging.share
@@ -106,7 +107,7 @@ class Provisioning:
                 self._arrange_deletion(f"file share {share}", lambda: files.delete_share(share))
             create_share(files, share)
             self._report(f"Created file share {share}")
-        upload(files, staging, self._report)
+        return upload(files, staging, self._report)
 
     def create_workspace(self, location: str) -> None:
         """Make the workspace.

@@ -1,6 +1,7 @@
 """What goes to a file share: directories and files, as a value that can be reused and compared."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import evolve, field, frozen
@@ -58,6 +59,11 @@ class FileShareStaging:
     directories: tuple[str, ...] = field(default=(), kw_only=True)
     files: tuple[StagedFile, ...] = field(default=(), kw_only=True)
 
+    @property
+    def all_directories(self) -> tuple[str, ...]:
+        """The directories to make."""
+        return self.directories
+
     def directory(self, path: str) -> "FileShareStaging":
         """Create a directory on the share and upload what follows into it.
 
@@ -81,18 +87,7 @@ class FileShareStaging:
             ConfigurationError: A file is missing or is a folder, or two files would have the same
                 path on the share (Azure Files does not tell upper from lower case).
         """
-        target = self.directories[-1] if self.directories else ""
-        staged = self.files
-        for name in files:
-            entry = _staged_file(Path(name), target)
-            taken = {file.path.casefold(): file.source for file in staged}
-            if entry.path.casefold() in taken:
-                raise ConfigurationError(
-                    f"{entry.source} and {taken[entry.path.casefold()]} would both be {entry.path} "
-                    f"on share {self.share}: rename one or use another directory"
-                )
-            staged = (*staged, entry)
-        return evolve(self, files=staged)
+        return self._with([_staged_file(Path(name), self._target) for name in files])
 
     def mounted(self, path: str = "") -> MountedPath:
         """Return a path of this share as a job will see it, for its input and output directories.
@@ -106,6 +101,21 @@ class FileShareStaging:
         return MountedPath(
             self.share, checked_relative_path("path of a share", path) if path else ""
         )
+
+    @property
+    def _target(self) -> str:
+        return self.directories[-1] if self.directories else ""
+
+    def _with(self, more: Sequence[StagedFile]) -> "FileShareStaging":
+        taken = {file.path.casefold(): file for file in self.files}
+        for file in more:
+            other = taken.setdefault(file.path.casefold(), file)
+            if other is not file:
+                raise ConfigurationError(
+                    f"{file.source} and {other.source} would both be {file.path} "
+                    f"on share {self.share}: rename one or use another directory"
+                )
+        return evolve(self, files=(*self.files, *more))
 
 
 def _staged_file(name: Path, directory: str) -> StagedFile:
