@@ -78,3 +78,22 @@ def test_a_session_tells_what_it_staged(connection, recipe):
         staged = session.staged
 
     assert [file.path for file in staged.files] == ["code/train.py"]
+
+
+def test_a_tree_arrives_with_its_empty_folders(connection, share, tmp_path):
+    """And a second staging sends nothing."""
+    root = tmp_path / "tree"
+    for folder in ("empty/deep", "größe", "__pycache__"):
+        (root / folder).mkdir(parents=True)
+    (root / "größe" / "数据").write_bytes(b"1")
+    (root / "__pycache__" / "a.pyc").write_bytes(b"2")
+    staging = FileShareStaging("data").directory("t").upload_tree(root, ignore=["__pycache__/"])
+    upload(connection.files, staging, str)
+
+    assert sorted(str(path.relative_to(share / "t")) for path in (share / "t").rglob("*")) == [
+        "empty",
+        "empty/deep",
+        "größe",
+        "größe/数据",
+    ]
+    assert upload(connection.files, staging, str).sent == ()

@@ -189,7 +189,7 @@ class _Upload:
 def _by_depth(staging: FileShareStaging) -> list[list[str]]:
     """Return the directories of a staging with those above them, parents first."""
     levels: dict[int, dict[str, None]] = {}
-    for directory in staging.all_directories:
+    for directory in (*staging.directories, *staging.tree_directories):
         path = PurePosixPath(directory)
         for depth, part in enumerate([*reversed(path.parents[:-1]), path]):
             levels.setdefault(depth, {})[str(part)] = None
