@@ -1,6 +1,7 @@
 """Staging to the embedded service's shares."""
 
 import os
+import time
 
 import pytest
 
@@ -97,3 +98,48 @@ def test_a_tree_arrives_with_its_empty_folders(connection, share, tmp_path):
         "größe/数据",
     ]
     assert upload(connection.files, staging, str).sent == ()
+
+
+WRITER = """
+import os, pathlib
+out = pathlib.Path(os.environ["AZ_BATCHAI_OUTPUT_MODEL"])
+(out / "empty" / "deep").mkdir(parents=True)
+(out / "größe").mkdir()
+(out / "größe" / "数据 +&%41#.txt").write_bytes(b"unicode")
+(out / "nothing").write_bytes(b"")
+(out / "large").write_bytes(bytes(range(256)) * (20 << 12) + b"end")
+old = 1_500_000_000
+for path in out.rglob("*"):
+    os.utime(path, (old, old))
+"""
+
+
+def test_outputs_arrive_whole_and_a_second_download_fetches_nothing(connection, recipe, tmp_path):
+    """What a job wrote, empty folders and files and files of several parts included."""
+    work = recipe(WRITER)
+    here = tmp_path / "models"
+    with TrainingSession(work.cluster, staging=work.staging, connection=connection) as session:
+        run = session.submit(work.job)
+        run.wait()
+        output = run.outputs("MODEL")
+        first = output.download(here)
+        wanted = {path: path.read_bytes() for path in first}
+        assert known_again(output, here)
+
+    assert {path.name: len(content) for path, content in wanted.items()} == {
+        "large": (20 << 20) + 3,
+        "nothing": 0,
+        "数据 +&%41#.txt": 7,
+    }
+    assert wanted[here / "large"] == bytes(range(256)) * (20 << 12) + b"end"
+    assert (here / "empty" / "deep").is_dir()
+
+
+def known_again(output, here):
+    """Download until no file comes anew: those written just now are not left alone at once."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        before = {path: path.stat().st_ino for path in here.rglob("*")}
+        if all(before[path] == path.stat().st_ino for path in output.download(here)):
+            return True
+    return False

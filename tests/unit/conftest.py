@@ -24,12 +24,14 @@ class Endpoint:
     """Answers requests in the order in which the test gave answers for them.
 
     The last answer for a method and path is repeated; a request without any gets 404. What a test
-    wants to happen before an answer it puts in `before`, which takes the path.
+    wants to happen before an answer it puts in `before`, which takes the path; one that answers for
+    itself puts that in `answer`.
     """
 
     def __init__(self, mock: responses.RequestsMock) -> None:
         self.calls: list[str] = []
         self.before: Callable[[str], object] = lambda path: None
+        self.answer: Responder | None = None
         self.requests: list[PreparedRequest] = []
         self._answers: list[tuple[str, re.Pattern[str], list[Answer | Exception]]] = []
         for method in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"):
@@ -65,6 +67,8 @@ class Endpoint:
         self.calls.append(f"{request.method} {path}")
         self.requests.append(request)
         self.before(path)
+        if self.answer:
+            return self.answer(request)
         for method, pattern, answers in self._answers:
             if method == request.method and pattern.search(path):
                 answer = answers.pop(0) if len(answers) > 1 else answers[0]
