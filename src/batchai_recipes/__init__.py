@@ -26,7 +26,14 @@ from batchai_recipes.pacing import Pacing
 from batchai_recipes.runs import JobOutput, JobRun, OutputFile
 from batchai_recipes.session import ClusterState, TrainingSession
 from batchai_recipes.settings import ConnectionSettings
-from batchai_recipes.staging import FileShareStaging, MountedPath, StagedFile, StorageAccount
+from batchai_recipes.staging import (
+    FileShareStaging,
+    MountedPath,
+    StagedContent,
+    StagedFile,
+    StagedManifest,
+    StorageAccount,
+)
 
 __all__ = [
     "BatchAIRecipesError",
@@ -49,7 +56,9 @@ __all__ = [
     "Pacing",
     "RequestError",
     "ServiceStartError",
+    "StagedContent",
     "StagedFile",
+    "StagedManifest",
     "StagingError",
     "StorageAccount",
     "TrainingSession",

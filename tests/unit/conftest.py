@@ -23,11 +23,15 @@ Responder = Callable[[PreparedRequest], Answer]
 class Endpoint:
     """Answers requests in the order in which the test gave answers for them.
 
-    The last answer for a method and path is repeated; a request without any gets 404.
+    The last answer for a method and path is repeated; a request without any gets 404. What a test
+    wants to happen before an answer it puts in `before`, which takes the path; one that answers for
+    itself puts that in `answer`.
     """
 
     def __init__(self, mock: responses.RequestsMock) -> None:
         self.calls: list[str] = []
+        self.before: Callable[[str], object] = lambda path: None
+        self.answer: Responder | None = None
         self.requests: list[PreparedRequest] = []
         self._answers: list[tuple[str, re.Pattern[str], list[Answer | Exception]]] = []
         for method in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"):
@@ -40,7 +44,7 @@ class Endpoint:
         pattern = re.compile(f"{path}$", re.IGNORECASE)
         self._answers.insert(0, (method, pattern, [self._answer(a) for a in answers]))
 
-    def raw(self, method: str, path: str, *answers: Answer) -> None:
+    def raw(self, method: str, path: str, *answers: Answer | Exception) -> None:
         """Like :meth:`on`, with status, headers and body as they are."""
         pattern = re.compile(f"{path}$", re.IGNORECASE)
         self._answers.insert(0, (method, pattern, list(answers)))
@@ -62,6 +66,9 @@ class Endpoint:
         path = urlsplit(request.url or "").path
         self.calls.append(f"{request.method} {path}")
         self.requests.append(request)
+        self.before(path)
+        if self.answer:
+            return self.answer(request)
         for method, pattern, answers in self._answers:
             if method == request.method and pattern.search(path):
                 answer = answers.pop(0) if len(answers) > 1 else answers[0]

@@ -1,7 +1,6 @@
 """The output directories of a job: listing, reading and downloading them."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -13,7 +12,9 @@ from attrs import field, frozen
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import ConfigurationError, RequestError
 from batchai_recipes.refusals import explained
+from batchai_recipes.runs.download import Downloads, Source
 from batchai_recipes.runs.job_place import JobPlace
+from batchai_recipes.staging.progress import progress
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import File
@@ -64,10 +65,14 @@ class JobOutput:
         Raises:
             RequestError: The job has no such output directory, or the service did not answer.
         """
-        return list(self._walk(""))
+        return [entry for entry in self._walk("") if isinstance(entry, OutputFile)]
 
     def download(self, destination: str | os.PathLike[str]) -> list[Path]:
-        """Download the directory with the folders below it.
+        """Download the directory with the folders below it, empty ones too.
+
+        Several files, and the parts of large ones, come at a time; a dropped connection is taken up
+        again. A file that was downloaded before and did not change since, on either side, is left
+        alone. A hash that the file service holds for a file is checked.
 
         Args:
             destination: The local folder to put the files in; made when missing. Files of the same
@@ -77,21 +82,31 @@ class JobOutput:
             The local files.
 
         Raises:
-            RequestError: The service did not answer, or a file came incomplete.
+            RequestError: The service did not answer, or a file came incomplete or damaged.
             ConfigurationError: The destination is not a folder.
+            StagingError: A file cannot be written.
         """
         root = Path(destination)
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigurationError(
-                f"Cannot download to {root}: {error.strerror}; name a folder"
-            ) from error
-        pool = ThreadPoolExecutor(_FILES_AT_A_TIME, thread_name_prefix="batchai-download")
-        try:
-            return list(pool.map(lambda file: self._download_file(file, root), self.files()))
-        finally:
-            pool.shutdown(cancel_futures=True)
+        _make_folder(root)
+        entries = list(self._walk(""))
+        files = [entry for entry in entries if isinstance(entry, OutputFile)]
+        for directory in (entry for entry in entries if isinstance(entry, str)):
+            _make_folder(root.joinpath(*PurePosixPath(directory).parts))
+        with progress("Downloading", sum(file.size for file in files)) as advance:
+            owner = f"job {self._place.job}"
+            downloads = Downloads(self._connection.downloads, owner, advance)
+            pool = ThreadPoolExecutor(_FILES_AT_A_TIME, thread_name_prefix="batchai-download")
+
+            def fetch(file: OutputFile) -> Path:
+                target = root.joinpath(*PurePosixPath(file.path).parts)
+                downloads.fetch(Source(file.path, file.url, file.size), target)
+                return target
+
+            try:
+                return list(pool.map(fetch, files))
+            finally:
+                downloads.close()
+                pool.shutdown(cancel_futures=True)
 
     def read(self, url: str, start: int) -> bytes | None:
         """Read what a file holds from a byte on.
@@ -128,7 +143,8 @@ class JobOutput:
             f"Failed to read the output of job {self._place.job}: status {response.status_code}"
         )
 
-    def _walk(self, directory: str) -> Iterator[OutputFile]:
+    def _walk(self, directory: str) -> Iterator[OutputFile | str]:
+        """Yield the files and, as text, the paths of the directories."""
         for entry in self._list(directory):
             name = str(entry.name)
             # Names come from whatever the job made; none may lead out of the destination.
@@ -136,6 +152,7 @@ class JobOutput:
                 raise RequestError(f"Job {self._place.job} has an output file named {name!r}")
             path = f"{directory}/{name}" if directory else name
             if getattr(entry.file_type, "value", entry.file_type) == "directory":
+                yield path
                 yield from self._walk(path)
             else:
                 yield OutputFile(
@@ -158,30 +175,14 @@ class JobOutput:
             # The package's annotation names the page in place of the item.
             return list(pages)  # type: ignore[arg-type]
 
-    def _download_file(self, file: OutputFile, root: Path) -> Path:
-        from azure.core.rest import HttpRequest  # noqa: PLC0415 - loaded on first use
 
-        target = root.joinpath(*PurePosixPath(file.path).parts)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.part")
-        with explained(f"download {file.path} of job {self._place.job}"):
-            response = self._connection.downloads.send_request(
-                HttpRequest("GET", file.url), stream=True
-            )
-            try:
-                if response.status_code != _OK:
-                    raise RequestError(
-                        f"Failed to download {file.path} of job {self._place.job}: "
-                        f"status {response.status_code}"
-                    )
-                with part.open("wb") as local:
-                    for chunk in response.iter_bytes():
-                        local.write(chunk)
-                shutil.move(part, target)
-            finally:
-                response.close()
-                part.unlink(missing_ok=True)
-        return target
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot download to {folder}: {error.strerror}; name a folder"
+        ) from error
 
 
 def read_tail(output: JobOutput, name: str, length: int) -> str:

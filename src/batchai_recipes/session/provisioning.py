@@ -16,6 +16,7 @@ from batchai_recipes.session.journal import Journal
 from batchai_recipes.session.made import Made
 from batchai_recipes.session.undo import UndoStack
 from batchai_recipes.staging.file_share_staging import FileShareStaging
+from batchai_recipes.staging.staged_manifest import StagedManifest
 from batchai_recipes.staging.upload import create_share, upload
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Provisioning:
                 groups.create_or_update(name, {"location": location})
         self._report(f"Created resource group {name}")
 
-    def stage(self, staging: FileShareStaging, *, keep: bool) -> None:
+    def stage(self, staging: FileShareStaging, *, keep: bool) -> StagedManifest:
         """Make the share, unless it exists, and upload; one that exists is not deleted later."""
         files = self.connection.files
         share = staging.share
@@ -111,7 +112,7 @@ class Provisioning:
             if not is_new and not keep:
                 self._leave(made)  # somebody else made it in between
             self._report(f"Created file share {share}")
-        upload(files, staging, self._report)
+        return upload(files, staging, self._report)
 
     def create_workspace(self, location: str) -> None:
         """Make the workspace.

@@ -22,6 +22,7 @@ from batchai_recipes.session.signals import TerminationSignals
 from batchai_recipes.session.undo import UndoStack, clean_up_error, logger
 from batchai_recipes.settings import APPLICATION
 from batchai_recipes.staging.file_share_staging import FileShareStaging
+from batchai_recipes.staging.staged_manifest import StagedManifest
 
 _NAME_BYTES: Final = 4
 
@@ -103,6 +104,7 @@ Preparing: 0; Leaving: 0
         self._provisioning: Provisioning | None = None
         self._own_connection: Connection | None = None
         self._journal: Journal | None = None
+        self._staged: StagedManifest | None = None
 
     def __enter__(self) -> Self:
         if self._provisioning is not None:
@@ -122,6 +124,14 @@ Preparing: 0; Leaving: 0
         traceback: TracebackType | None,
     ) -> None:
         self._clean_up(error)
+
+    @property
+    def staged(self) -> StagedManifest | None:
+        """What the session's staging put on its share, or found there unchanged.
+
+        None for a session without a staging, and before it is entered.
+        """
+        return self._staged
 
     def submit(self, job: JobBuilder) -> JobRun:
         """Create a job on the session's cluster; it starts as soon as its nodes are free.
@@ -165,7 +175,7 @@ Preparing: 0; Leaving: 0
         location = self._location or connection.settings.location
         provisioning.create_resource_group(location)
         if self._staging:
-            provisioning.stage(self._staging, keep=self._keep_share)
+            self._staged = provisioning.stage(self._staging, keep=self._keep_share)
         provisioning.create_workspace(location)
         provisioning.create_cluster(
             self._cluster.build(connection.storage, admin=connection.settings.admin)

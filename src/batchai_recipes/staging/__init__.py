@@ -2,6 +2,14 @@
 
 from batchai_recipes.staging.file_share_staging import FileShareStaging, StagedFile
 from batchai_recipes.staging.mounted_path import MountedPath
+from batchai_recipes.staging.staged_manifest import StagedContent, StagedManifest
 from batchai_recipes.staging.storage_account import StorageAccount
 
-__all__ = ["FileShareStaging", "MountedPath", "StagedFile", "StorageAccount"]
+__all__ = [
+    "FileShareStaging",
+    "MountedPath",
+    "StagedContent",
+    "StagedFile",
+    "StagedManifest",
+    "StorageAccount",
+]

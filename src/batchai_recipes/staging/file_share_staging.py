@@ -1,12 +1,14 @@
 """What goes to a file share: directories and files, as a value that can be reused and compared."""
 
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from attrs import evolve, field, frozen
 
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.names import checked_relative_path, checked_share_name
+from batchai_recipes.staging.local_tree import LocalTree
 from batchai_recipes.staging.mounted_path import MountedPath
 
 
@@ -57,6 +59,7 @@ class FileShareStaging:
     share: str = field(converter=checked_share_name)
     directories: tuple[str, ...] = field(default=(), kw_only=True)
     files: tuple[StagedFile, ...] = field(default=(), kw_only=True)
+    tree_directories: tuple[str, ...] = field(default=(), kw_only=True)
 
     def directory(self, path: str) -> "FileShareStaging":
         """Create a directory on the share and upload what follows into it.
@@ -81,18 +84,44 @@ class FileShareStaging:
             ConfigurationError: A file is missing or is a folder, or two files would have the same
                 path on the share (Azure Files does not tell upper from lower case).
         """
-        target = self.directories[-1] if self.directories else ""
-        staged = self.files
-        for name in files:
-            entry = _staged_file(Path(name), target)
-            taken = {file.path.casefold(): file.source for file in staged}
-            if entry.path.casefold() in taken:
-                raise ConfigurationError(
-                    f"{entry.source} and {taken[entry.path.casefold()]} would both be {entry.path} "
-                    f"on share {self.share}: rename one or use another directory"
-                )
-            staged = (*staged, entry)
-        return evolve(self, files=staged)
+        return self._with([_staged_file(Path(name), self._target) for name in files])
+
+    def upload_tree(
+        self, folder: str | os.PathLike[str], *, ignore: Iterable[str] = ()
+    ) -> "FileShareStaging":
+        """Upload what is in a local folder into the directory named last, or the share's root.
+
+        Folders below it, empty ones too, become directories; links are followed. The folder is read
+        now: what is written into it later is not staged.
+
+        Args:
+            folder: The local folder; its own name is not part of the paths on the share.
+            ignore: Patterns of what to leave out, in the syntax of ``.gitignore``.
+
+        Raises:
+            ConfigurationError: There is no such folder, a pattern is none, or the folder has what
+                cannot be on a share: forbidden characters, two names that differ only in case,
+                something that is neither file nor folder, a link to a folder above it.
+
+        Example:
+            >>> import tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     Path(folder, "sub").mkdir()
+            ...     for name in ("train.py", "notes.txt", "sub/model.py"):
+            ...         _ = Path(folder, name).write_text("")
+            ...     staging = FileShareStaging("demo").directory("code")
+            ...     staging = staging.upload_tree(folder, ignore=["*.txt"])
+            >>> [file.path for file in staging.files]
+            ['code/sub/model.py', 'code/train.py']
+        """
+        root = Path(os.path.abspath(folder))  # noqa: PTH100 - keeps links as they were named
+        tree = LocalTree.of(root, ignore)
+        prefix = f"{self._target}/" if self._target else ""
+        directories = [prefix + path for path in tree.folders]
+        files = [
+            _staged_file(root / path, f"{prefix}{path}".rpartition("/")[0]) for path in tree.files
+        ]
+        return self._with(files, directories)
 
     def mounted(self, path: str = "") -> MountedPath:
         """Return a path of this share as a job will see it, for its input and output directories.
@@ -107,11 +136,40 @@ class FileShareStaging:
             self.share, checked_relative_path("path of a share", path) if path else ""
         )
 
+    @property
+    def _target(self) -> str:
+        return self.directories[-1] if self.directories else ""
+
+    def _with(
+        self, files: Sequence[StagedFile], directories: Sequence[str] = ()
+    ) -> "FileShareStaging":
+        known = {path.casefold(): path for path in (*self.directories, *self.tree_directories)}
+        for path in directories:
+            if known.setdefault(path.casefold(), path) != path:
+                raise ConfigurationError(
+                    f"{path} and {known[path.casefold()]} would be one directory on share "
+                    f"{self.share}: rename one"
+                )
+        taken = {file.path.casefold(): file for file in self.files}
+        for file in files:
+            other = taken.setdefault(file.path.casefold(), file)
+            if other is not file:
+                raise ConfigurationError(
+                    f"{file.source} and {other.source} would both be {file.path} "
+                    f"on share {self.share}: rename one or use another directory"
+                )
+        return evolve(
+            self,
+            files=(*self.files, *files),
+            tree_directories=tuple(dict.fromkeys((*self.tree_directories, *directories))),
+        )
+
 
 def _staged_file(name: Path, directory: str) -> StagedFile:
     source = Path(os.path.abspath(name))  # noqa: PTH100 - keeps symbolic links as they were named
     if not source.is_file():
-        what = "is a folder" if source.is_dir() else "does not exist"
-        raise ConfigurationError(f"Cannot upload {source}: it {what}; name an existing file")
+        if source.is_dir():
+            raise ConfigurationError(f"Cannot upload {source}: it is a folder; use upload_tree")
+        raise ConfigurationError(f"Cannot upload {source}: it does not exist; name a file")
     checked_relative_path("file of a share", source.name)
     return StagedFile(source, directory, source.stat().st_size)

@@ -1,19 +1,43 @@
-"""Moving what a staging names to its share, several files at a time."""
+"""Moving what a staging names to its share, several files at a time, and only what changed.
 
+What is on the share is known from an index file in the share's root. It holds the size, the SHA-256
+and the entity tag of each staged file. A file is left alone only when all three agree with what is
+there now: the local file has the size and the hash of the index, and the share's file the size and
+the entity tag. Every write gives a file another entity tag, also one by a job through the mount, so
+a file that a job changed is sent again. An index that is lost, damaged or half written costs no
+more than sending again.
+"""
+
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager, suppress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from batchai_recipes.errors import StagingError
 from batchai_recipes.refusals import explained
 from batchai_recipes.staging.file_share_staging import FileShareStaging, StagedFile
+from batchai_recipes.staging.local_file import opened
+from batchai_recipes.staging.progress import Advance, progress
+from batchai_recipes.staging.share_files import Listing, ShareFiles
+from batchai_recipes.staging.staged_manifest import (
+    StagedContent,
+    StagedManifest,
+    index_from_json,
+    index_to_json,
+)
+from batchai_recipes.staging.transfer import Transfer
 
 if TYPE_CHECKING:
     from azure.storage.file import FileService
 
-_FILES_AT_A_TIME: Final = 4
-_RANGES_AT_A_TIME: Final = 4
+INDEX: Final = ".batchai-recipes-staged.json"
+"""The file in the root of a share that says what was staged to it."""
+
+_FILES_AT_A_TIME: Final = 6
+_SECONDS_BETWEEN_INDICES: Final = 30.0
+_FILES_WORTH_A_LINE_EACH: Final = 20
 
 
 def create_share(service: "FileService", share: str) -> bool:
@@ -35,51 +59,155 @@ def create_share(service: "FileService", share: str) -> bool:
 
 def upload(
     service: "FileService", staging: FileShareStaging, report: Callable[[str], None]
-) -> None:
-    """Create the directories of a staging on its share and upload its files.
+) -> StagedManifest:
+    """Create the directories of a staging on its share and upload its files that changed.
 
     Args:
         service: The client of the storage account.
         staging: What goes to the share, which exists.
-        report: Told of each uploaded file.
+        report: Told of what was uploaded.
+
+    Returns:
+        What is on the share now.
 
     Raises:
-        StagingError: The service refused or did not answer, or a local file changed its size or
-            went away since it was named.
+        StagingError: The service refused or did not answer, or a local file went away or changed
+            while it was sent. What was sent before is not sent again the next time.
     """
-    for directory in _with_parents(staging):
-        with explained(f"create directory {directory} on share {staging.share}", StagingError):
-            service.create_directory(staging.share, directory)
-    pool = ThreadPoolExecutor(_FILES_AT_A_TIME, thread_name_prefix="batchai-upload")
-    try:
-        uploads = [pool.submit(_upload_file, service, staging.share, f) for f in staging.files]
-        for file, done in zip(staging.files, uploads, strict=True):
-            done.result()
-            report(f"Uploaded {file.path} ({file.size:,} bytes)")
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with progress("Uploading", sum(file.size for file in staging.files)) as advance:
+        manifest = _Upload(ShareFiles(service, staging.share), staging, advance).run()
+    _report(manifest, report)
+    return manifest
 
 
-def _with_parents(staging: FileShareStaging) -> list[str]:
-    directories: dict[str, None] = {}
-    for directory in staging.directories:
+class _Upload:
+    def __init__(self, files: ShareFiles, staging: FileShareStaging, advance: Advance) -> None:
+        self._files = files
+        self._staging = staging
+        self._advance = advance
+        self._transfer = Transfer(files, advance)
+        self._pool = ThreadPoolExecutor(_FILES_AT_A_TIME, thread_name_prefix="batchai-upload")
+        self._listings: dict[str, Listing] = {}
+        self._index: dict[str, StagedContent] = {}
+        self._sent: set[str] = set()
+        self._saved_at = time.monotonic()
+        self._unsaved = False
+
+    def run(self) -> StagedManifest:
+        tasks: list[Future[tuple[StagedContent, bool]]] = []
+        try:
+            self._look()
+            tasks += [self._pool.submit(self._stage, file) for file in self._staging.files]
+            for task in as_completed(tasks):
+                self._note(*task.result())
+                if time.monotonic() - self._saved_at > _SECONDS_BETWEEN_INDICES:
+                    self._save()
+        except BaseException:
+            self._stop()
+            for task in tasks:
+                if not task.cancelled() and not task.exception():
+                    self._note(*task.result())
+            with suppress(StagingError):  # the first error is the one to tell
+                self._save()
+            raise
+        finally:
+            self._stop()
+        self._save()
+        staged = tuple(self._index[file.path] for file in self._staging.files)
+        sent = tuple(file.path for file in staged if file.path in self._sent)
+        return StagedManifest(self._staging.share, staged, sent)
+
+    def _look(self) -> None:
+        with self._explained("list it"):
+            self._listings[""] = self._files.list("") or Listing(frozenset(), {})
+        for level in _by_depth(self._staging):
+            for directory, listing in zip(level, self._pool.map(self._reach, level), strict=True):
+                self._listings[directory] = listing
+        if INDEX in self._listings[""].files:
+            with self._explained(f"read {INDEX}"):
+                self._index = index_from_json(self._files.read(INDEX))
+
+    def _reach(self, directory: str) -> Listing:
+        """List a directory whose parent is known; make it where it is missing."""
         path = PurePosixPath(directory)
-        for parent in reversed(path.parents[:-1]):
-            directories[str(parent)] = None
-        directories[directory] = None
-    return list(directories)
+        known = path.name in self._listings[_parent(directory)].directories
+        with self._explained(f"create directory {directory}"):
+            listing = self._files.list(directory) if known else None
+            if listing is None:
+                self._files.create_directory(directory)
+        return listing or Listing(frozenset(), {})
+
+    def _stage(self, file: StagedFile) -> tuple[StagedContent, bool]:
+        """Return a file as it is on the share, and whether it was sent now."""
+        with self._explained(f"upload {file.source} as {file.path}"), opened(file.source) as local:
+            known = self._index.get(file.path)
+            if known and self._is_there(known) and local.size == known.size:
+                same = local.sha256() == known.sha256
+                local.check_unchanged()
+                if same:
+                    self._advance(local.size)
+                    return known, False
+            return self._transfer.send(local, file.path), True
+
+    def _is_there(self, known: StagedContent) -> bool:
+        path = PurePosixPath(known.path)
+        listed = self._listings[_parent(known.path)].files.get(path.name)
+        if not listed or listed.size != known.size:
+            return False
+        return known.etag == (listed.etag or self._files.etag(known.path))
+
+    def _note(self, content: StagedContent, sent: bool) -> None:  # noqa: FBT001 - of `_stage`
+        if sent:
+            self._index[content.path] = content
+            self._sent.add(content.path)
+            self._unsaved = True
+
+    def _save(self) -> None:
+        if not self._unsaved:
+            return
+        text = index_to_json(file for file in self._index.values() if not self._is_gone(file.path))
+        with self._explained(f"write {INDEX}"):
+            self._files.create(INDEX, len(text))
+            for start in range(0, len(text), self._files.range_size):
+                self._files.write(INDEX, text[start : start + self._files.range_size], start)
+        self._unsaved = False
+        self._saved_at = time.monotonic()
+
+    def _is_gone(self, path: str) -> bool:
+        listing = self._listings.get(_parent(path))
+        name = PurePosixPath(path).name
+        return path not in self._sent and listing is not None and name not in listing.files
+
+    def _stop(self) -> None:
+        self._transfer.close()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _explained(self, action: str) -> AbstractContextManager[None]:
+        return explained(f"stage to share {self._staging.share}: {action}", StagingError)
 
 
-def _upload_file(service: "FileService", share: str, file: StagedFile) -> None:
-    try:
-        size = file.source.stat().st_size
-    except OSError as error:
-        raise StagingError(f"Cannot upload {file.source}: {error.strerror}") from error
-    with explained(f"upload {file.source} to share {share} as {file.path}", StagingError):
-        service.create_file_from_path(
-            share,
-            file.directory or None,
-            file.source.name,
-            str(file.source),
-            max_connections=_RANGES_AT_A_TIME if size > service.MAX_RANGE_SIZE else 1,
-        )
+def _by_depth(staging: FileShareStaging) -> list[list[str]]:
+    """Return the directories of a staging with those above them, parents first."""
+    levels: dict[int, dict[str, None]] = {}
+    for directory in (*staging.directories, *staging.tree_directories):
+        path = PurePosixPath(directory)
+        for depth, part in enumerate([*reversed(path.parents[:-1]), path]):
+            levels.setdefault(depth, {})[str(part)] = None
+    return [list(levels[depth]) for depth in sorted(levels)]
+
+
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _report(manifest: StagedManifest, report: Callable[[str], None]) -> None:
+    sent = [file for file in manifest.files if file.path in set(manifest.sent)]
+    if len(sent) <= _FILES_WORTH_A_LINE_EACH:
+        for file in sent:
+            report(f"Uploaded {file.path} ({file.size:,} bytes)")
+    else:
+        report(f"Uploaded {len(sent):,} files ({sum(file.size for file in sent):,} bytes)")
+    unchanged = len(manifest.files) - len(sent)
+    if unchanged:
+        size = manifest.size - sum(file.size for file in sent)
+        report(f"Unchanged on share {manifest.share}: {unchanged:,} files ({size:,} bytes)")

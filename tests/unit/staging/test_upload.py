@@ -1,22 +1,184 @@
 """Moving a staging to its share, on the level of HTTP."""
 
+import hashlib
+import json
+import os
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
+import requests
 
 from batchai_recipes import FileShareStaging, StagingError
-from batchai_recipes.staging.upload import create_share, upload
+from batchai_recipes.staging.upload import INDEX, create_share, upload
+
+WRITTEN = (201, {"ETag": '"0x1"', "Last-Modified": "now"}, "")
+CONTENT = b"print()"
+ENTRY = {"train.py": [len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), "0x1"]}
 
 
-def test_directories_come_before_files_and_parents_before_children(endpoint, connection, tmp_path):
+def listing(*files, directories=()):
+    """Return the listing of a directory: names, sizes and entity tags of its files."""
+    entries = [f"<Directory><Name>{name}</Name><Properties/></Directory>" for name in directories]
+    entries += [
+        f"<File><Name>{name}</Name><Properties><Content-Length>{size}</Content-Length>{etag}"
+        "</Properties></File>"
+        for name, size, etag in files
+    ]
+    text = f"<EnumerationResults><Entries>{''.join(entries)}</Entries><NextMarker/>"
+    return (200, {"Content-Type": "application/xml"}, text + "</EnumerationResults>")
+
+
+def index(files):
+    """Return an index of staged files as a share would."""
+    text = json.dumps({"format": 1, "files": files})
+    return (206, {"Content-Range": f"bytes 0-{len(text) - 1}/{len(text)}"}, text)
+
+
+def etag(value):
+    """Return an entity tag as listings write it."""
+    return f"<Etag>{value}</Etag>"
+
+
+@pytest.fixture
+def share(endpoint):
+    """A share that is empty and takes everything."""
+    endpoint.raw("GET", "/data", listing())
+    endpoint.raw("PUT", ".*", WRITTEN)
+    return endpoint
+
+
+@pytest.fixture
+def script(tmp_path):
+    """A script to stage."""
+    (tmp_path / "train.py").write_bytes(CONTENT)
+    return tmp_path / "train.py"
+
+
+def staged_before(share, entity_tag, files=ENTRY, size=7):
+    """Make the share one that the script was staged to before."""
+    share.raw("GET", "/data", listing(("train.py", size, entity_tag), (INDEX, 9, "")))
+    share.raw("GET", f"/data/{INDEX}", index(files))
+
+
+def test_directories_come_before_files_and_parents_before_children(share, connection, script):
     """Azure Files makes no missing parents."""
-    (tmp_path / "train.py").write_text("print()")
-    endpoint.raw("PUT", ".*", (201, {"ETag": '"1"', "Last-Modified": "now"}, ""))
-    staging = FileShareStaging("data").directory("x/y").upload(tmp_path / "train.py")
+    staging = FileShareStaging("data").directory("x/y").upload(script)
     said = []
 
     upload(connection.files, staging, said.append)
 
-    assert endpoint.made("PUT") == ["x", "y", "train.py", "train.py"]
+    assert share.made("PUT") == ["x", "y", "train.py", "train.py", INDEX, INDEX]
     assert said == ["Uploaded x/y/train.py (7 bytes)"]
+
+
+def test_the_manifest_says_what_was_staged(share, connection, script):
+    """Sizes and hashes, and which files were sent."""
+    manifest = upload(connection.files, FileShareStaging("data").upload(script), str)
+    staged = manifest["train.py"]
+
+    assert [staged.size, staged.sha256, staged.etag] == ENTRY["train.py"]
+    assert manifest.sent == ("train.py",)
+
+
+def test_the_hash_is_in_the_files_metadata(share, connection, script):
+    """For whoever looks at the file alone."""
+    upload(connection.files, FileShareStaging("data").upload(script), str)
+    sent = [r.headers.get("x-ms-meta-batchai_sha256") for r in share.requests]
+
+    assert ENTRY["train.py"][1] in sent
+
+
+def test_an_unchanged_file_costs_a_listing_and_the_index(share, connection, script):
+    """Where listings tell entity tags."""
+    staged_before(share, etag("&quot;0x1&quot;"))
+    said = []
+    manifest = upload(connection.files, FileShareStaging("data").upload(script), said.append)
+
+    assert [call.split("/")[-1] for call in share.calls] == ["data", INDEX]
+    assert manifest.sent == ()
+    assert said == ["Unchanged on share data: 1 files (7 bytes)"]
+    asked = parse_qs(urlsplit(share.requests[0].url).query)
+    assert asked["include"] == ["Timestamps,ETag"]
+
+
+def test_an_endpoint_that_lists_no_entity_tags_is_asked_for_each(share, connection, script):
+    """As all were before 2020."""
+    staged_before(share, "")
+    share.raw("HEAD", "/train.py", (200, {"ETag": '"0x1"', "Content-Length": "7"}, ""))
+    manifest = upload(connection.files, FileShareStaging("data").upload(script), str)
+
+    assert (manifest.sent, share.made("HEAD")) == ((), ["train.py"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda share, script: staged_before(share, etag("0x2")),
+        lambda share, script: staged_before(share, etag("0x1"), size=8),
+        lambda share, script: staged_before(share, etag("0x1"), files={}),
+        lambda share, script: staged_before(share, etag("0x1"), files={"train.py": "damaged"}),
+        lambda share, script: staged_before(share, "") or share.on("HEAD", "/train.py", 404),
+        lambda share, script: staged_before(share, etag("0x1")) or script.write_bytes(b"PRINT()"),
+        lambda share, script: staged_before(share, etag("0x1")) or script.write_bytes(b"longer()"),
+    ],
+    ids=["etag", "size", "unknown", "damaged index", "deleted", "local content", "local size"],
+)
+def test_a_file_that_differs_anywhere_is_sent_again(share, connection, script, change):
+    """No stale file is taken for the new one."""
+    change(share, script)
+    manifest = upload(connection.files, FileShareStaging("data").upload(script), str)
+
+    assert manifest.sent == ("train.py",)
+    assert share.made("PUT") == ["train.py", "train.py", INDEX, INDEX]
+
+
+def test_a_dropped_connection_is_taken_up_again(share, connection, script, monkeypatch):
+    """By the client's retries, which do not really wait here."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    share.raw("PUT", "/train.py", WRITTEN, requests.ConnectionError("reset by peer"), WRITTEN)
+    upload(connection.files, FileShareStaging("data").upload(script), str)
+
+    assert share.made("PUT").count("train.py") == 3
+
+
+def test_a_file_sent_half_is_not_in_the_index_and_the_others_are(share, connection, tmp_path):
+    """The next staging sends it again, and only it."""
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(CONTENT)
+    share.raw("PUT", "/a", WRITTEN, (400, {}, ""))
+    staging = FileShareStaging("data").upload(tmp_path / "b", tmp_path / "a")
+
+    with pytest.raises(StagingError, match=r"upload .*a as a"):
+        upload(connection.files, staging, str)
+    assert list(json.loads(share.requests[-1].body)["files"]) == ["b"]
+
+
+def test_a_file_that_changes_while_it_is_sent_is_named(share, connection, tmp_path):
+    """What arrived would be neither the old nor the new."""
+    big = tmp_path / "big"
+    big.write_bytes(os.urandom((8 << 20) + 1))
+    share.before = lambda path: big.write_bytes(b"new") if path.endswith("/big") else None
+
+    with pytest.raises(StagingError, match=r"big changed while it was being uploaded"):
+        upload(connection.files, FileShareStaging("data").upload(big), str)
+    assert INDEX not in share.made("PUT")
+
+
+def test_a_large_file_gets_its_hash_after_its_last_part(share, connection, tmp_path):
+    """So that one that was sent half never has it; parts of zeros need not be sent."""
+    content = bytes(4 << 20) + os.urandom((4 << 20) + 1)
+    (tmp_path / "big").write_bytes(content)
+    manifest = upload(connection.files, FileShareStaging("data").upload(tmp_path / "big"), str)
+    made = [r for r in share.requests if urlsplit(r.url).path.endswith("/big")]
+
+    assert sorted(r.headers.get("x-ms-range", "") for r in made) == [
+        "",
+        "",
+        "bytes=4194304-8388607",
+        "bytes=8388608-8388608",
+    ]
+    assert made[-1].headers["x-ms-meta-batchai_sha256"] == manifest["big"].sha256
+    assert hashlib.sha256(content).hexdigest() == manifest["big"].sha256
 
 
 def test_a_share_that_exists_is_told_from_a_new_one(endpoint, connection):
@@ -40,7 +202,7 @@ def test_a_refused_signature_says_what_to_check(endpoint, connection):
         create_share(connection.files, "data")
 
 
-def test_a_file_that_went_away_is_named(endpoint, connection, tmp_path):
+def test_a_file_that_went_away_is_named(share, connection, tmp_path):
     """It was there when the staging was described."""
     gone = tmp_path / "train.py"
     gone.write_text("print()")

@@ -1,0 +1,209 @@
+"""The files of one share: the client of azure-storage-file, with the entity tags it drops."""
+
+import copy
+import threading
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+from xml.etree import ElementTree as ET
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from azure.storage.file import FileService
+
+HASH_METADATA: Final = "batchai_sha256"
+"""The name of the metadata of a file that holds the SHA-256 of what was staged."""
+
+_OK: Final = 200
+_NOT_FOUND: Final = 404
+# From this version on a listing can tell entity tags.
+_LISTING_VERSION: Final = "2020-10-02"
+
+
+@frozen
+class ListedFile:
+    """A file as the listing of its directory shows it.
+
+    Args:
+        size: Its size in bytes.
+        etag: Its entity tag; None where the service does not tell it in listings.
+    """
+
+    size: int
+    etag: str | None
+
+
+@frozen
+class Listing:
+    """What a directory holds.
+
+    Args:
+        directories: The names of its directories.
+        files: Its files by name.
+    """
+
+    directories: frozenset[str]
+    files: dict[str, ListedFile]
+
+
+class ShareFiles:
+    """Reads and writes one share, from several threads.
+
+    The client drops the entity tags that the service answers, so this one listens to its answers
+    through the client's documented callbacks, on a copy that shares its connections.
+
+    Args:
+        service: The client of the storage account.
+        share: The share's name.
+    """
+
+    def __init__(self, service: "FileService", share: str) -> None:
+        self.share = share
+        self.range_size = int(service.MAX_RANGE_SIZE)
+        self._answers = threading.local()
+        client: Any = copy.copy(service)  # untyped: its callbacks seem to be None for ever
+        client.request_callback = _ask_for_etags
+        client.response_callback = self._listen
+        self._service: FileService = client
+
+    def list(self, directory: str) -> Listing | None:
+        """List a directory.
+
+        Args:
+            directory: Its path; empty for the share's root.
+
+        Returns:
+            What it holds; None where there is no such directory.
+        """
+        from azure.common import AzureMissingResourceHttpError  # noqa: PLC0415 - on first use
+
+        self._answers.pages = []
+        try:
+            list(self._service.list_directories_and_files(self.share, directory or None))
+            return _listing_of(self._answers.pages)
+        except AzureMissingResourceHttpError:
+            return None
+        finally:
+            self._answers.pages = None
+
+    def create_directory(self, path: str) -> None:
+        """Make a directory unless it exists."""
+        self._service.create_directory(self.share, path)
+
+    def read(self, path: str) -> bytes:
+        """Return what a small file holds."""
+        file = self._service.get_file_to_bytes(self.share, *_place(path), max_connections=1)
+        return bytes(file.content)
+
+    def etag(self, path: str) -> str | None:
+        """Ask for a file's entity tag; None where there is no such file."""
+        from azure.common import AzureMissingResourceHttpError  # noqa: PLC0415 - on first use
+
+        try:
+            self._service.get_file_properties(self.share, *_place(path))
+        except AzureMissingResourceHttpError:
+            return None
+        return self._etag()
+
+    def create(self, path: str, size: int, sha256: str | None = None) -> str:
+        """Make a file of zeros, in place of one that is there.
+
+        Args:
+            path: Its path.
+            size: Its size in bytes.
+            sha256: The hash of what it will hold, where that is known.
+
+        Returns:
+            Its entity tag.
+        """
+        from azure.storage.file.models import SMBProperties  # noqa: PLC0415 - loaded on first use
+
+        self._service.create_file(
+            self.share,
+            *_place(path),
+            size,
+            metadata={HASH_METADATA: sha256} if sha256 else None,
+            # The client's default is one object for all calls, which keeps the first one's time.
+            smb_properties=SMBProperties(),
+        )
+        return self._etag()
+
+    def write(self, path: str, content: bytes, start: int) -> str:
+        """Write bytes of a file.
+
+        Args:
+            path: Its path.
+            content: The bytes, 4 MiB at most.
+            start: Where they go.
+
+        Returns:
+            Its entity tag.
+        """
+        end = start + len(content) - 1
+        self._service.update_range(self.share, *_place(path), content, start, end)
+        return self._etag()
+
+    def set_hash(self, path: str, sha256: str) -> str:
+        """Record the hash of what a file holds in its metadata.
+
+        Args:
+            path: Its path.
+            sha256: The hash.
+
+        Returns:
+            Its entity tag.
+        """
+        self._service.set_file_metadata(self.share, *_place(path), {HASH_METADATA: sha256})
+        return self._etag()
+
+    def _listen(self, response: Any) -> None:
+        self._answers.headers = response.headers
+        pages = getattr(self._answers, "pages", None)
+        if pages is not None and response.status == _OK:
+            pages.append(response.body)
+
+    def _etag(self) -> str:
+        return _plain(self._answers.headers.get("etag", ""))
+
+
+def _ask_for_etags(request: Any) -> None:
+    if request.query.get("comp") == "list":
+        request.query["include"] = "Timestamps,ETag"
+        request.headers["x-ms-file-extended-info"] = "true"
+        request.headers["x-ms-version"] = _LISTING_VERSION
+
+
+def _place(path: str) -> tuple[str | None, str]:
+    pure = PurePosixPath(path)
+    return (str(pure.parent) if len(pure.parts) > 1 else None, pure.name)
+
+
+def _listing_of(pages: list[bytes]) -> Listing:
+    directories: set[str] = set()
+    files: dict[str, ListedFile] = {}
+    for page in pages:
+        # The client itself reads these answers of the account's own service in the same way.
+        entries = ET.fromstring(page).find("Entries")  # noqa: S314
+        for entry in entries if entries is not None else ():
+            name = _name(entry)
+            if entry.tag == "Directory":
+                directories.add(name)
+            else:
+                etag = entry.findtext("Properties/Etag")
+                size = int(entry.findtext("Properties/Content-Length") or 0)
+                files[name] = ListedFile(size, _plain(etag) if etag else None)
+    return Listing(frozenset(directories), files)
+
+
+def _name(entry: ET.Element) -> str:
+    name = entry.find("Name")
+    if name is None:
+        return ""
+    text = name.text or ""
+    return unquote(text) if name.get("Encoded") == "true" else text
+
+
+def _plain(etag: str) -> str:
+    # Headers quote entity tags, listings need not.
+    return etag.strip().strip('"')

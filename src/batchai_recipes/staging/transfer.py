@@ -1,0 +1,90 @@
+"""Sending one file to a share: small ones at once, the parts of large ones side by side."""
+
+import hashlib
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+from batchai_recipes.staging.local_file import LocalFile
+from batchai_recipes.staging.progress import Advance
+from batchai_recipes.staging.share_files import ShareFiles
+from batchai_recipes.staging.staged_manifest import StagedContent
+
+_RANGES_AT_A_TIME: Final = 4
+_RANGES_IN_MEMORY: Final = 6
+
+
+class Transfer:
+    """Sends files to a share; may be used from several threads.
+
+    A file that was sent half is never taken for complete: it gets into the manifest, by its entity
+    tag, only after its last part.
+
+    Args:
+        files: The share.
+        advance: Told of bytes that were sent.
+    """
+
+    def __init__(self, files: ShareFiles, advance: Advance) -> None:
+        self._files = files
+        self._advance = advance
+        self._ranges = ThreadPoolExecutor(_RANGES_AT_A_TIME, thread_name_prefix="batchai-range")
+        self._zeros = bytes(files.range_size)
+
+    def close(self) -> None:
+        """Give up what has not been sent yet."""
+        self._ranges.shutdown(cancel_futures=True)
+
+    def send(self, local: LocalFile, path: str) -> StagedContent:
+        """Send a file.
+
+        Args:
+            local: The file.
+            path: Where it goes on the share.
+
+        Returns:
+            The file as it is on the share now.
+
+        Raises:
+            StagingError: The local file changed meanwhile.
+        """
+        if local.size <= self._files.range_size:
+            return self._send_at_once(local, path)
+        return self._send_in_parts(local, path)
+
+    def _send_at_once(self, local: LocalFile, path: str) -> StagedContent:
+        content = local.read(local.size)
+        local.check_unchanged()
+        sha256 = hashlib.sha256(content).hexdigest()
+        etag = self._files.create(path, len(content), sha256)
+        if not self._is_zeros(content):
+            etag = self._files.write(path, content, 0)
+        self._advance(len(content))
+        return StagedContent(path, len(content), sha256, etag)
+
+    def _send_in_parts(self, local: LocalFile, path: str) -> StagedContent:
+        # Read once, in order: what is hashed is what is sent.
+        self._files.create(path, local.size)
+        digest = hashlib.sha256()
+        parts: deque[Future[None]] = deque()
+        for start in range(0, local.size, self._files.range_size):
+            if len(parts) == _RANGES_IN_MEMORY:
+                parts.popleft().result()
+            content = local.read(min(self._files.range_size, local.size - start))
+            digest.update(content)
+            parts.append(self._ranges.submit(self._send_part, path, content, start))
+        for part in parts:
+            part.result()
+        local.check_unchanged()
+        etag = self._files.set_hash(path, digest.hexdigest())
+        return StagedContent(path, local.size, digest.hexdigest(), etag)
+
+    def _send_part(self, path: str, content: bytes, start: int) -> None:
+        if not self._is_zeros(content):  # a new file is zeros
+            self._files.write(path, content, start)
+        self._advance(len(content))
+
+    def _is_zeros(self, content: bytes) -> bool:
+        return content == (
+            self._zeros if len(content) == len(self._zeros) else self._zeros[: len(content)]
+        )
