@@ -36,9 +36,15 @@ from batchai_recipes.service.identity.tokens import Tokens
 from batchai_recipes.service.management import (
     clusters,
     experiments,
+    file_servers,
     jobs,
     operations,
+    provider_operations,
+    providers,
     resource_groups,
+    storage_accounts,
+    subscriptions,
+    usages,
     workspaces,
 )
 from batchai_recipes.service.management.authentication import Authentication
@@ -55,9 +61,15 @@ BATCHAI_VERSION: Final = "2018-05-01"
 """The only version of the Batch AI API that there is."""
 
 ENDPOINTS: Final = (
+    *subscriptions.ROUTES,
+    *providers.ROUTES,
     *resource_groups.ROUTES,
+    *storage_accounts.ROUTES,
+    *provider_operations.ROUTES,
+    *usages.ROUTES,
     *workspaces.ROUTES,
     *clusters.ROUTES,
+    *file_servers.ROUTES,
     *experiments.ROUTES,
     *jobs.ROUTES,
     *operations.ROUTES,
@@ -102,6 +114,7 @@ def management_app(
         wake=wake,
         addresses=addresses,
         subscription_id=subscription_id,
+        tenant_id=tokens.tenant_id,
     )
     # Handlers that wait for the scheduler have threads of their own, or they could use up those of
     # all other handlers.
@@ -145,7 +158,7 @@ def _pipeline(
     async def answer(request: Request) -> Response:
         query = {name.lower(): value for name, value in request.query_params.items()}
         _check_version(endpoint, query.get("api-version"))
-        _check_subscription(plane, request.path_params["subscriptionId"])
+        _check_subscription(plane, request.path_params.get("subscriptionId"))
         call = Call(
             path=request.url.path,
             names=request.path_params,
@@ -190,7 +203,9 @@ def _is_version(version: str) -> bool:
         return False
 
 
-def _check_subscription(plane: ManagementPlane, subscription_id: str) -> None:
+def _check_subscription(plane: ManagementPlane, subscription_id: str | None) -> None:
+    if subscription_id is None:  # what lies outside of subscriptions
+        return
     if subscription_id.lower() != plane.subscription_id.lower():
         raise ManagementError(
             HTTPStatus.NOT_FOUND,
@@ -223,8 +238,9 @@ async def _no_such_endpoint(request: Request, error: Exception) -> Response:
         refusal = ManagementError(
             status,
             "InvalidResourceType",
-            f"The path '{path}' names no resource type of this service. It has resource groups "
-            "and the workspaces, clusters, experiments and jobs of Microsoft.BatchAI.",
+            f"The path '{path}' names no resource type of this service. It has resource groups, "
+            "storage accounts, and the workspaces, clusters, file servers, experiments and jobs of "
+            "Microsoft.BatchAI.",
         )
     return refusal.response()
 
