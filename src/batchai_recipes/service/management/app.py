@@ -1,7 +1,7 @@
 """The management plane put together: what happens to a request, in order.
 
 1. :class:`RequestIds` gives it an id, which every answer carries and the log names.
-2. The identity endpoints answer those who come for a token.
+2. The identity endpoints answer those who come for a token, and :class:`Metrics` those who watch.
 3. :class:`Authentication` turns away everyone without one (401).
 4. The routes of the nouns are matched without regard to case (404, 405).
 5. The API version must be one that the noun has (400).
@@ -50,6 +50,7 @@ from batchai_recipes.service.management import (
 from batchai_recipes.service.management.authentication import Authentication
 from batchai_recipes.service.management.calls import Call, Endpoint, read_document
 from batchai_recipes.service.management.errors import ManagementError
+from batchai_recipes.service.management.metrics import ENDPOINT, Metrics
 from batchai_recipes.service.management.plane import Addresses, ManagementPlane
 from batchai_recipes.service.management.request_ids import RequestIds
 from batchai_recipes.service.state_directory import StateDirectory
@@ -131,9 +132,10 @@ def management_app(
     )
     nouns.router.redirect_slashes = False
     identity = Identity(principals=principals, tokens=tokens, clock=clock)
+    metrics = Metrics(store)
     return Starlette(
-        routes=[*identity.routes(), Mount("/", app=nouns)],
-        middleware=[Middleware(RequestIds)],
+        routes=[*identity.routes(), *metrics.routes(), Mount("/", app=nouns)],
+        middleware=[Middleware(RequestIds, metrics=metrics)],
     )
 
 
@@ -156,6 +158,7 @@ def _pipeline(
     """Return what leads from a matched request to its handler."""
 
     async def answer(request: Request) -> Response:
+        request.scope[ENDPOINT] = endpoint.path
         query = {name.lower(): value for name, value in request.query_params.items()}
         _check_version(endpoint, query.get("api-version"))
         _check_subscription(plane, request.path_params.get("subscriptionId"))
