@@ -146,7 +146,7 @@ def _document(name: str, operation: str, resource: str, description: str) -> dic
             "description": description,
         },
         "origin": "user,system",
-        "properties": None,
+        "properties": {},
     }
 
 
