@@ -6,9 +6,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # What CI and these commands install; the package itself names ranges.
 CONSTRAINTS := requirements/lock.txt
+# The contract of the management plane, which is not part of this repository.
+CONTRACT ?= ../shared/specs/BatchAI-2018-05-01.json
+# How many requests of each kind `make fuzz` makes up; CI takes fewer.
+EXAMPLES ?= 300
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: help quickstart test lint types contracts docs check clean
+.PHONY: help quickstart test lint types contracts fuzz docs check clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +34,10 @@ types: $(VENV)/develop.stamp  ## Check types
 
 contracts: $(VENV)/develop.stamp  ## Check that the two halves stay apart
 	$(BIN)/lint-imports
+
+fuzz: $(VENV)/fuzz.stamp $(VENV)/develop.stamp  ## Ask the service all that the contract allows
+	$(BIN)/python tests/service/management/fuzz.py --contract $(CONTRACT) \
+	  --schemathesis $(VENV)/fuzz/bin/schemathesis --examples $(EXAMPLES)
 
 check: test lint types contracts  ## Everything that CI checks
 
@@ -55,4 +63,10 @@ $(VENV)/trainer.stamp: $(VENV)/torch.stamp
 
 $(VENV)/develop.stamp: $(VENV)/trainer.stamp
 	$(PIP) install -q -c $(CONSTRAINTS) -r requirements/develop.in
+	@touch $@
+
+# A pytest plug-in comes with schemathesis, so it stays out of the environment of the tests.
+$(VENV)/fuzz.stamp: $(VENV)/bin/python
+	$(PYTHON) -m venv $(VENV)/fuzz
+	$(VENV)/fuzz/bin/python -m pip --disable-pip-version-check install -q schemathesis==4.32.5
 	@touch $@

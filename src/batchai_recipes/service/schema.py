@@ -141,5 +141,17 @@ _FOUNDATION: Final = (
     """,
 )
 
-MIGRATIONS: Final = (_FOUNDATION,)
+_STORAGE_ACCOUNTS: Final = (
+    # A storage account that a client made is a resource as well; it goes with its resource, and its
+    # resource with the group.
+    """
+    CREATE TRIGGER storage_account_deleted AFTER DELETE ON resources
+    WHEN OLD.kind = 'storageAccount'
+    BEGIN
+        DELETE FROM accounts WHERE name = OLD.name;
+    END
+    """,
+)
+
+MIGRATIONS: Final = (_FOUNDATION, _STORAGE_ACCOUNTS)
 """The statements of each schema version, the first one first."""

@@ -113,6 +113,7 @@ class Plane:
     subscription: str = SUBSCRIPTION
     tenant: str = TENANT
     client: str = CLIENT
+    secret: str = SECRET
     account: str = ACCOUNT
     account_key: str = ACCOUNT_KEY
     files_base: str = FILES_BASE

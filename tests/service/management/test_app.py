@@ -197,7 +197,7 @@ def _replaced(value: object, place: tuple, other: object) -> object:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     endpoint=st.sampled_from([one for one in ENDPOINTS if not one.waits]),
-    words=st.lists(_WORDS, min_size=5, max_size=5),
+    words=st.lists(_WORDS, min_size=6, max_size=6),
     body=_VALUES,
     params=st.dictionaries(
         st.sampled_from(["outputdirectoryid", "directory", "maxresults", "$skiptoken", "$top"]),
@@ -208,9 +208,14 @@ def _replaced(value: object, place: tuple, other: object) -> object:
 def test_no_request_makes_the_service_fail(*, api, group, endpoint, words, body, params) -> None:
     """Whatever is asked for, the answer is a result or a refusal, never a 5xx."""
     words = [word.replace("GROUP", group.rpartition("/")[2]) for word in words]
-    kinds = ("resourceGroup", "workspace", "cluster", "experiment", "job")
+    kinds = ("resourceGroup", "workspace", "cluster", "experiment", "job", "fileServer")
     names = {f"{kind}Name": word for kind, word in zip(kinds, words, strict=True)}
-    path = endpoint.path.removeprefix("/subscriptions/{subscriptionId}").format_map(names)
+    others = ("accountName", "location", "operationId", "resourceProviderNamespace")
+    names |= dict.fromkeys(others, words[0])
+    subscription = "/subscriptions/{subscriptionId}"
+    if not endpoint.path.startswith(subscription):
+        return  # what lies outside of subscriptions takes nothing from a request
+    path = endpoint.path.removeprefix(subscription).format_map(names)
     answer = api(endpoint.method, path, body, params=params)
     assert answer.status_code < 500, answer.text
     if answer.status_code >= 400 and endpoint.method != "HEAD":

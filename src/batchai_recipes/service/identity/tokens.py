@@ -22,6 +22,7 @@ LIFETIME_SECONDS: Final = 3599
 """How long a token is valid, as Entra ID's default."""
 
 _SKEW_SECONDS: Final = 300
+_REMEMBERED: Final = 1024
 _ALGORITHM: Final = "RS256"
 _MANAGEMENT_AUDIENCES: Final = (
     "https://management.azure.com",
@@ -83,6 +84,9 @@ class Tokens:
         self._base = issuer
         self._clock = clock
         self.tenant_id = tenant_id.lower()
+        # Signatures that were checked, by the token's digest: clients send one token for an hour,
+        # and checking it takes longer than most answers. All else is checked each time.
+        self._decoded: dict[bytes, dict[str, Any]] = {}
         public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         digest = hashlib.sha256(public).digest()
         self._key_id = base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
@@ -146,7 +150,11 @@ class Tokens:
         Raises:
             TokenError: It is not ours, not for the management plane, or not valid now.
         """
-        claims = self._decode(token)
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        claims = self._decoded.get(digest)
+        if claims is None:
+            claims = self._decode(token)
+            self._remember(digest, claims)
         audience = str(claims["aud"])
         if audience.rstrip("/") not in self._accepted():
             raise TokenError(
@@ -175,6 +183,12 @@ class Tokens:
         return {
             "keys": [{**public, "use": "sig", "alg": _ALGORITHM, "kid": self._key_id}],
         }
+
+    def _remember(self, digest: bytes, claims: dict[str, Any]) -> None:
+        if len(self._decoded) >= _REMEMBERED:
+            # Other threads may remember at the same time; losing all is only slower.
+            self._decoded.clear()
+        self._decoded[digest] = claims
 
     def _accepted(self) -> tuple[str, ...]:
         return (*_MANAGEMENT_AUDIENCES, self._base())

@@ -1,7 +1,7 @@
 """The management plane put together: what happens to a request, in order.
 
 1. :class:`RequestIds` gives it an id, which every answer carries and the log names.
-2. The identity endpoints answer those who come for a token.
+2. The identity endpoints answer those who come for a token, and :class:`Metrics` those who watch.
 3. :class:`Authentication` turns away everyone without one (401).
 4. The routes of the nouns are matched without regard to case (404, 405).
 5. The API version must be one that the noun has (400).
@@ -36,14 +36,21 @@ from batchai_recipes.service.identity.tokens import Tokens
 from batchai_recipes.service.management import (
     clusters,
     experiments,
+    file_servers,
     jobs,
     operations,
+    provider_operations,
+    providers,
     resource_groups,
+    storage_accounts,
+    subscriptions,
+    usages,
     workspaces,
 )
 from batchai_recipes.service.management.authentication import Authentication
 from batchai_recipes.service.management.calls import Call, Endpoint, read_document
 from batchai_recipes.service.management.errors import ManagementError
+from batchai_recipes.service.management.metrics import ENDPOINT, Metrics
 from batchai_recipes.service.management.plane import Addresses, ManagementPlane
 from batchai_recipes.service.management.request_ids import RequestIds
 from batchai_recipes.service.state_directory import StateDirectory
@@ -55,9 +62,15 @@ BATCHAI_VERSION: Final = "2018-05-01"
 """The only version of the Batch AI API that there is."""
 
 ENDPOINTS: Final = (
+    *subscriptions.ROUTES,
+    *providers.ROUTES,
     *resource_groups.ROUTES,
+    *storage_accounts.ROUTES,
+    *provider_operations.ROUTES,
+    *usages.ROUTES,
     *workspaces.ROUTES,
     *clusters.ROUTES,
+    *file_servers.ROUTES,
     *experiments.ROUTES,
     *jobs.ROUTES,
     *operations.ROUTES,
@@ -102,6 +115,7 @@ def management_app(
         wake=wake,
         addresses=addresses,
         subscription_id=subscription_id,
+        tenant_id=tokens.tenant_id,
     )
     # Handlers that wait for the scheduler have threads of their own, or they could use up those of
     # all other handlers.
@@ -118,9 +132,10 @@ def management_app(
     )
     nouns.router.redirect_slashes = False
     identity = Identity(principals=principals, tokens=tokens, clock=clock)
+    metrics = Metrics(store)
     return Starlette(
-        routes=[*identity.routes(), Mount("/", app=nouns)],
-        middleware=[Middleware(RequestIds)],
+        routes=[*identity.routes(), *metrics.routes(), Mount("/", app=nouns)],
+        middleware=[Middleware(RequestIds, metrics=metrics)],
     )
 
 
@@ -143,9 +158,10 @@ def _pipeline(
     """Return what leads from a matched request to its handler."""
 
     async def answer(request: Request) -> Response:
+        request.scope[ENDPOINT] = endpoint.path
         query = {name.lower(): value for name, value in request.query_params.items()}
         _check_version(endpoint, query.get("api-version"))
-        _check_subscription(plane, request.path_params["subscriptionId"])
+        _check_subscription(plane, request.path_params.get("subscriptionId"))
         call = Call(
             path=request.url.path,
             names=request.path_params,
@@ -190,7 +206,9 @@ def _is_version(version: str) -> bool:
         return False
 
 
-def _check_subscription(plane: ManagementPlane, subscription_id: str) -> None:
+def _check_subscription(plane: ManagementPlane, subscription_id: str | None) -> None:
+    if subscription_id is None:  # what lies outside of subscriptions
+        return
     if subscription_id.lower() != plane.subscription_id.lower():
         raise ManagementError(
             HTTPStatus.NOT_FOUND,
@@ -223,8 +241,9 @@ async def _no_such_endpoint(request: Request, error: Exception) -> Response:
         refusal = ManagementError(
             status,
             "InvalidResourceType",
-            f"The path '{path}' names no resource type of this service. It has resource groups "
-            "and the workspaces, clusters, experiments and jobs of Microsoft.BatchAI.",
+            f"The path '{path}' names no resource type of this service. It has resource groups, "
+            "storage accounts, and the workspaces, clusters, file servers, experiments and jobs of "
+            "Microsoft.BatchAI.",
         )
     return refusal.response()
 

@@ -20,7 +20,12 @@ Answer = Callable[[ManagementPlane, Call, str], Response]
 
 
 def delete(
-    plane: ManagementPlane, call: Call, kind: Kind, answer: Answer = operations.accepted
+    plane: ManagementPlane,
+    call: Call,
+    kind: Kind,
+    answer: Answer = operations.accepted,
+    *,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Response:
     """Begin to delete a resource; what is gone already is deleted well enough.
 
@@ -29,6 +34,7 @@ def delete(
         call: The request.
         kind: What it deletes.
         answer: Says that it has begun.
+        meanwhile: Does what is to be done before the scheduler is woken and the records go.
 
     Raises:
         ManagementError: A job outside of it still needs a cluster in it (409).
@@ -40,6 +46,8 @@ def delete(
         _check_not_needed(records, resource)
         operation_id = operations.begin(records, plane, resource, "delete")
         _mark_deleting(records, resource, plane.now())
+    if meanwhile is not None:
+        meanwhile()
     plane.wake()
     return answer(plane, call, operation_id)
 

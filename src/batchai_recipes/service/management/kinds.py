@@ -6,11 +6,14 @@ from typing import Final, Literal, Optional
 
 from attrs import field, frozen
 
-KindName = Literal["resourceGroup", "workspace", "experiment", "cluster", "job"]
+KindName = Literal[
+    "resourceGroup", "storageAccount", "workspace", "experiment", "cluster", "fileServer", "job"
+]
 """How the records call a kind."""
 
 _PROXY_NAME: Final = re.compile(r"[-A-Za-z0-9_]{1,64}")
 # Azure forbids the closing full stop, which also keeps '.' and '..' from becoming path segments.
+_ACCOUNT_NAME: Final = re.compile(r"[a-z0-9]{3,24}")
 _GROUP_NAME: Final = re.compile(r"[-A-Za-z0-9_.]{0,89}[-A-Za-z0-9_]")
 
 
@@ -84,6 +87,16 @@ RESOURCE_GROUP: Final = Kind(
         "without a full stop at the end"
     ),
 )
+STORAGE_ACCOUNT: Final = Kind(
+    name="storageAccount",
+    label="StorageAccount",
+    noun="storage account",
+    arm_type="Microsoft.Storage/storageAccounts",
+    path=RESOURCE_GROUP.path + "/providers/Microsoft.Storage/storageAccounts/{accountName}",
+    parent=RESOURCE_GROUP,
+    name_pattern=_ACCOUNT_NAME,
+    name_rule="3 to 24 lower-case letters and digits",
+)
 WORKSPACE: Final = Kind(
     name="workspace",
     label="Workspace",
@@ -108,6 +121,15 @@ EXPERIMENT: Final = Kind(
     path=WORKSPACE.path + "/experiments/{experimentName}",
     parent=WORKSPACE,
 )
+FILE_SERVER: Final = Kind(
+    name="fileServer",
+    label="FileServer",
+    noun="file server",
+    # The real service wrote both in lower case, though clients ask for `fileServers`.
+    arm_type="Microsoft.BatchAI/workspaces/fileservers",
+    path=WORKSPACE.path + "/fileservers/{fileServerName}",
+    parent=WORKSPACE,
+)
 JOB: Final = Kind(
     name="job",
     label="Job",
@@ -118,7 +140,16 @@ JOB: Final = Kind(
 )
 
 KINDS: Final[Mapping[str, Kind]] = {
-    kind.name: kind for kind in (RESOURCE_GROUP, WORKSPACE, CLUSTER, EXPERIMENT, JOB)
+    kind.name: kind
+    for kind in (
+        RESOURCE_GROUP,
+        STORAGE_ACCOUNT,
+        WORKSPACE,
+        CLUSTER,
+        FILE_SERVER,
+        EXPERIMENT,
+        JOB,
+    )
 }
 """Every kind by the name that the records give it."""
 

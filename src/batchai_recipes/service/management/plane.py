@@ -36,6 +36,7 @@ class ManagementPlane:
         wake: Tells the scheduler that records were changed.
         addresses: Tells where the service can be reached.
         subscription_id: The service's only subscription.
+        tenant_id: The tenant that it belongs to.
     """
 
     state: StateDirectory
@@ -45,6 +46,7 @@ class ManagementPlane:
     wake: Callable[[], None]
     addresses: Callable[[], Addresses]
     subscription_id: str
+    tenant_id: str
 
     def now(self) -> datetime:
         """Return the present time."""

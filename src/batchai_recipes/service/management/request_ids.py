@@ -9,6 +9,8 @@ from typing import Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from batchai_recipes.service.management.metrics import Metrics
+
 _LOG: Final = logging.getLogger(__name__)
 _CORRELATION: Final = "x-ms-correlation-request-id"
 _CLIENT: Final = "x-ms-client-request-id"
@@ -24,10 +26,12 @@ class RequestIds:
 
     Args:
         app: What answers.
+        metrics: Counts the answers.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection; see ASGI."""
@@ -48,12 +52,14 @@ class RequestIds:
         try:
             await self._app(scope, receive, send_with_ids)
         finally:
+            seconds = time.monotonic() - began
+            self._metrics.observe(scope, status, seconds)
             _LOG.info(
                 "method=%s path=%s status=%d ms=%d request_id=%s correlation_id=%s",
                 scope["method"],
                 _UNPRINTABLE.sub("?", scope["path"])[:500],
                 status,
-                (time.monotonic() - began) * 1000,
+                seconds * 1000,
                 ids["x-ms-request-id"],
                 ids[_CORRELATION],
             )

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from starlette.responses import JSONResponse, Response
 
-from batchai_recipes.service.management import operations, resources
+from batchai_recipes.service.management import operations, resources, storage_accounts
 from batchai_recipes.service.management.bodies import ENVELOPE, TAGS, read_body, region
 from batchai_recipes.service.management.calls import Call, Endpoint
 from batchai_recipes.service.management.deletion import delete
@@ -102,8 +102,14 @@ def begin_delete(plane: ManagementPlane, call: Call) -> Response:
     """Begin to delete a group with everything in it."""
     with plane.store.read() as records:
         # Unlike Batch AI, the resources API tells a client that there was nothing to delete.
-        resources.require(records, RESOURCE_GROUP, call.names)
-    return delete(plane, call, RESOURCE_GROUP, operations.accepted_by_location)
+        group = resources.require(records, RESOURCE_GROUP, call.names)
+    return delete(
+        plane,
+        call,
+        RESOURCE_GROUP,
+        operations.accepted_by_location,
+        meanwhile=lambda: storage_accounts.empty_group(plane, group.key),
+    )
 
 
 def _document(group: Resource) -> dict[str, Any]:

@@ -180,15 +180,17 @@ def require(records: sqlite3.Connection, kind: Kind, names: Mapping[str, str]) -
         ManagementError: It, or what it should lie in, is not there (404); the outermost missing
             one is named, and beside it the nearest name that there is.
     """
-    found: Resource | None = None
+    # What is there lies in something that is there.
+    found = find(records, kind.key(names))
+    if found is not None:
+        return found
+    parent: Resource | None = None
     for step in kind.lineage:
-        parent = found
-        found = find(records, step.key(names))
-        if found is None:
+        around = find(records, step.key(names))
+        if around is None:
             raise _not_found(records, step, names[step.parameter], parent)
-    if found is None:  # pragma: no cover - a lineage has at least one kind
-        raise AssertionError(kind)
-    return found
+        parent = around
+    raise AssertionError(kind)  # pragma: no cover - the last of its lineage is not there
 
 
 def require_parent(records: sqlite3.Connection, kind: Kind, names: Mapping[str, str]) -> Resource:

@@ -1,0 +1,146 @@
+"""File servers: recorded with all that a client may ask of them, but no machine stands behind one.
+
+The service has no virtual machines to export disks from, so a file server shows no addresses, and
+clusters cannot mount one; a request that tries says so.
+"""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from starlette.responses import JSONResponse, Response
+
+from batchai_recipes.service.management import operations, resources
+from batchai_recipes.service.management.bodies import ENVELOPE, read_body
+from batchai_recipes.service.management.calls import Call, Endpoint
+from batchai_recipes.service.management.deletion import delete
+from batchai_recipes.service.management.errors import ManagementError
+from batchai_recipes.service.management.kinds import FILE_SERVER, WORKSPACE
+from batchai_recipes.service.management.plane import ManagementPlane
+from batchai_recipes.service.management.resources import Resource
+from batchai_recipes.service.management.shapes import (
+    Choice,
+    Items,
+    Property,
+    Structure,
+    Text,
+    Whole,
+)
+
+_MAXIMUM_DISKS: Final = 64
+_MAXIMUM_DISK_GIB: Final = 32_767
+
+_PROPERTIES: Final = Structure(
+    {
+        "vmSize": Property(Text(filled=True), required=True),
+        "sshConfiguration": Property(
+            Structure(
+                {
+                    "publicIPsToAllow": Property(Items(Text(filled=True))),
+                    "userAccountSettings": Property(
+                        Structure(
+                            {
+                                "adminUserName": Property(Text(filled=True), required=True),
+                                "adminUserSshPublicKey": Property(Text()),
+                                "adminUserPassword": Property(Text(), secret=True),
+                            }
+                        ),
+                        required=True,
+                    ),
+                }
+            ),
+            required=True,
+        ),
+        "dataDisks": Property(
+            Structure(
+                {
+                    "diskSizeInGB": Property(Whole(1, _MAXIMUM_DISK_GIB), required=True),
+                    "cachingType": Property(
+                        Choice(("none", "readonly", "readwrite")), default="none"
+                    ),
+                    "diskCount": Property(Whole(1, _MAXIMUM_DISKS), required=True),
+                    "storageAccountType": Property(
+                        Choice(("Standard_LRS", "Premium_LRS")), required=True
+                    ),
+                }
+            ),
+            required=True,
+        ),
+        "subnet": Property(Structure({"id": Property(Text(filled=True), required=True)})),
+    },
+    read_only=frozenset(
+        {
+            "mountSettings",
+            "creationTime",
+            "provisioningState",
+            "provisioningStateTransitionTime",
+        }
+    ),
+)
+_CREATE: Final = Structure({"properties": Property(_PROPERTIES, required=True)}, read_only=ENVELOPE)
+
+
+def begin_create(plane: ManagementPlane, call: Call) -> Response:
+    """Begin to make a file server (202); show the one that is there if it is the same (200)."""
+    name = call.names[FILE_SERVER.parameter]
+    resources.check_name(FILE_SERVER, name)
+    requested = read_body(_CREATE, call.document)["properties"]
+    shown = _PROPERTIES.public(requested)
+    password = requested["sshConfiguration"]["userAccountSettings"].get("adminUserPassword")
+    hidden = {} if password is None else {"adminUserPassword": password}
+    with plane.store.write() as records:
+        workspace = resources.require_parent(records, FILE_SERVER, call.names)
+        existing = resources.find(records, FILE_SERVER.key(call.names))
+        if existing is not None:
+            existing.check_not_deleting()
+            secrets = resources.secrets_of(records, existing.key)
+            if shown != existing.properties or hidden != secrets:
+                raise ManagementError(
+                    HTTPStatus.CONFLICT,
+                    "FileServerAlreadyExists",
+                    f"The file server {existing.name} already exists with other properties. "
+                    "Choose another name, or delete it first.",
+                )
+            return _show(existing)
+        server_id = FILE_SERVER.child_id(workspace.id, name)
+        server = resources.new_resource(FILE_SERVER, server_id, name, plane.now(), properties=shown)
+        resources.add(records, server, workspace, hidden)
+        operation_id = operations.begin(records, plane, server, "create")
+    plane.wake()
+    return operations.accepted(plane, call, operation_id)
+
+
+def get(plane: ManagementPlane, call: Call) -> Response:
+    """Show a file server."""
+    with plane.store.read() as records:
+        return _show(resources.require(records, FILE_SERVER, call.names))
+
+
+def list_by_workspace(plane: ManagementPlane, call: Call) -> Response:
+    """List the file servers of a workspace."""
+    size = call.page_size()
+    with plane.store.read() as records:
+        workspace = resources.require(records, WORKSPACE, call.names)
+        found = resources.children(records, FILE_SERVER, workspace.key, call.skipped_to(), size + 1)
+    return call.page(plane, [(one.key, _document(one)) for one in found], size)
+
+
+def begin_delete(plane: ManagementPlane, call: Call) -> Response:
+    """Begin to delete a file server."""
+    return delete(plane, call, FILE_SERVER)
+
+
+def _document(server: Resource) -> dict[str, Any]:
+    return server.document({**server.provisioning(), **server.properties})
+
+
+def _show(server: Resource) -> Response:
+    return JSONResponse(_document(server), headers=server.headers)
+
+
+ROUTES: Final = (
+    Endpoint("GET", WORKSPACE.path + "/fileServers", list_by_workspace),
+    Endpoint("PUT", FILE_SERVER.path, begin_create),
+    Endpoint("GET", FILE_SERVER.path, get),
+    Endpoint("DELETE", FILE_SERVER.path, begin_delete),
+)
+"""The endpoints of file servers."""

@@ -1,0 +1,49 @@
+"""File servers: records that clients make, read and delete."""
+
+BODY = {
+    "properties": {
+        "vmSize": "STANDARD_NC6",
+        "sshConfiguration": {
+            "publicIPsToAllow": ["10.0.0.0/8"],
+            "userAccountSettings": {"adminUserName": "demo", "adminUserPassword": "pass-word"},
+        },
+        "dataDisks": {"diskSizeInGB": 10, "diskCount": 2, "storageAccountType": "Standard_LRS"},
+    }
+}
+
+
+def test_a_file_server_is_made_shown_listed_and_deleted(api, workspace) -> None:
+    """The whole life of a file server, without a secret in an answer."""
+    path = f"{workspace}/fileServers/server"
+    assert api("PUT", path, BODY).status_code == 202
+    again = api("PUT", path, BODY)
+    assert again.status_code == 200
+    shown = api("GET", path).json()
+    assert again.json() == shown
+    assert shown["type"] == "Microsoft.BatchAI/workspaces/fileservers"
+    assert shown["properties"]["dataDisks"]["cachingType"] == "none"
+    assert "pass-word" not in again.text
+    listed = api("GET", f"{workspace}/fileservers").json()["value"]
+    assert listed == [shown]
+    assert api("DELETE", path).status_code == 202
+    assert api("GET", path).status_code == 404
+    assert api("DELETE", path).status_code == 204
+
+
+def test_a_file_server_with_other_properties_is_refused(api, workspace) -> None:
+    """A PUT that would change an existing file server answers 409."""
+    path = f"{workspace}/fileServers/server"
+    api.made(path, BODY)
+    other = {"properties": {**BODY["properties"], "vmSize": "STANDARD_D1"}}
+    answer = api("PUT", path, other)
+    assert answer.status_code == 409
+    assert answer.json()["error"]["code"] == "FileServerAlreadyExists"
+
+
+def test_a_wrong_disk_is_named(api, workspace) -> None:
+    """The error names the property."""
+    disks = {**BODY["properties"]["dataDisks"], "diskCount": 0}
+    body = {"properties": {**BODY["properties"], "dataDisks": disks}}
+    answer = api("PUT", f"{workspace}/fileServers/server", body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["target"] == "properties.dataDisks.diskCount"
