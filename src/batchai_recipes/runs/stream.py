@@ -29,7 +29,7 @@ class LineSplitter:
 
     def rest(self) -> Iterator[str]:
         """Yield the last line if it had no end."""
-        last = self._pending + self._decoder.decode(b"", final=True)
+        last = (self._pending + self._decoder.decode(b"", final=True)).removesuffix("\r")
         self._pending = ""
         if last:
             yield last
