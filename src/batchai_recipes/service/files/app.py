@@ -21,6 +21,7 @@ from batchai_recipes.service.files.answer import (
 from batchai_recipes.service.files.authentication import AuthenticationChain
 from batchai_recipes.service.files.body import ClientGoneError, read_body
 from batchai_recipes.service.files.call import AdmittedCall, Call
+from batchai_recipes.service.files.copy_sources import CopySources
 from batchai_recipes.service.files.disk_headers import long_timestamp
 from batchai_recipes.service.files.errors import FileServiceError
 from batchai_recipes.service.files.nouns import Nouns
@@ -59,7 +60,7 @@ def files_app(*, state: StateDirectory, store: Store, clock: Clock) -> Starlette
             AccountSasAuthenticator(accounts, clock),
         )
     )
-    nouns = Nouns.of(state, store, clock)
+    nouns = Nouns.of(state, store, clock, CopySources(chain))
     nouns.shares.finish_deletions()
     # One endpoint for every path: requests are told apart by verb and query, see `operations`.
     return Starlette(routes=[Mount("/", app=FileService(chain, nouns, clock))])

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from batchai_recipes.service.files.entries import Entries, Entry, Properties
 from batchai_recipes.service.files.errors import ErrorCode, FileServiceError
+from batchai_recipes.service.files.guard import FREE, Guard
 from batchai_recipes.service.files.locks import InodeLocks
 from batchai_recipes.service.files.paths import Location, fold
 from batchai_recipes.service.files.shares import Shares
@@ -81,24 +82,30 @@ class Directories:
             self._entries.remove(location)
             return Properties(status, Entry())
 
-    def properties(self, location: Location) -> Properties:
+    def properties(self, location: Location, guard: Guard = FREE) -> Properties:
         """Return what is known of a directory.
 
         Args:
             location: Where it is.
+            guard: What must hold.
 
         Raises:
             FileServiceError: It is not there.
         """
         with self._tree(location).directory(location.path) as descriptor:
-            return self._entries.properties(location, os.fstat(descriptor))
+            known = self._entries.properties(location, os.fstat(descriptor))
+            guard.read(known)
+            return known
 
-    def set_metadata(self, location: Location, metadata: Mapping[str, str]) -> Properties:
+    def set_metadata(
+        self, location: Location, metadata: Mapping[str, str], guard: Guard = FREE
+    ) -> Properties:
         """Replace a directory's metadata.
 
         Args:
             location: Where it is.
             metadata: The new metadata.
+            guard: What must hold.
 
         Returns:
             What is now known of it.
@@ -108,6 +115,7 @@ class Directories:
         """
         with self._tree(location).directory(location.path) as descriptor:
             known = self._entries.properties(location, os.fstat(descriptor))
+            guard.write(known)
             stamp = self._stamps.after(known.entry.changed_ns)
             entry = Entry(metadata=metadata, changed_ns=stamp)
             return self._entries.put(location, known.status, entry)
@@ -143,11 +151,12 @@ class Directories:
             )
             return [listed for _, item in page for listed in _describe(item)]
 
-    def delete(self, location: Location) -> None:
+    def delete(self, location: Location, guard: Guard = FREE) -> None:
         """Delete an empty directory.
 
         Args:
             location: Where it is.
+            guard: What must hold.
 
         Raises:
             FileServiceError: It is not there, not empty, or the root of its share.
@@ -163,6 +172,7 @@ class Directories:
             found = tree.existing(parent, path)
             if found.kind != "directory":
                 raise wrong_kind(path, found.kind, wanted="directory")
+            guard.write(self._entries.properties(location, found.status))
             os.rmdir(found.name, dir_fd=parent)
             self._entries.remove(location)
 
