@@ -1,6 +1,7 @@
 """The file service as an ASGI application, and the way of a request through it."""
 
 import logging
+import sqlite3
 
 from attrs import evolve, frozen
 from starlette.applications import Starlette
@@ -9,6 +10,7 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from batchai_recipes.service.clock import Clock
+from batchai_recipes.service.files.access_policies import AccessPolicies
 from batchai_recipes.service.files.accounts import Accounts
 from batchai_recipes.service.files.addressing import resolve
 from batchai_recipes.service.files.answer import (
@@ -56,7 +58,7 @@ def files_app(*, state: StateDirectory, store: Store, clock: Clock) -> Starlette
     chain = AuthenticationChain(
         (
             SharedKeyAuthenticator(accounts, clock),
-            ServiceSasAuthenticator(accounts, clock),
+            ServiceSasAuthenticator(accounts, AccessPolicies(store), clock),
             AccountSasAuthenticator(accounts, clock),
         )
     )
@@ -127,7 +129,7 @@ class FileService:
     def _perform(self, operation: Operation, admitted: AdmittedCall) -> Answer:
         try:
             answer = operation.handler(self.nouns, admitted)
-        except OSError as error:
+        except (OSError, sqlite3.OperationalError) as error:
             refusal = disk_refusal(error)
             if refusal is None:
                 raise

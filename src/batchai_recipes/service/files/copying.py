@@ -15,6 +15,7 @@ from batchai_recipes.service.files.guard import Guard
 from batchai_recipes.service.files.leases import Lease
 from batchai_recipes.service.files.locks import InodeLocks
 from batchai_recipes.service.files.paths import Location
+from batchai_recipes.service.files.quotas import Quotas
 from batchai_recipes.service.files.shares import COPY_PREFIX, Shares
 from batchai_recipes.service.files.stamps import Stamps, moment_of
 from batchai_recipes.service.files.tree import ShareTree, find, wrong_kind
@@ -31,6 +32,7 @@ class Copying:
         entries: What is recorded of files.
         stamps: Gives times of change.
         names: Locks that keep two requests from making one name in a directory.
+        quotas: Tells whether there is room in a share.
         state: Where a copy lies until it is complete.
     """
 
@@ -40,12 +42,15 @@ class Copying:
         entries: Entries,
         stamps: Stamps,
         names: InodeLocks,
+        *,
+        quotas: Quotas,
         state: StateDirectory,
     ) -> None:
         self._shares = shares
         self._entries = entries
         self._stamps = stamps
         self._names = names
+        self._quotas = quotas
         self._state = state
 
     def copy(
@@ -127,6 +132,7 @@ class Copying:
         with self._tree(destination).parent(path) as parent, self._names.hold(parent):
             found = find(parent, path.name)
             lease = Lease()
+            replaced = 0
             if found is None:
                 path.check_new()
                 guard.write(None)
@@ -141,7 +147,8 @@ class Copying:
             else:
                 old = self._entries.properties(destination, found.status)
                 guard.write(old)
-                lease = old.entry.lease
+                lease, replaced = old.entry.lease, old.size
+            self._quotas.reserve(destination, aside.stat().st_size - replaced)
             name = path.name if found is None else found.name
             os.rename(aside, name, dst_dir_fd=parent)
             status = os.stat(name, dir_fd=parent, follow_symlinks=False)

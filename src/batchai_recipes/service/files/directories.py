@@ -97,6 +97,22 @@ class Directories:
             guard.read(known)
             return known
 
+    def check_entry(self, location: Location) -> None:
+        """Make sure that there is a file or directory.
+
+        Args:
+            location: Where it should be.
+
+        Raises:
+            FileServiceError: It is not there.
+        """
+        if location.path.is_root:
+            self.properties(location)
+            return
+        tree = self._tree(location)
+        with tree.parent(location.path) as parent:
+            tree.existing(parent, location.path)
+
     def set_metadata(
         self, location: Location, metadata: Mapping[str, str], guard: Guard = FREE
     ) -> Properties:

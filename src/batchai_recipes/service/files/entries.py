@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from attrs import field, frozen
@@ -152,16 +152,18 @@ class Entries:
                 _key(location),
             )
 
-    def move(self, source: Location, destination: Location) -> None:
+    def move(self, source: Location, destination: Location, rename: Callable[[], None]) -> None:
         """Let what was recorded of a file, or of a directory and all below it, follow a rename.
 
         Args:
             source: Where it was.
             destination: Where it is, in the same share.
+            rename: Renames it; where that fails, nothing is recorded.
         """
         account, share, old = _key(source)
         new = destination.path.folded
         if old == new:
+            rename()
             return
         below = f"{old}/"
         with self._store.write() as records:
@@ -175,6 +177,7 @@ class Entries:
                 "WHERE account = ? AND share = ? AND (path = ? OR substr(path, 1, ?) = ?)",
                 (new, len(old) + 1, account, share, old, len(below), below),
             )
+            rename()
 
 
 def _key(location: Location) -> tuple[str, str, str]:

@@ -38,6 +38,7 @@ class ErrorCode(Enum):
     INVALID_QUERY_PARAMETER_VALUE = ("InvalidQueryParameterValue", 400)
     INVALID_RANGE = ("InvalidRange", 416)
     INVALID_RESOURCE_NAME = ("InvalidResourceName", 400)
+    INVALID_XML_DOCUMENT = ("InvalidXmlDocument", 400)
     INVALID_URI = ("InvalidUri", 400)
     LEASE_ALREADY_PRESENT = ("LeaseAlreadyPresent", 409)
     LEASE_ID_MISMATCH_WITH_FILE = ("LeaseIdMismatchWithFileOperation", 409)
@@ -63,6 +64,7 @@ class ErrorCode(Enum):
     RESOURCE_NOT_FOUND = ("ResourceNotFound", 404)
     RESOURCE_TYPE_MISMATCH = ("ResourceTypeMismatch", 409)
     SHARE_ALREADY_EXISTS = ("ShareAlreadyExists", 409)
+    SHARE_SIZE_LIMIT_REACHED = ("ShareSizeLimitReached", 409)
     SHARE_NOT_FOUND = ("ShareNotFound", 404)
     UNSUPPORTED_HTTP_VERB = ("UnsupportedHttpVerb", 405)
     # Ours: Azure has no words for these two. Neither is a 5xx, which clients would try again.

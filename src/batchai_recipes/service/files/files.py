@@ -14,6 +14,7 @@ from batchai_recipes.service.files.guard import FREE, Guard
 from batchai_recipes.service.files.leases import Lease
 from batchai_recipes.service.files.locks import InodeLocks
 from batchai_recipes.service.files.paths import Location
+from batchai_recipes.service.files.quotas import Quotas
 from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.files.stamps import Stamps
 from batchai_recipes.service.files.tree import Found, ShareTree, find, open_regular, wrong_kind
@@ -45,6 +46,7 @@ class Files:
         stamps: Gives times of change.
         names: Locks that keep two requests from making one name in a directory.
         contents: Locks that keep a file's size still while a range is written.
+        quotas: Tells whether there is room in a share.
     """
 
     def __init__(
@@ -54,12 +56,15 @@ class Files:
         stamps: Stamps,
         names: InodeLocks,
         contents: InodeLocks,
+        *,
+        quotas: Quotas,
     ) -> None:
         self._shares = shares
         self._entries = entries
         self._stamps = stamps
         self._names = names
         self._contents = contents
+        self._quotas = quotas
 
     def create(
         self, location: Location, new: NewFile, *, may_replace: bool, guard: Guard = FREE
@@ -86,6 +91,7 @@ class Files:
             self._check_replaceable(location, found, may_replace=may_replace)
             old = None if found is None else self._entries.properties(location, found.status)
             guard.write(old)
+            self._quotas.reserve(location, new.size - (old.size if old else 0))
             name = path.name if found is None else found.name
             # Without the right to replace, the file must not be there at the very moment either.
             exclusive = 0 if may_replace else os.O_EXCL
@@ -268,6 +274,7 @@ class Files:
             guard.write(known)
             if size is None:
                 return known
+            self._quotas.reserve(location, size - known.size)
             os.ftruncate(descriptor, size)
             return Properties(self._stamps.touch(descriptor), known.entry)
 

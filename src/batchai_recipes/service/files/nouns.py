@@ -11,6 +11,7 @@ from batchai_recipes.service.files.entries import Entries
 from batchai_recipes.service.files.files import Files
 from batchai_recipes.service.files.guard import Guard
 from batchai_recipes.service.files.locks import InodeLocks
+from batchai_recipes.service.files.quotas import Quotas
 from batchai_recipes.service.files.ranges import Ranges
 from batchai_recipes.service.files.renaming import Renaming
 from batchai_recipes.service.files.shares import Shares
@@ -63,14 +64,15 @@ class Nouns:
         """
         shares = Shares(store, state, clock)
         entries, stamps = Entries(store), Stamps(clock)
+        quotas = Quotas(shares)
         # Two sets, since making a file holds one lock of each.
         names, contents = InodeLocks(), InodeLocks()
         return cls(
             shares,
             Directories(shares, entries, stamps, names),
-            Files(shares, entries, stamps, names, contents),
+            Files(shares, entries, stamps, names, contents, quotas=quotas),
             Renaming(shares, entries, stamps, names),
-            Copying(shares, entries, stamps, names, state),
+            Copying(shares, entries, stamps, names, quotas=quotas, state=state),
             Ranges(shares, entries, stamps, contents),
             sources,
             clock,

@@ -24,6 +24,7 @@ from batchai_recipes.service.files.handlers import (
     copies,
     directories,
     files,
+    handles,
     ranges,
     service,
     shares,
@@ -33,6 +34,7 @@ from batchai_recipes.service.files.nouns import Nouns
 Verb = Literal["GET", "HEAD", "PUT", "DELETE"]
 Handler = Callable[[Nouns, AdmittedCall], Answer]
 
+_LARGEST_DOCUMENT: Final = 64 * 1024
 _READ: Final[tuple[Verb, ...]] = ("GET", "HEAD")
 
 
@@ -86,6 +88,10 @@ OPERATIONS: Final = (
     Operation("Set Share Metadata", "share", ("PUT",), "metadata",
               shares.set_share_metadata, "c", "w"),
     Operation("Get Share Stats", "share", ("GET",), "stats", shares.get_share_stats, "c", "r"),
+    # With a key only, as in Azure: no SAS has a letter for them.
+    Operation("Get Share ACL", "share", _READ, "acl", shares.get_share_acl, "c", ""),
+    Operation("Set Share ACL", "share", ("PUT",), "acl", shares.set_share_acl, "c", "",
+              body_limit=_LARGEST_DOCUMENT),
     Operation("Lease Share", "share", ("PUT",), "lease", shares.lease_share, "c", "wd"),
     Operation("Delete Share", "share", ("DELETE",), "", shares.delete_share, "c", "d"),
 
@@ -117,6 +123,9 @@ OPERATIONS: Final = (
     Operation("List Ranges", "file", ("GET",), "rangelist", ranges.list_ranges, "o", "r"),
     Operation("Rename File", "file", ("PUT",), "rename", files.rename_file, "o", "w"),
     Operation("Lease File", "file", ("PUT",), "lease", files.lease_file, "o", "w"),
+    Operation("List Handles", "file", ("GET",), "listhandles", handles.list_handles, "o", "l"),
+    Operation("Force Close Handles", "file", ("PUT",), "forceclosehandles",
+              handles.force_close_handles, "o", "w"),
     Operation("Abort Copy File", "file", ("PUT",), "copy", copies.abort_copy, "o", "w"),
     Operation("Delete File", "file", ("DELETE",), "", files.delete_file, "o", "d"),
 )
@@ -127,10 +136,7 @@ COPY_FILE: Final = Operation("Copy File", "file", ("PUT",), "", copies.copy_file
 
 # What Azure Files has and this release has not. A request for it must not pass for another one.
 _NOT_EMULATED: Final = {
-    "acl": "stored access policies",
     "filepermission": "security descriptors",
-    "forceclosehandles": "SMB handles",
-    "listhandles": "SMB handles",
     "snapshot": "share snapshots",
     "undelete": "restoring deleted shares",
     "userdelegationkey": "user delegation keys",
@@ -169,8 +175,13 @@ def recognise(call: Call, address: Address) -> Operation:
     raise invalid_parameter("comp", comp, f"on a {noun} it may be {', '.join(known)}")
 
 
+_HANDLES: Final = {"listhandles", "forceclosehandles"}
+
+
 def _noun(call: Call, address: Address) -> Noun:
     restype = call.parameter("restype").lower()
+    if address.share and call.parameter("comp").lower() in _HANDLES:
+        return "file"  # clients ask so of directories too, the root among them
     if not address.share:
         if restype in {"", "service"}:
             return "service"

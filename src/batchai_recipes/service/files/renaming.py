@@ -2,6 +2,7 @@
 
 import os
 import stat
+from functools import partial
 from typing import Literal
 
 from batchai_recipes.service.files.entries import Entries, Properties
@@ -75,8 +76,8 @@ class Renaming:
             else:
                 destination.path.check_new()
                 name = destination.path.name
-            os.rename(found.name, name, src_dir_fd=origin, dst_dir_fd=target)
-            self._entries.move(source, destination)
+            rename = partial(os.rename, found.name, name, src_dir_fd=origin, dst_dir_fd=target)
+            self._entries.move(source, destination, rename)
             status = os.stat(name, dir_fd=target, follow_symlinks=False)
             return self._entries.properties(destination, status)
 

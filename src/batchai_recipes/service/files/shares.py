@@ -16,6 +16,11 @@ from typing import Final
 from attrs import evolve, frozen
 
 from batchai_recipes.service.clock import Clock, iso_timestamp
+from batchai_recipes.service.files.access_policies import (
+    AccessPolicy,
+    dump_policies,
+    load_policies,
+)
 from batchai_recipes.service.files.addressing import share_name
 from batchai_recipes.service.files.errors import (
     EMPTY,
@@ -49,6 +54,8 @@ class Share:
         etag: A quoted text that changes with the share's properties.
         modified_at: When the share's properties last changed.
         lease: The lease on it.
+        policies: Its stored access policies.
+        created: When it was made, as recorded.
     """
 
     account: str
@@ -58,6 +65,8 @@ class Share:
     etag: str
     modified_at: datetime
     lease: Lease = NO_LEASE
+    policies: tuple[AccessPolicy, ...] = ()
+    created: str = ""
 
 
 class Shares:
@@ -171,6 +180,7 @@ class Shares:
         *,
         quota_gib: int | None = None,
         metadata: Mapping[str, str] | None = None,
+        policies: tuple[AccessPolicy, ...] | None = None,
         guard: Guard = FREE,
     ) -> Share:
         """Change what is recorded of a share.
@@ -180,6 +190,7 @@ class Shares:
             name: The share's name.
             quota_gib: Its new quota in GiB; None leaves it.
             metadata: Its new metadata, in place of all of the old; None leaves it.
+            policies: Its new access policies, in place of all of the old; None leaves them.
             guard: What must hold.
 
         Returns:
@@ -195,15 +206,17 @@ class Shares:
                 share,
                 quota_gib=share.quota_gib if quota_gib is None else quota_gib,
                 metadata=share.metadata if metadata is None else metadata,
+                policies=share.policies if policies is None else policies,
             )
             share = self._changed(share)
             with self._store.write() as records:
                 records.execute(
-                    "UPDATE shares SET quota_gib = ?, metadata = ?, etag = ?, modified_at = ? "
-                    "WHERE account = ? AND name = ?",
+                    "UPDATE shares SET quota_gib = ?, metadata = ?, policies = ?, etag = ?, "
+                    "modified_at = ? WHERE account = ? AND name = ?",
                     (
                         share.quota_gib,
                         _dump(share.metadata),
+                        dump_policies(share.policies),
                         share.etag,
                         iso_timestamp(share.modified_at),
                         account,
@@ -327,6 +340,8 @@ def _share(row: sqlite3.Row) -> Share:
         etag=row["etag"],
         modified_at=_moment(row["modified_at"]),
         lease=Lease.load(row["lease"]),
+        policies=load_policies(row["policies"]),
+        created=row["created_at"],
     )
 
 

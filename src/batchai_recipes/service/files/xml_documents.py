@@ -15,6 +15,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from attrs import frozen
 
+from batchai_recipes.service.files.access_policies import AccessPolicy
 from batchai_recipes.service.files.byte_range import ByteRange
 from batchai_recipes.service.files.directories import Listed
 from batchai_recipes.service.files.shares import Share
@@ -144,6 +145,35 @@ def stats_document(usage: int) -> bytes:
     root = Element("ShareStats")
     _add(root, "ShareUsage", str(-(-usage // 2**30)))
     _add(root, "ShareUsageBytes", str(usage))
+    return _write(root)
+
+
+def policies_document(policies: Sequence[AccessPolicy]) -> bytes:
+    """Write a share's access policies.
+
+    Args:
+        policies: The policies.
+    """
+    root = Element("SignedIdentifiers")
+    for policy in policies:
+        element = SubElement(root, "SignedIdentifier")
+        _add(element, "Id", policy.id)
+        details = SubElement(element, "AccessPolicy")
+        for name, value in (
+            ("Start", policy.start),
+            ("Expiry", policy.expiry),
+            ("Permission", policy.permission),
+        ):
+            if value:
+                _add(details, name, value)
+    return _write(root)
+
+
+def handles_document() -> bytes:
+    """Write the open SMB handles: none, since nothing here speaks SMB."""
+    root = Element("EnumerationResults")
+    SubElement(root, "Entries")
+    _add(root, "NextMarker", "")
     return _write(root)
 
 

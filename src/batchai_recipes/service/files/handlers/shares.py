@@ -3,6 +3,7 @@
 from email.utils import format_datetime
 from typing import Final
 
+from batchai_recipes.service.files.access_policies import parse_policies
 from batchai_recipes.service.files.addressing import share_name
 from batchai_recipes.service.files.answer import Answer, xml_answer
 from batchai_recipes.service.files.call import AdmittedCall
@@ -11,7 +12,7 @@ from batchai_recipes.service.files.leases import LeaseChange
 from batchai_recipes.service.files.metadata import read_metadata, write_metadata
 from batchai_recipes.service.files.nouns import Nouns
 from batchai_recipes.service.files.shares import DEFAULT_QUOTA_GIB, Share
-from batchai_recipes.service.files.xml_documents import stats_document
+from batchai_recipes.service.files.xml_documents import policies_document, stats_document
 
 _QUOTA: Final = "x-ms-share-quota"
 _LEASES_SINCE: Final = "2020-02-10"
@@ -100,6 +101,33 @@ def get_share_stats(nouns: Nouns, admitted: AdmittedCall) -> Answer:
     """
     share = _share(nouns, admitted)
     return xml_answer(stats_document(nouns.shares.usage(share.account, share.name)))
+
+
+def get_share_acl(nouns: Nouns, admitted: AdmittedCall) -> Answer:
+    """Return the share's access policies.
+
+    Args:
+        nouns: The nouns of the service.
+        admitted: The request.
+    """
+    share = _share(nouns, admitted)
+    return xml_answer(policies_document(share.policies), _version(share))
+
+
+def set_share_acl(nouns: Nouns, admitted: AdmittedCall) -> Answer:
+    """Replace the share's access policies.
+
+    Args:
+        nouns: The nouns of the service.
+        admitted: The request.
+    """
+    share = nouns.shares.change(
+        admitted.address.account,
+        share_name(admitted.address.share),
+        policies=parse_policies(admitted.body),
+        guard=nouns.guard(admitted.call),
+    )
+    return Answer(200, _version(share))
 
 
 def lease_share(nouns: Nouns, admitted: AdmittedCall) -> Answer:
