@@ -24,7 +24,6 @@ from batchai_recipes.service.files.authentication import AuthenticationChain
 from batchai_recipes.service.files.body import ClientGoneError, read_body
 from batchai_recipes.service.files.call import AdmittedCall, Call
 from batchai_recipes.service.files.copy_sources import CopySources
-from batchai_recipes.service.files.disk_headers import long_timestamp
 from batchai_recipes.service.files.errors import FileServiceError
 from batchai_recipes.service.files.nouns import Nouns
 from batchai_recipes.service.files.operations import Operation, recognise
@@ -33,6 +32,7 @@ from batchai_recipes.service.files.sas_authentication import (
     ServiceSasAuthenticator,
 )
 from batchai_recipes.service.files.shared_key import SharedKeyAuthenticator
+from batchai_recipes.service.files.stamps import long_timestamp
 from batchai_recipes.service.files.tree import disk_refusal
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store

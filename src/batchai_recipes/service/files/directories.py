@@ -4,13 +4,13 @@ import heapq
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from batchai_recipes.service.files.entries import Entries, Entry, Properties
 from batchai_recipes.service.files.errors import ErrorCode, FileServiceError
 from batchai_recipes.service.files.guard import FREE, Guard
 from batchai_recipes.service.files.locks import InodeLocks
-from batchai_recipes.service.files.paths import Location, fold
+from batchai_recipes.service.files.paths import Location, SharePath, fold
 from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.files.stamps import Stamps
 from batchai_recipes.service.files.tree import ShareTree, find, wrong_kind
@@ -23,10 +23,12 @@ class Listed:
     Args:
         name: The name of the file or directory.
         size: The file's size in bytes; None for a directory.
+        known: What is known of it, where it was asked for.
     """
 
     name: str
     size: int | None
+    known: Properties | None = None
 
     @property
     def is_directory(self) -> bool:
@@ -136,7 +138,15 @@ class Directories:
             entry = Entry(metadata=metadata, changed_ns=stamp)
             return self._entries.put(location, known.status, entry)
 
-    def list(self, location: Location, *, prefix: str, after: str, limit: int) -> Sequence[Listed]:
+    def list(
+        self,
+        location: Location,
+        *,
+        prefix: str,
+        after: str,
+        limit: int,
+        described: bool = False,
+    ) -> Sequence[Listed]:
         """List a directory in the order of the folded names.
 
         Left out is what the file service does not serve: symbolic links and other special files,
@@ -147,6 +157,7 @@ class Directories:
             prefix: What the names start with, in any case.
             after: The name after which to start; empty for the beginning.
             limit: How many names at most.
+            described: Whether to tell all that is known of each.
 
         Raises:
             FileServiceError: It is not there.
@@ -165,6 +176,10 @@ class Directories:
                 (item for item in candidates if start is None or item[0] > start),
                 key=lambda candidate: candidate[0],
             )
+            if described:
+                return [
+                    listed for _, item in page for listed in self._describe_fully(location, item)
+                ]
             return [listed for _, item in page for listed in _describe(item)]
 
     def delete(self, location: Location, guard: Guard = FREE) -> None:
@@ -191,6 +206,16 @@ class Directories:
             guard.write(self._entries.properties(location, found.status))
             os.rmdir(found.name, dir_fd=parent)
             self._entries.remove(location)
+
+    def _describe_fully(self, location: Location, item: "os.DirEntry[str]") -> Iterator[Listed]:
+        for listed in _describe(item):
+            try:
+                status = item.stat(follow_symlinks=False)
+            except FileNotFoundError:  # deleted since it was read
+                return
+            path = SharePath((*location.path.names, item.name))
+            known = self._entries.properties(evolve(location, path=path), status)
+            yield evolve(listed, known=known)
 
     def _tree(self, location: Location) -> ShareTree:
         return ShareTree(self._shares.root(location.account, location.share))

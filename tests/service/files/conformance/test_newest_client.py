@@ -90,6 +90,33 @@ def test_breaking_the_lease_of_a_share_takes_the_period(modern, share, server):
     modern.do(client.acquire_lease())
 
 
+def test_a_listing_tells_more_on_demand(modern, share):
+    """ETag, times and attributes are those that the properties tell."""
+    modern.create_directory(share, "d")
+    modern.upload(share, "f", b"abc")
+    listing = modern.of_share(share).list_directories_and_files(
+        include=["timestamps", "Etag", "Attributes", "PermissionKey"], include_extended_info=True
+    )
+
+    found = {item.name: item for item in modern.all(listing)}
+
+    known = modern.do(modern.of_file(share, "f").get_file_properties())
+    assert (found["f"].etag, found["f"].size) == (known.etag, 3)
+    assert found["f"].last_modified == known.last_modified
+    # A listing's times stay texts.
+    for listed, time in (
+        (found["f"].last_write_time, known.last_write_time),
+        (found["f"].change_time, known.change_time),
+    ):
+        assert str(listed) == f"{time:%Y-%m-%dT%H:%M:%S.%f}0Z"
+    assert found["f"].file_id == known.file_id
+    assert str(found["f"].file_attributes) == "Archive"
+    assert found["d"].is_directory
+    assert str(found["d"].file_attributes) == "Directory"
+    plain = modern.all(modern.of_share(share).list_directories_and_files())
+    assert {item.etag for item in plain} == {None}
+
+
 def test_a_file_is_renamed(modern, share):
     """Content and metadata go along; a file in the way is replaced only on demand."""
     modern.create_directory(share, "d")

@@ -71,13 +71,20 @@ def list_directory(nouns: Nouns, admitted: AdmittedCall) -> Answer:
     """
     location = admitted.address.location
     wanted = PageRequest.of(admitted.call)
+    include = frozenset(filter(None, admitted.call.parameter("include").lower().split(",")))
     found = nouns.directories.list(
-        location, prefix=wanted.prefix, after=wanted.after, limit=wanted.limit + 1
+        location,
+        prefix=wanted.prefix,
+        after=wanted.after,
+        limit=wanted.limit + 1,
+        described=bool(include),
     )
     entries = found[: wanted.limit]
     page = wanted.page(entries[-1].name if len(found) > wanted.limit else None)
     return xml_answer(
-        directory_document(admitted.endpoint, location.share, str(location.path), entries, page)
+        directory_document(
+            admitted.endpoint, location.share, str(location.path), entries, page, include=include
+        )
     )
 
 
