@@ -83,7 +83,10 @@ def test_threads_that_ended_leave_no_connection_open(store):
 def test_foreign_keys_are_enforced(store):
     """A share of no account cannot be."""
     with pytest.raises(sqlite3.IntegrityError), store.write() as records:
-        records.execute("INSERT INTO shares VALUES ('nobody', 's', 1, '{}', 'e', 't', 't')")
+        records.execute(
+            "INSERT INTO shares (account, name, quota_gib, etag, created_at, modified_at) "
+            "VALUES ('nobody', 's', 1, 'e', 't', 't')"
+        )
 
 
 def test_a_file_of_a_later_release_is_left_alone(tmp_path):

@@ -153,5 +153,13 @@ _STORAGE_ACCOUNTS: Final = (
     """,
 )
 
-MIGRATIONS: Final = (_FOUNDATION, _STORAGE_ACCOUNTS)
+# A lease is a JSON object, empty for none; see `files/leases.py`. Access policies are a JSON
+# array.
+_FILE_SERVICE_WIDENED: Final = (
+    "ALTER TABLE file_entries ADD COLUMN lease TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE shares ADD COLUMN lease TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE shares ADD COLUMN policies TEXT NOT NULL DEFAULT '[]'",
+)
+
+MIGRATIONS: Final = (_FOUNDATION, _STORAGE_ACCOUNTS, _FILE_SERVICE_WIDENED)
 """The statements of each schema version, the first one first."""

@@ -103,6 +103,8 @@ def refusal_answer(error: FileServiceError, call: Call, time: str) -> Answer:
         f"{error.message}\nRequestId:{call.request_id}\nTime:{time}",
         error.details,
     )
+    if error.code is ErrorCode.NOT_MODIFIED:  # which has no body
+        document = b""
     headers = (
         ("Content-Type", XML),
         # The only place for the code in the answer to a HEAD, which has no document.

@@ -1,6 +1,7 @@
 """The file service as an ASGI application, and the way of a request through it."""
 
 import logging
+import sqlite3
 
 from attrs import evolve, frozen
 from starlette.applications import Starlette
@@ -9,6 +10,7 @@ from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from batchai_recipes.service.clock import Clock
+from batchai_recipes.service.files.access_policies import AccessPolicies
 from batchai_recipes.service.files.accounts import Accounts
 from batchai_recipes.service.files.addressing import resolve
 from batchai_recipes.service.files.answer import (
@@ -21,7 +23,7 @@ from batchai_recipes.service.files.answer import (
 from batchai_recipes.service.files.authentication import AuthenticationChain
 from batchai_recipes.service.files.body import ClientGoneError, read_body
 from batchai_recipes.service.files.call import AdmittedCall, Call
-from batchai_recipes.service.files.disk_headers import long_timestamp
+from batchai_recipes.service.files.copy_sources import CopySources
 from batchai_recipes.service.files.errors import FileServiceError
 from batchai_recipes.service.files.nouns import Nouns
 from batchai_recipes.service.files.operations import Operation, recognise
@@ -30,6 +32,7 @@ from batchai_recipes.service.files.sas_authentication import (
     ServiceSasAuthenticator,
 )
 from batchai_recipes.service.files.shared_key import SharedKeyAuthenticator
+from batchai_recipes.service.files.stamps import long_timestamp
 from batchai_recipes.service.files.tree import disk_refusal
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
@@ -55,11 +58,11 @@ def files_app(*, state: StateDirectory, store: Store, clock: Clock) -> Starlette
     chain = AuthenticationChain(
         (
             SharedKeyAuthenticator(accounts, clock),
-            ServiceSasAuthenticator(accounts, clock),
+            ServiceSasAuthenticator(accounts, AccessPolicies(store), clock),
             AccountSasAuthenticator(accounts, clock),
         )
     )
-    nouns = Nouns.of(state, store, clock)
+    nouns = Nouns.of(state, store, clock, CopySources(chain))
     nouns.shares.finish_deletions()
     # One endpoint for every path: requests are told apart by verb and query, see `operations`.
     return Starlette(routes=[Mount("/", app=FileService(chain, nouns, clock))])
@@ -126,7 +129,7 @@ class FileService:
     def _perform(self, operation: Operation, admitted: AdmittedCall) -> Answer:
         try:
             answer = operation.handler(self.nouns, admitted)
-        except OSError as error:
+        except (OSError, sqlite3.OperationalError) as error:
             refusal = disk_refusal(error)
             if refusal is None:
                 raise

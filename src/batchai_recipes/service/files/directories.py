@@ -4,12 +4,13 @@ import heapq
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from batchai_recipes.service.files.entries import Entries, Entry, Properties
 from batchai_recipes.service.files.errors import ErrorCode, FileServiceError
+from batchai_recipes.service.files.guard import FREE, Guard
 from batchai_recipes.service.files.locks import InodeLocks
-from batchai_recipes.service.files.paths import Location, fold
+from batchai_recipes.service.files.paths import Location, SharePath, fold
 from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.files.stamps import Stamps
 from batchai_recipes.service.files.tree import ShareTree, find, wrong_kind
@@ -22,10 +23,12 @@ class Listed:
     Args:
         name: The name of the file or directory.
         size: The file's size in bytes; None for a directory.
+        known: What is known of it, where it was asked for.
     """
 
     name: str
     size: int | None
+    known: Properties | None = None
 
     @property
     def is_directory(self) -> bool:
@@ -81,24 +84,46 @@ class Directories:
             self._entries.remove(location)
             return Properties(status, Entry())
 
-    def properties(self, location: Location) -> Properties:
+    def properties(self, location: Location, guard: Guard = FREE) -> Properties:
         """Return what is known of a directory.
 
         Args:
             location: Where it is.
+            guard: What must hold.
 
         Raises:
             FileServiceError: It is not there.
         """
         with self._tree(location).directory(location.path) as descriptor:
-            return self._entries.properties(location, os.fstat(descriptor))
+            known = self._entries.properties(location, os.fstat(descriptor))
+            guard.read(known)
+            return known
 
-    def set_metadata(self, location: Location, metadata: Mapping[str, str]) -> Properties:
+    def check_entry(self, location: Location) -> None:
+        """Make sure that there is a file or directory.
+
+        Args:
+            location: Where it should be.
+
+        Raises:
+            FileServiceError: It is not there.
+        """
+        if location.path.is_root:
+            self.properties(location)
+            return
+        tree = self._tree(location)
+        with tree.parent(location.path) as parent:
+            tree.existing(parent, location.path)
+
+    def set_metadata(
+        self, location: Location, metadata: Mapping[str, str], guard: Guard = FREE
+    ) -> Properties:
         """Replace a directory's metadata.
 
         Args:
             location: Where it is.
             metadata: The new metadata.
+            guard: What must hold.
 
         Returns:
             What is now known of it.
@@ -108,11 +133,20 @@ class Directories:
         """
         with self._tree(location).directory(location.path) as descriptor:
             known = self._entries.properties(location, os.fstat(descriptor))
+            guard.write(known)
             stamp = self._stamps.after(known.entry.changed_ns)
             entry = Entry(metadata=metadata, changed_ns=stamp)
             return self._entries.put(location, known.status, entry)
 
-    def list(self, location: Location, *, prefix: str, after: str, limit: int) -> Sequence[Listed]:
+    def list(
+        self,
+        location: Location,
+        *,
+        prefix: str,
+        after: str,
+        limit: int,
+        described: bool = False,
+    ) -> Sequence[Listed]:
         """List a directory in the order of the folded names.
 
         Left out is what the file service does not serve: symbolic links and other special files,
@@ -123,6 +157,7 @@ class Directories:
             prefix: What the names start with, in any case.
             after: The name after which to start; empty for the beginning.
             limit: How many names at most.
+            described: Whether to tell all that is known of each.
 
         Raises:
             FileServiceError: It is not there.
@@ -141,13 +176,18 @@ class Directories:
                 (item for item in candidates if start is None or item[0] > start),
                 key=lambda candidate: candidate[0],
             )
+            if described:
+                return [
+                    listed for _, item in page for listed in self._describe_fully(location, item)
+                ]
             return [listed for _, item in page for listed in _describe(item)]
 
-    def delete(self, location: Location) -> None:
+    def delete(self, location: Location, guard: Guard = FREE) -> None:
         """Delete an empty directory.
 
         Args:
             location: Where it is.
+            guard: What must hold.
 
         Raises:
             FileServiceError: It is not there, not empty, or the root of its share.
@@ -163,8 +203,19 @@ class Directories:
             found = tree.existing(parent, path)
             if found.kind != "directory":
                 raise wrong_kind(path, found.kind, wanted="directory")
+            guard.write(self._entries.properties(location, found.status))
             os.rmdir(found.name, dir_fd=parent)
             self._entries.remove(location)
+
+    def _describe_fully(self, location: Location, item: "os.DirEntry[str]") -> Iterator[Listed]:
+        for listed in _describe(item):
+            try:
+                status = item.stat(follow_symlinks=False)
+            except FileNotFoundError:  # deleted since it was read
+                return
+            path = SharePath((*location.path.names, item.name))
+            known = self._entries.properties(evolve(location, path=path), status)
+            yield evolve(listed, known=known)
 
     def _tree(self, location: Location) -> ShareTree:
         return ShareTree(self._shares.root(location.account, location.share))

@@ -9,12 +9,13 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from attrs import field, frozen
 
 from batchai_recipes.service.files.errors import EMPTY, ShareNotFoundError
+from batchai_recipes.service.files.leases import NO_LEASE, Lease
 from batchai_recipes.service.files.paths import Location
 from batchai_recipes.service.files.stamps import moment_of
 from batchai_recipes.service.store import Store
@@ -28,11 +29,13 @@ class Entry:
         metadata: The user's metadata, names as first written.
         headers: Content headers by the name that an answer gives them.
         changed_ns: When this was last changed, in nanoseconds since 1970; 0 for never.
+        lease: The lease on it.
     """
 
     metadata: Mapping[str, str] = field(default=EMPTY)
     headers: Mapping[str, str] = field(default=EMPTY)
     changed_ns: int = 0
+    lease: Lease = NO_LEASE
 
 
 @frozen
@@ -87,13 +90,18 @@ class Entries:
         """
         with self._store.read() as records:
             row = records.execute(
-                "SELECT metadata, headers, inode, changed_ns FROM file_entries "
+                "SELECT metadata, headers, inode, changed_ns, lease FROM file_entries "
                 "WHERE account = ? AND share = ? AND path = ?",
                 _key(location),
             ).fetchone()
         if row is None or row["inode"] != str(status.st_ino):
             return Properties(status, Entry())
-        entry = Entry(json.loads(row["metadata"]), json.loads(row["headers"]), row["changed_ns"])
+        entry = Entry(
+            json.loads(row["metadata"]),
+            json.loads(row["headers"]),
+            row["changed_ns"],
+            Lease.load(row["lease"]),
+        )
         return Properties(status, entry)
 
     def put(self, location: Location, status: os.stat_result, entry: Entry) -> Properties:
@@ -114,14 +122,15 @@ class Entries:
             with self._store.write() as records:
                 records.execute(
                     "INSERT OR REPLACE INTO file_entries "
-                    "(account, share, path, metadata, headers, inode, changed_ns) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    "(account, share, path, metadata, headers, inode, changed_ns, lease) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         *_key(location),
                         json.dumps(dict(entry.metadata)),
                         json.dumps(dict(entry.headers)),
                         str(status.st_ino),  # as text: an inode may exceed SQLite's integers
                         entry.changed_ns,
+                        entry.lease.dump(),
                     ),
                 )
         except sqlite3.IntegrityError as error:
@@ -142,6 +151,33 @@ class Entries:
                 "DELETE FROM file_entries WHERE account = ? AND share = ? AND path = ?",
                 _key(location),
             )
+
+    def move(self, source: Location, destination: Location, rename: Callable[[], None]) -> None:
+        """Let what was recorded of a file, or of a directory and all below it, follow a rename.
+
+        Args:
+            source: Where it was.
+            destination: Where it is, in the same share.
+            rename: Renames it; where that fails, nothing is recorded.
+        """
+        account, share, old = _key(source)
+        new = destination.path.folded
+        if old == new:
+            rename()
+            return
+        below = f"{old}/"
+        with self._store.write() as records:
+            # What was recorded of a file that the rename replaced.
+            records.execute(
+                "DELETE FROM file_entries WHERE account = ? AND share = ? AND path = ?",
+                (account, share, new),
+            )
+            records.execute(
+                "UPDATE OR REPLACE file_entries SET path = ? || substr(path, ?) "
+                "WHERE account = ? AND share = ? AND (path = ? OR substr(path, 1, ?) = ?)",
+                (new, len(old) + 1, account, share, old, len(below), below),
+            )
+            rename()
 
 
 def _key(location: Location) -> tuple[str, str, str]:

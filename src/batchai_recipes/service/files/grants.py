@@ -164,6 +164,11 @@ class AccountSasGrant:
 
 
 def _check_letters(grant: ServiceSasGrant | AccountSasGrant, needs: Needs) -> None:
+    if not needs.letters:
+        raise FileServiceError(
+            ErrorCode.AUTHORIZATION_PERMISSION_MISMATCH,
+            "No SAS permits this operation; sign it with an account key.",
+        )
     if not any(grant.allows(letter) for letter in needs.letters):
         raise FileServiceError(
             ErrorCode.AUTHORIZATION_PERMISSION_MISMATCH,

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 
 class InodeLocks:
@@ -30,5 +30,22 @@ class InodeLocks:
             Its status, read under the lock.
         """
         status = os.fstat(descriptor)
-        with self._locks[hash((status.st_dev, status.st_ino)) % len(self._locks)]:
+        with self._locks[self._number(status)]:
             yield os.fstat(descriptor)
+
+    @contextmanager
+    def hold_both(self, first: int, second: int) -> Iterator[None]:
+        """Keep others from two things that are open, without a deadlock.
+
+        Args:
+            first: The file descriptor of one.
+            second: The file descriptor of the other one, which may be the same thing.
+        """
+        numbers = sorted({self._number(os.fstat(first)), self._number(os.fstat(second))})
+        with ExitStack() as held:
+            for number in numbers:
+                held.enter_context(self._locks[number])
+            yield
+
+    def _number(self, status: os.stat_result) -> int:
+        return hash((status.st_dev, status.st_ino)) % len(self._locks)

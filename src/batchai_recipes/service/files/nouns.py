@@ -3,11 +3,17 @@
 from attrs import frozen
 
 from batchai_recipes.service.clock import Clock
+from batchai_recipes.service.files.call import Call
+from batchai_recipes.service.files.copy_sources import CopySources
+from batchai_recipes.service.files.copying import Copying
 from batchai_recipes.service.files.directories import Directories
 from batchai_recipes.service.files.entries import Entries
 from batchai_recipes.service.files.files import Files
+from batchai_recipes.service.files.guard import Guard
 from batchai_recipes.service.files.locks import InodeLocks
+from batchai_recipes.service.files.quotas import Quotas
 from batchai_recipes.service.files.ranges import Ranges
+from batchai_recipes.service.files.renaming import Renaming
 from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.files.stamps import Stamps
 from batchai_recipes.service.state_directory import StateDirectory
@@ -22,30 +28,52 @@ class Nouns:
         shares: The shares.
         directories: Their directories.
         files: Their files.
+        renaming: Gives files and directories other names.
+        copying: Copies files.
         ranges: The ranges of the files.
+        sources: Finds the files that requests name by URL.
+        clock: Tells the time.
     """
 
     shares: Shares
     directories: Directories
     files: Files
+    renaming: Renaming
+    copying: Copying
     ranges: Ranges
+    sources: CopySources
+    clock: Clock
+
+    def guard(self, call: Call) -> Guard:
+        """Return what must hold for a request to be carried out.
+
+        Args:
+            call: The request.
+        """
+        return Guard(call.headers, self.clock.now())
 
     @classmethod
-    def of(cls, state: StateDirectory, store: Store, clock: Clock) -> "Nouns":
+    def of(cls, state: StateDirectory, store: Store, clock: Clock, sources: CopySources) -> "Nouns":
         """Put the nouns of one service together.
 
         Args:
             state: Where shares have their folders.
             store: Where they are recorded.
             clock: Tells the time of changes.
+            sources: Finds the files that requests name by URL.
         """
         shares = Shares(store, state, clock)
         entries, stamps = Entries(store), Stamps(clock)
+        quotas = Quotas(shares)
         # Two sets, since making a file holds one lock of each.
         names, contents = InodeLocks(), InodeLocks()
         return cls(
             shares,
             Directories(shares, entries, stamps, names),
-            Files(shares, entries, stamps, names, contents),
+            Files(shares, entries, stamps, names, contents, quotas=quotas),
+            Renaming(shares, entries, stamps, names),
+            Copying(shares, entries, stamps, names, quotas=quotas, state=state),
             Ranges(shares, entries, stamps, contents),
+            sources,
+            clock,
         )

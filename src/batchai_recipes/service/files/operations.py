@@ -20,12 +20,21 @@ from batchai_recipes.service.files.errors import (
     not_emulated,
 )
 from batchai_recipes.service.files.grants import Needs, Noun, ResourceType
-from batchai_recipes.service.files.handlers import directories, files, ranges, service, shares
+from batchai_recipes.service.files.handlers import (
+    copies,
+    directories,
+    files,
+    handles,
+    ranges,
+    service,
+    shares,
+)
 from batchai_recipes.service.files.nouns import Nouns
 
 Verb = Literal["GET", "HEAD", "PUT", "DELETE"]
 Handler = Callable[[Nouns, AdmittedCall], Answer]
 
+_LARGEST_DOCUMENT: Final = 64 * 1024
 _READ: Final[tuple[Verb, ...]] = ("GET", "HEAD")
 
 
@@ -79,6 +88,11 @@ OPERATIONS: Final = (
     Operation("Set Share Metadata", "share", ("PUT",), "metadata",
               shares.set_share_metadata, "c", "w"),
     Operation("Get Share Stats", "share", ("GET",), "stats", shares.get_share_stats, "c", "r"),
+    # With a key only, as in Azure: no SAS has a letter for them.
+    Operation("Get Share ACL", "share", _READ, "acl", shares.get_share_acl, "c", ""),
+    Operation("Set Share ACL", "share", ("PUT",), "acl", shares.set_share_acl, "c", "",
+              body_limit=_LARGEST_DOCUMENT),
+    Operation("Lease Share", "share", ("PUT",), "lease", shares.lease_share, "c", "wd"),
     Operation("Delete Share", "share", ("DELETE",), "", shares.delete_share, "c", "d"),
 
     Operation("Create Directory", "directory", ("PUT",), "",
@@ -91,6 +105,8 @@ OPERATIONS: Final = (
               directories.set_directory_metadata, "o", "w"),
     Operation("List Directories and Files", "directory", ("GET",), "list",
               directories.list_directory, "c", "l"),
+    Operation("Rename Directory", "directory", ("PUT",), "rename",
+              directories.rename_directory, "o", "w"),
     Operation("Delete Directory", "directory", ("DELETE",), "",
               directories.delete_directory, "o", "d"),
 
@@ -105,24 +121,26 @@ OPERATIONS: Final = (
     Operation("Put Range", "file", ("PUT",), "range", ranges.put_range, "o", "w",
               body_limit=MAXIMUM_LENGTH),
     Operation("List Ranges", "file", ("GET",), "rangelist", ranges.list_ranges, "o", "r"),
+    Operation("Rename File", "file", ("PUT",), "rename", files.rename_file, "o", "w"),
+    Operation("Lease File", "file", ("PUT",), "lease", files.lease_file, "o", "w"),
+    Operation("List Handles", "file", ("GET",), "listhandles", handles.list_handles, "o", "l"),
+    Operation("Force Close Handles", "file", ("PUT",), "forceclosehandles",
+              handles.force_close_handles, "o", "w"),
+    Operation("Abort Copy File", "file", ("PUT",), "copy", copies.abort_copy, "o", "w"),
     Operation("Delete File", "file", ("DELETE",), "", files.delete_file, "o", "d"),
 )
 # fmt: on
 
+# Told from Create File by a header only.
+COPY_FILE: Final = Operation("Copy File", "file", ("PUT",), "", copies.copy_file, "o", "cw")
+
 # What Azure Files has and this release has not. A request for it must not pass for another one.
 _NOT_EMULATED: Final = {
-    "acl": "stored access policies",
-    "copy": "copying on the server",
     "filepermission": "security descriptors",
-    "forceclosehandles": "SMB handles",
-    "lease": "leases",
-    "listhandles": "SMB handles",
-    "rename": "renaming on the server",
     "snapshot": "share snapshots",
     "undelete": "restoring deleted shares",
     "userdelegationkey": "user delegation keys",
 }
-_COPY_HEADERS: Final = ("x-ms-copy-source", "x-ms-file-rename-source")
 
 
 def recognise(call: Call, address: Address) -> Operation:
@@ -137,6 +155,8 @@ def recognise(call: Call, address: Address) -> Operation:
     """
     _refuse_not_emulated(call)
     noun, comp = _noun(call, address), call.parameter("comp").lower()
+    if (noun, comp, call.verb) == ("file", "", "PUT") and copies.COPY_SOURCE in call.headers:
+        return COPY_FILE
     alike = [
         operation for operation in OPERATIONS if operation.noun == noun and operation.comp == comp
     ]
@@ -155,8 +175,13 @@ def recognise(call: Call, address: Address) -> Operation:
     raise invalid_parameter("comp", comp, f"on a {noun} it may be {', '.join(known)}")
 
 
+_HANDLES: Final = {"listhandles", "forceclosehandles"}
+
+
 def _noun(call: Call, address: Address) -> Noun:
     restype = call.parameter("restype").lower()
+    if address.share and call.parameter("comp").lower() in _HANDLES:
+        return "file"  # clients ask so of directories too, the root among them
     if not address.share:
         if restype in {"", "service"}:
             return "service"
@@ -175,14 +200,7 @@ def _refuse_not_emulated(call: Call) -> None:
     comp = call.parameter("comp").lower()
     if comp in _NOT_EMULATED:
         raise not_emulated(_NOT_EMULATED[comp])
-    if any(name in call.headers for name in _COPY_HEADERS):
-        raise not_emulated("copying and renaming on the server")
     if call.parameter("sharesnapshot") or call.parameter("prevsharesnapshot"):
         raise not_emulated("share snapshots")
     if call.parameter("restype").lower() in {"symboliclink", "hardlink"}:
         raise not_emulated("links over NFS")
-    if "x-ms-lease-id" in call.headers:
-        raise FileServiceError(
-            ErrorCode.LEASE_NOT_PRESENT,
-            "The request names a lease, and nothing here is leased: send no x-ms-lease-id.",
-        )

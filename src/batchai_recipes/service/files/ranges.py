@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from batchai_recipes.service.files.byte_range import ByteRange, RangeRequest, outside
 from batchai_recipes.service.files.entries import Entries, Properties
 from batchai_recipes.service.files.extents import clear_extent, data_extents, write_all
+from batchai_recipes.service.files.guard import FREE, Guard
 from batchai_recipes.service.files.locks import InodeLocks
 from batchai_recipes.service.files.paths import Location
 from batchai_recipes.service.files.shares import Shares
@@ -31,13 +32,16 @@ class Ranges:
         self._stamps = stamps
         self._contents = contents
 
-    def write(self, location: Location, target: ByteRange, data: bytes) -> Properties:
+    def write(
+        self, location: Location, target: ByteRange, data: bytes, guard: Guard = FREE
+    ) -> Properties:
         """Write a range of a file.
 
         Args:
             location: Where the file is.
             target: The range, within the file.
             data: As many bytes as the range has.
+            guard: What must hold.
 
         Returns:
             What is now known of the file.
@@ -45,14 +49,15 @@ class Ranges:
         Raises:
             FileServiceError: The file is not there or ends before the range.
         """
-        return self._change(location, target, data)
+        return self._change(location, target, data, guard)
 
-    def clear(self, location: Location, target: ByteRange) -> Properties:
+    def clear(self, location: Location, target: ByteRange, guard: Guard = FREE) -> Properties:
         """Make a range of a file read as zeros and take no room.
 
         Args:
             location: Where the file is.
             target: The range, within the file.
+            guard: What must hold.
 
         Returns:
             What is now known of the file.
@@ -60,16 +65,17 @@ class Ranges:
         Raises:
             FileServiceError: The file is not there or ends before the range.
         """
-        return self._change(location, target, None)
+        return self._change(location, target, None, guard)
 
     def list(
-        self, location: Location, within: RangeRequest | None
+        self, location: Location, within: RangeRequest | None, guard: Guard = FREE
     ) -> tuple[Sequence[ByteRange], Properties]:
         """Find the ranges of a file that hold data.
 
         Args:
             location: Where the file is.
             within: Where to look; None for the whole file.
+            guard: What must hold.
 
         Returns:
             The ranges in order, and what is known of the file.
@@ -79,16 +85,21 @@ class Ranges:
         """
         with self._tree(location).file(location.path, writable=False) as descriptor:
             known = self._entries.properties(location, os.fstat(descriptor))
+            guard.read(known)
             if within is None and known.size == 0:
                 return [], known
             part = (within or RangeRequest(0, None)).of_size(known.size)
             return list(data_extents(descriptor, part)), known
 
-    def _change(self, location: Location, target: ByteRange, data: bytes | None) -> Properties:
+    def _change(
+        self, location: Location, target: ByteRange, data: bytes | None, guard: Guard
+    ) -> Properties:
         with self._tree(location).file(location.path, writable=True) as descriptor:
             # Parallel writes to one file wait for each other only while the kernel copies the
             # bytes, as they would in the kernel itself.
             with self._contents.hold(descriptor) as before:
+                known = self._entries.properties(location, before)
+                guard.write(known)
                 if target.end >= before.st_size:
                     raise outside(before.st_size)
                 if data is None:
@@ -96,7 +107,7 @@ class Ranges:
                 else:
                     write_all(descriptor, data, target.start)
                 status = self._stamps.touch(descriptor)
-            return self._entries.properties(location, status)
+            return Properties(status, known.entry)
 
     def _tree(self, location: Location) -> ShareTree:
         return ShareTree(self._shares.root(location.account, location.share))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from batchai_recipes.service.clock import Clock
+from batchai_recipes.service.files.access_policies import AccessPolicies, AccessPolicy
 from batchai_recipes.service.files.accounts import Accounts
 from batchai_recipes.service.files.addressing import Address
 from batchai_recipes.service.files.authentication import authentication_failed, known_account
@@ -27,11 +28,13 @@ class ServiceSasAuthenticator:
 
     Args:
         accounts: Whose keys count.
+        policies: The stored access policies that a signature may refer to.
         clock: Tells whether a signature is valid yet, or still.
     """
 
-    def __init__(self, accounts: Accounts, clock: Clock) -> None:
+    def __init__(self, accounts: Accounts, policies: AccessPolicies, clock: Clock) -> None:
         self._accounts = accounts
+        self._policies = policies
         self._clock = clock
 
     def authenticate(self, call: Call, address: Address) -> Grant | None:
@@ -58,11 +61,8 @@ class ServiceSasAuthenticator:
         text = service_string_to_sign(fields, f"/file/{address.account}/{address.share}{below}")
         _check_signature(self._accounts, address, fields, text)
         if "si" in fields:
-            raise authentication_failed(
-                "The signature refers to a stored access policy, and the share has none of that "
-                "name. Put permissions (sp) and expiry (se) into the signature itself.",
-                f"There is no access policy {fields['si']!r}.",
-            )
+            policy = self._policies.find(address.account, address.share, fields["si"])
+            fields = _with_policy(fields, policy)
         _check_circumstances(call, fields, self._clock)
         overrides = {OVERRIDES[name]: fields[name] for name in OVERRIDES if name in fields}
         return ServiceSasGrant("f" if resource == "f" else "s", fields.get("sp", ""), overrides)
@@ -112,6 +112,24 @@ class AccountSasAuthenticator:
 def _fields(call: Call) -> Mapping[str, str]:
     # The first value of each: what is signed and what is obeyed must be the same one.
     return {name: value for name, value in reversed(call.parameters) if value}
+
+
+def _with_policy(fields: Mapping[str, str], policy: AccessPolicy | None) -> Mapping[str, str]:
+    if policy is None:
+        raise authentication_failed(
+            "The signature refers to a stored access policy, and the share has none of that "
+            "name. Put permissions (sp) and expiry (se) into the signature itself.",
+            f"There is no access policy {fields['si']!r}.",
+        )
+    stored = {"sp": policy.permission, "st": policy.start, "se": policy.expiry}
+    for name, value in stored.items():
+        if value and name in fields:
+            raise authentication_failed(
+                "A field stands in the signature and in the stored access policy that it refers "
+                "to; it may stand in one of them only.",
+                f"The access policy {policy.id!r} has {name} too.",
+            )
+    return {**fields, **{name: value for name, value in stored.items() if value}}
 
 
 def _check_version(fields: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ import sqlite3
 import stat
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,11 @@ from typing import Final
 from attrs import evolve, frozen
 
 from batchai_recipes.service.clock import Clock, iso_timestamp
+from batchai_recipes.service.files.access_policies import (
+    AccessPolicy,
+    dump_policies,
+    load_policies,
+)
 from batchai_recipes.service.files.addressing import share_name
 from batchai_recipes.service.files.errors import (
     EMPTY,
@@ -23,12 +28,16 @@ from batchai_recipes.service.files.errors import (
     FileServiceError,
     ShareNotFoundError,
 )
+from batchai_recipes.service.files.guard import FREE, Guard
+from batchai_recipes.service.files.leases import NO_LEASE, Lease
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
 
 DEFAULT_QUOTA_GIB: Final = 5120
 # No share can have this name, since a share's starts with a letter or digit.
 _DELETED_PREFIX: Final = ".deleted-"
+COPY_PREFIX: Final = ".copy-"
+"""What the names of files begin with that are copies not yet complete."""
 
 _logger = logging.getLogger(__name__)
 
@@ -44,6 +53,9 @@ class Share:
         metadata: The user's metadata.
         etag: A quoted text that changes with the share's properties.
         modified_at: When the share's properties last changed.
+        lease: The lease on it.
+        policies: Its stored access policies.
+        created: When it was made, as recorded.
     """
 
     account: str
@@ -52,6 +64,9 @@ class Share:
     metadata: Mapping[str, str]
     etag: str
     modified_at: datetime
+    lease: Lease = NO_LEASE
+    policies: tuple[AccessPolicy, ...] = ()
+    created: str = ""
 
 
 class Shares:
@@ -165,6 +180,8 @@ class Shares:
         *,
         quota_gib: int | None = None,
         metadata: Mapping[str, str] | None = None,
+        policies: tuple[AccessPolicy, ...] | None = None,
+        guard: Guard = FREE,
     ) -> Share:
         """Change what is recorded of a share.
 
@@ -173,6 +190,8 @@ class Shares:
             name: The share's name.
             quota_gib: Its new quota in GiB; None leaves it.
             metadata: Its new metadata, in place of all of the old; None leaves it.
+            policies: Its new access policies, in place of all of the old; None leaves them.
+            guard: What must hold.
 
         Returns:
             The share as it now is.
@@ -182,19 +201,22 @@ class Shares:
         """
         with self._lock:
             share = self.get(account, name)
+            guard.share(share.lease, share.etag, share.modified_at, writes=True)
             share = evolve(
                 share,
                 quota_gib=share.quota_gib if quota_gib is None else quota_gib,
                 metadata=share.metadata if metadata is None else metadata,
+                policies=share.policies if policies is None else policies,
             )
             share = self._changed(share)
             with self._store.write() as records:
                 records.execute(
-                    "UPDATE shares SET quota_gib = ?, metadata = ?, etag = ?, modified_at = ? "
-                    "WHERE account = ? AND name = ?",
+                    "UPDATE shares SET quota_gib = ?, metadata = ?, policies = ?, etag = ?, "
+                    "modified_at = ? WHERE account = ? AND name = ?",
                     (
                         share.quota_gib,
                         _dump(share.metadata),
+                        dump_policies(share.policies),
                         share.etag,
                         iso_timestamp(share.modified_at),
                         account,
@@ -227,18 +249,44 @@ class Shares:
                     total += status.st_size
         return total
 
-    def delete(self, account: str, name: str) -> None:
+    def change_lease(self, account: str, name: str, change: Callable[[Lease], Lease]) -> Share:
+        """Replace a share's lease; its ETag stays.
+
+        Args:
+            account: The storage account.
+            name: The share's name.
+            change: Makes the new lease of the old one.
+
+        Returns:
+            The share as it now is.
+
+        Raises:
+            FileServiceError: There is no such share, or the change is refused.
+        """
+        with self._lock:
+            share = self.get(account, name)
+            share = evolve(share, lease=change(share.lease))
+            with self._store.write() as records:
+                records.execute(
+                    "UPDATE shares SET lease = ? WHERE account = ? AND name = ?",
+                    (share.lease.dump(), account, name),
+                )
+        return share
+
+    def delete(self, account: str, name: str, guard: Guard = FREE) -> None:
         """Delete a share with everything in it.
 
         Args:
             account: The storage account.
             name: The share's name.
+            guard: What must hold.
 
         Raises:
             ShareNotFoundError: There is no such share.
         """
         with self._lock:
-            self.get(account, name)
+            share = self.get(account, name)
+            guard.share(share.lease, share.etag, share.modified_at, writes=True)
             with self._store.write() as records:
                 records.execute(
                     "DELETE FROM shares WHERE account = ? AND name = ?", (account, name)
@@ -248,7 +296,9 @@ class Shares:
             _remove(aside)
 
     def finish_deletions(self) -> None:
-        """Finish the deletions that an earlier process had begun."""
+        """Finish the deletions that an earlier process had begun; drop copies it left half made."""
+        for incomplete in self._state.shares.glob(f"*/{COPY_PREFIX}*"):
+            incomplete.unlink(missing_ok=True)
         for aside in self._state.shares.glob(f"*/{_DELETED_PREFIX}*"):
             _remove(aside)
 
@@ -289,6 +339,9 @@ def _share(row: sqlite3.Row) -> Share:
         metadata=json.loads(row["metadata"]),
         etag=row["etag"],
         modified_at=_moment(row["modified_at"]),
+        lease=Lease.load(row["lease"]),
+        policies=load_policies(row["policies"]),
+        created=row["created_at"],
     )
 
 

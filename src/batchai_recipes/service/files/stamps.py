@@ -66,3 +66,17 @@ def moment_of(stamp: int) -> datetime:
         stamp: Nanoseconds since 1970.
     """
     return _EPOCH + timedelta(microseconds=stamp // 1000)
+
+
+def long_timestamp(moment: datetime) -> str:
+    """Write a time as Azure Files does: UTC with exactly seven digits of a second, and ``Z``.
+
+    Args:
+        moment: The time, in UTC.
+
+    Example:
+        >>> from datetime import timezone
+        >>> long_timestamp(datetime(2024, 1, 2, 3, 4, 5, 123456, tzinfo=timezone.utc))
+        '2024-01-02T03:04:05.1234560Z'
+    """
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}0Z"

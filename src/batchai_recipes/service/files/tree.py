@@ -8,6 +8,7 @@ counts.
 
 import errno
 import os
+import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -273,14 +274,19 @@ _REFUSALS: Final = {
 }
 
 
-def disk_refusal(error: OSError) -> FileServiceError | None:
+def disk_refusal(error: OSError | sqlite3.OperationalError) -> FileServiceError | None:
     """Put a refusal by the disk into Azure's words.
 
     Args:
-        error: What the operating system said.
+        error: What the operating system said, or what SQLite made of it.
 
     Returns:
         The refusal, or None where the error is none of a share's state but of this service.
     """
-    known = _REFUSALS.get(error.errno or 0)
+    if isinstance(error, sqlite3.OperationalError):
+        # Python 3.10 tells no code, but the text is SQLite's own for SQLITE_FULL.
+        number = errno.ENOSPC if "disk is full" in str(error) else 0
+    else:
+        number = error.errno or 0
+    known = _REFUSALS.get(number)
     return None if known is None else FileServiceError(*known)

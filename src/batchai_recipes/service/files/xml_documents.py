@@ -7,7 +7,8 @@ Source:
 """
 
 import re
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Collection, Mapping, Sequence
 from email.utils import format_datetime
 from typing import Final
 from urllib.parse import quote
@@ -15,9 +16,12 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from attrs import frozen
 
+from batchai_recipes.service.files.access_policies import AccessPolicy
 from batchai_recipes.service.files.byte_range import ByteRange
 from batchai_recipes.service.files.directories import Listed
+from batchai_recipes.service.files.entries import Properties
 from batchai_recipes.service.files.shares import Share
+from batchai_recipes.service.files.stamps import long_timestamp, moment_of
 
 _UNWRITABLE: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _UNWRITABLE_IN_NAMES: Final = re.compile("[^\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|^ | $")
@@ -89,7 +93,13 @@ def shares_document(
 
 
 def directory_document(
-    endpoint: str, share: str, directory: str, entries: Sequence[Listed], page: Page
+    endpoint: str,
+    share: str,
+    directory: str,
+    entries: Sequence[Listed],
+    page: Page,
+    *,
+    include: Collection[str],
 ) -> bytes:
     """Write a listing of a directory.
 
@@ -99,6 +109,7 @@ def directory_document(
         directory: The directory's path.
         entries: The entries of the page.
         page: Which page it is.
+        include: What to tell of each entry beside its size, in lower case.
     """
     root = Element(
         "EnumerationResults",
@@ -117,6 +128,8 @@ def directory_document(
         properties = SubElement(element, "Properties")
         if entry.size is not None:
             _add(properties, "Content-Length", str(entry.size))
+        if entry.known is not None:
+            _add_details(element, properties, entry.known, include)
     _add(root, "NextMarker", page.next_marker)
     return _write(root)
 
@@ -147,6 +160,35 @@ def stats_document(usage: int) -> bytes:
     return _write(root)
 
 
+def policies_document(policies: Sequence[AccessPolicy]) -> bytes:
+    """Write a share's access policies.
+
+    Args:
+        policies: The policies.
+    """
+    root = Element("SignedIdentifiers")
+    for policy in policies:
+        element = SubElement(root, "SignedIdentifier")
+        _add(element, "Id", policy.id)
+        details = SubElement(element, "AccessPolicy")
+        for name, value in (
+            ("Start", policy.start),
+            ("Expiry", policy.expiry),
+            ("Permission", policy.permission),
+        ):
+            if value:
+                _add(details, name, value)
+    return _write(root)
+
+
+def handles_document() -> bytes:
+    """Write the open SMB handles: none, since nothing here speaks SMB."""
+    root = Element("EnumerationResults")
+    SubElement(root, "Entries")
+    _add(root, "NextMarker", "")
+    return _write(root)
+
+
 def service_properties_document() -> bytes:
     """Write the properties of the service: no metrics, no cross-origin rules, no multichannel."""
     root = Element("StorageServiceProperties")
@@ -166,6 +208,25 @@ def _add_page(root: Element, page: Page) -> None:
     _add(root, "Prefix", page.prefix)
     _add(root, "Marker", page.marker)
     _add(root, "MaxResults", str(page.limit))
+
+
+def _add_details(
+    element: Element, properties: Element, known: Properties, include: Collection[str]
+) -> None:
+    status = known.status
+    _add(element, "FileId", str(status.st_ino))
+    if "attributes" in include:
+        _add(element, "Attributes", "Directory" if stat.S_ISDIR(status.st_mode) else "Archive")
+    if "timestamps" in include:
+        for name, nanoseconds in (
+            ("LastAccessTime", status.st_atime_ns),
+            ("LastWriteTime", status.st_mtime_ns),
+            ("ChangeTime", status.st_ctime_ns),
+        ):
+            _add(properties, name, long_timestamp(moment_of(nanoseconds)))
+        _add(properties, "Last-Modified", format_datetime(known.last_modified, usegmt=True))
+    if "etag" in include:
+        _add(properties, "Etag", known.etag)
 
 
 def _add_name(parent: Element, name: str) -> None:

@@ -60,7 +60,7 @@ def test_making_a_file_replaces_it(server, file):
         ({**CREATE, "x-ms-content-md5": "no md5"}, "InvalidMd5"),
         ({**CREATE, "x-ms-meta-": "x"}, "EmptyMetadataKey"),
         ({**CREATE, "x-ms-meta-a": "x" * 8192}, "MetadataTooLarge"),
-        ({**CREATE, "x-ms-copy-source": "http://127.0.0.1/x"}, "NotEmulated"),
+        ({**CREATE, "x-ms-copy-source": "http://127.0.0.1/x"}, "InvalidHeaderValue"),
         ({**CREATE, "x-ms-lease-id": "x"}, "LeaseNotPresentWithFileOperation"),
     ],
 )

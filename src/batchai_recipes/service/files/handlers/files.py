@@ -13,12 +13,15 @@ from batchai_recipes.service.files.disk_headers import disk_headers
 from batchai_recipes.service.files.entries import Properties
 from batchai_recipes.service.files.errors import invalid_header
 from batchai_recipes.service.files.files import NewFile
+from batchai_recipes.service.files.handlers.renaming import rename
+from batchai_recipes.service.files.leases import LeaseChange
 from batchai_recipes.service.files.metadata import read_metadata, write_metadata
 from batchai_recipes.service.files.nouns import Nouns
 from batchai_recipes.service.files.range_headers import wanted_range
 
 _SIZE: Final = "x-ms-content-length"
 _LARGEST_SIZE: Final = 4 * 2**40
+_LEASES_SINCE: Final = "2019-02-02"
 _DIGITS: Final = 20  # a longer number would only make Python count long
 _WANTS_MD5: Final = "x-ms-range-get-content-md5"
 
@@ -45,7 +48,10 @@ def create_file(nouns: Nouns, admitted: AdmittedCall) -> Answer:
         read_metadata(call.cased_headers),
     )
     known = nouns.files.create(
-        admitted.address.location, new, may_replace=admitted.grant.allows("w")
+        admitted.address.location,
+        new,
+        may_replace=admitted.grant.allows("w"),
+        guard=nouns.guard(call),
     )
     return Answer(201, (*version_headers(known), *disk_headers(call, known)))
 
@@ -63,15 +69,15 @@ def get_file(nouns: Nouns, admitted: AdmittedCall) -> Answer:
     if with_md5 and wanted is None:
         raise invalid_header(_WANTS_MD5, "true", "it takes a range, in x-ms-range")
     with contextlib.ExitStack() as undo:
-        file, known = nouns.files.open(admitted.address.location)
+        file, known = nouns.files.open(admitted.address.location, nouns.guard(call))
         undo.callback(file.close)
         if wanted is None:
             undo.pop_all()  # the answer closes the file once it is sent
             whole = ByteRange(0, known.size - 1) if known.size else None
-            return Answer(200, _file_headers(call, known), FilePart(file, whole))
+            return Answer(200, _file_headers(nouns, call, known), FilePart(file, whole))
         part = wanted.of_size(known.size)
         headers = (
-            *_file_headers(call, known, ranged=True),
+            *_file_headers(nouns, call, known, ranged=True),
             ("Content-Range", f"bytes {part.start}-{part.end}/{known.size}"),
         )
         if not with_md5:
@@ -90,8 +96,8 @@ def get_file_properties(nouns: Nouns, admitted: AdmittedCall) -> Answer:
         nouns: The nouns of the service.
         admitted: The request.
     """
-    known = nouns.files.properties(admitted.address.location)
-    return Answer(200, _file_headers(admitted.call, known), length=known.size)
+    known = nouns.files.properties(admitted.address.location, nouns.guard(admitted.call))
+    return Answer(200, _file_headers(nouns, admitted.call, known), length=known.size)
 
 
 def get_file_metadata(nouns: Nouns, admitted: AdmittedCall) -> Answer:
@@ -101,7 +107,7 @@ def get_file_metadata(nouns: Nouns, admitted: AdmittedCall) -> Answer:
         nouns: The nouns of the service.
         admitted: The request.
     """
-    known = nouns.files.properties(admitted.address.location)
+    known = nouns.files.properties(admitted.address.location, nouns.guard(admitted.call))
     return Answer(200, (*version_headers(known), *write_metadata(known.entry.metadata)))
 
 
@@ -113,7 +119,9 @@ def set_file_metadata(nouns: Nouns, admitted: AdmittedCall) -> Answer:
         admitted: The request.
     """
     metadata = read_metadata(admitted.call.cased_headers)
-    known = nouns.files.set_metadata(admitted.address.location, metadata)
+    known = nouns.files.set_metadata(
+        admitted.address.location, metadata, nouns.guard(admitted.call)
+    )
     return Answer(200, version_headers(known))
 
 
@@ -130,8 +138,32 @@ def set_file_properties(nouns: Nouns, admitted: AdmittedCall) -> Answer:
     call = admitted.call
     size = _size(call) if _SIZE in call.headers else None
     headers = read_content_headers(call.headers) or None
-    known = nouns.files.set_properties(admitted.address.location, headers=headers, size=size)
+    known = nouns.files.set_properties(
+        admitted.address.location, headers=headers, size=size, guard=nouns.guard(call)
+    )
     return Answer(200, (*version_headers(known), *disk_headers(call, known)))
+
+
+def rename_file(nouns: Nouns, admitted: AdmittedCall) -> Answer:
+    """Give a file this name.
+
+    Args:
+        nouns: The nouns of the service.
+        admitted: The request.
+    """
+    return rename(nouns, admitted, "file")
+
+
+def lease_file(nouns: Nouns, admitted: AdmittedCall) -> Answer:
+    """Acquire, change, release or break the lease on the file.
+
+    Args:
+        nouns: The nouns of the service.
+        admitted: The request.
+    """
+    result = LeaseChange(admitted.call.headers, nouns.clock.now(), infinite_only=True)
+    known = nouns.files.change_lease(admitted.address.location, result.apply)
+    return Answer(result.status, (*version_headers(known), *result.answer_headers))
 
 
 def delete_file(nouns: Nouns, admitted: AdmittedCall) -> Answer:
@@ -141,12 +173,12 @@ def delete_file(nouns: Nouns, admitted: AdmittedCall) -> Answer:
         nouns: The nouns of the service.
         admitted: The request.
     """
-    nouns.files.delete(admitted.address.location)
+    nouns.files.delete(admitted.address.location, nouns.guard(admitted.call))
     return Answer(202)
 
 
 def _file_headers(
-    call: Call, known: Properties, *, ranged: bool = False
+    nouns: Nouns, call: Call, known: Properties, *, ranged: bool = False
 ) -> tuple[tuple[str, str], ...]:
     stored = {"Content-Type": DEFAULT_TYPE, **known.entry.headers}
     if ranged and MD5 in stored:
@@ -158,6 +190,8 @@ def _file_headers(
         ("Accept-Ranges", "bytes"),
         ("x-ms-type", "File"),
         *disk_headers(call, known),
+        # Clients older than this fail at headers that they do not know.
+        *(known.entry.lease.headers(nouns.clock.now()) if call.version >= _LEASES_SINCE else ()),
         *write_metadata(known.entry.metadata),
     )
 

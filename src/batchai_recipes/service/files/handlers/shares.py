@@ -3,16 +3,19 @@
 from email.utils import format_datetime
 from typing import Final
 
+from batchai_recipes.service.files.access_policies import parse_policies
 from batchai_recipes.service.files.addressing import share_name
 from batchai_recipes.service.files.answer import Answer, xml_answer
 from batchai_recipes.service.files.call import AdmittedCall
 from batchai_recipes.service.files.errors import invalid_header
+from batchai_recipes.service.files.leases import LeaseChange
 from batchai_recipes.service.files.metadata import read_metadata, write_metadata
 from batchai_recipes.service.files.nouns import Nouns
 from batchai_recipes.service.files.shares import DEFAULT_QUOTA_GIB, Share
-from batchai_recipes.service.files.xml_documents import stats_document
+from batchai_recipes.service.files.xml_documents import policies_document, stats_document
 
 _QUOTA: Final = "x-ms-share-quota"
+_LEASES_SINCE: Final = "2020-02-10"
 _LARGEST_QUOTA_GIB: Final = 102_400
 
 
@@ -41,6 +44,8 @@ def get_share_properties(nouns: Nouns, admitted: AdmittedCall) -> Answer:
     """
     share = _share(nouns, admitted)
     headers = (*_version(share), (_QUOTA, str(share.quota_gib)), *write_metadata(share.metadata))
+    if admitted.call.version >= _LEASES_SINCE:  # older clients fail at headers they do not know
+        headers = (*headers, *share.lease.headers(nouns.clock.now()))
     return Answer(200, headers)
 
 
@@ -66,6 +71,7 @@ def set_share_metadata(nouns: Nouns, admitted: AdmittedCall) -> Answer:
         admitted.address.account,
         share_name(admitted.address.share),
         metadata=read_metadata(admitted.call.cased_headers),
+        guard=nouns.guard(admitted.call),
     )
     return Answer(200, _version(share))
 
@@ -78,7 +84,10 @@ def set_share_properties(nouns: Nouns, admitted: AdmittedCall) -> Answer:
         admitted: The request.
     """
     share = nouns.shares.change(
-        admitted.address.account, share_name(admitted.address.share), quota_gib=_quota(admitted)
+        admitted.address.account,
+        share_name(admitted.address.share),
+        quota_gib=_quota(admitted),
+        guard=nouns.guard(admitted.call),
     )
     return Answer(200, _version(share))
 
@@ -94,6 +103,47 @@ def get_share_stats(nouns: Nouns, admitted: AdmittedCall) -> Answer:
     return xml_answer(stats_document(nouns.shares.usage(share.account, share.name)))
 
 
+def get_share_acl(nouns: Nouns, admitted: AdmittedCall) -> Answer:
+    """Return the share's access policies.
+
+    Args:
+        nouns: The nouns of the service.
+        admitted: The request.
+    """
+    share = _share(nouns, admitted)
+    return xml_answer(policies_document(share.policies), _version(share))
+
+
+def set_share_acl(nouns: Nouns, admitted: AdmittedCall) -> Answer:
+    """Replace the share's access policies.
+
+    Args:
+        nouns: The nouns of the service.
+        admitted: The request.
+    """
+    share = nouns.shares.change(
+        admitted.address.account,
+        share_name(admitted.address.share),
+        policies=parse_policies(admitted.body),
+        guard=nouns.guard(admitted.call),
+    )
+    return Answer(200, _version(share))
+
+
+def lease_share(nouns: Nouns, admitted: AdmittedCall) -> Answer:
+    """Acquire, renew, change, release or break the lease on the share.
+
+    Args:
+        nouns: The nouns of the service.
+        admitted: The request.
+    """
+    result = LeaseChange(admitted.call.headers, nouns.clock.now(), infinite_only=False)
+    share = nouns.shares.change_lease(
+        admitted.address.account, share_name(admitted.address.share), result.apply
+    )
+    return Answer(result.status, (*_version(share), *result.answer_headers))
+
+
 def delete_share(nouns: Nouns, admitted: AdmittedCall) -> Answer:
     """Delete the share with everything in it.
 
@@ -101,12 +151,16 @@ def delete_share(nouns: Nouns, admitted: AdmittedCall) -> Answer:
         nouns: The nouns of the service.
         admitted: The request.
     """
-    nouns.shares.delete(admitted.address.account, share_name(admitted.address.share))
+    nouns.shares.delete(
+        admitted.address.account, share_name(admitted.address.share), nouns.guard(admitted.call)
+    )
     return Answer(202)
 
 
 def _share(nouns: Nouns, admitted: AdmittedCall) -> Share:
-    return nouns.shares.get(admitted.address.account, share_name(admitted.address.share))
+    share = nouns.shares.get(admitted.address.account, share_name(admitted.address.share))
+    nouns.guard(admitted.call).share(share.lease, share.etag, share.modified_at, writes=False)
+    return share
 
 
 def _version(share: Share) -> tuple[tuple[str, str], ...]:

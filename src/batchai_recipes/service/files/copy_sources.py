@@ -1,0 +1,95 @@
+"""The files that a request names by URL: what it copies from, and what it renames.
+
+Only files of this service can be named. They are found by their address; nothing is ever fetched,
+so that no request can make the service speak to another host.
+"""
+
+from typing import Final
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from attrs import evolve, frozen
+
+from batchai_recipes.service.files.addressing import Address, resolve
+from batchai_recipes.service.files.authentication import AuthenticationChain
+from batchai_recipes.service.files.call import AdmittedCall, Call
+from batchai_recipes.service.files.errors import ErrorCode, FileServiceError, invalid_header
+from batchai_recipes.service.files.grants import AccountKeyGrant, Needs, Noun
+from batchai_recipes.service.files.paths import Location
+
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+@frozen
+class CopySources:
+    """Finds files that are named by URL, and who may use them.
+
+    Args:
+        chain: Finds out what a signature in the URL permits.
+    """
+
+    chain: AuthenticationChain
+
+    def locate(
+        self, admitted: AdmittedCall, header: str, letters: str, *, noun: Noun = "file"
+    ) -> Location:
+        """Return where a file lies that a header of a request names.
+
+        Args:
+            admitted: The request.
+            header: The header's name in lower case.
+            letters: The permissions of a SAS, any one of which is enough.
+            noun: What it must be.
+
+        Raises:
+            FileServiceError: It is no file of this service, or the sender may not use it.
+        """
+        url = admitted.call.header(header)
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname or ""
+            address = resolve(host, parts.path.encode("latin-1", "replace"))
+            own = _is_own(admitted.call, parts)
+        except (FileServiceError, ValueError) as error:
+            raise _refused(header, url) from error
+        if not own:
+            raise _refused(header, url)
+        self._authorize(admitted, parts.query, address, Needs(noun, "o", letters))
+        return address.location
+
+    def _authorize(
+        self, admitted: AdmittedCall, query: str, address: Address, needs: Needs
+    ) -> None:
+        parameters = tuple(
+            (name.lower(), value) for name, value in parse_qsl(query, keep_blank_values=True)
+        )
+        if any(name == "sig" for name, _ in parameters):
+            call = evolve(admitted.call, parameters=parameters, headers={}, verb="GET")
+            self.chain.authenticate(call, address).check(needs)
+            return
+        same_account = address.account == admitted.address.account
+        if not (same_account and isinstance(admitted.grant, AccountKeyGrant)):
+            raise FileServiceError(
+                ErrorCode.CANNOT_VERIFY_COPY_SOURCE,
+                "The sender is not known to be allowed to use the source; put a SAS into its URL.",
+            )
+
+
+def _is_own(call: Call, parts: SplitResult) -> bool:
+    if parts.scheme not in _PORTS:
+        return False
+    asked = urlsplit(f"{call.scheme}://{call.headers.get('host', '')}")
+    # The account may stand in the host name; the port is the same.
+    host, other = parts.hostname or "", asked.hostname or ""
+    # In host style, the account is the first label, and may be another one.
+    styled = ".file." in host and host.partition(".")[2] == other.partition(".")[2]
+    port = parts.port or _PORTS[parts.scheme]
+    same_port = port == (asked.port or _PORTS[call.scheme])
+    return bool(host) and (host == other or styled) and same_port
+
+
+def _refused(header: str, url: str) -> FileServiceError:
+    return invalid_header(
+        header,
+        url.partition("?")[0],  # a signature stays out of the answer
+        "it must be the URL of a file of this very service, which fetches nothing from elsewhere",
+    )
