@@ -4,6 +4,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -41,28 +42,40 @@ class RequestIds:
         ids = _ids(Headers(scope=scope))
         began = time.monotonic()
         status = 0
+        told = False
+
+        def tell() -> None:
+            nonlocal told
+            told = True
+            self._tell(scope, status, time.monotonic() - began, ids)
 
         async def send_with_ids(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message).update(ids)
+            elif not message.get("more_body", False):
+                # Before the end is sent: who has the answer finds it counted and in the log.
+                tell()
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_ids)
         finally:
-            seconds = time.monotonic() - began
-            self._metrics.observe(scope, status, seconds)
-            _LOG.info(
-                "method=%s path=%s status=%d ms=%d request_id=%s correlation_id=%s",
-                scope["method"],
-                _UNPRINTABLE.sub("?", scope["path"])[:500],
-                status,
-                seconds * 1000,
-                ids["x-ms-request-id"],
-                ids[_CORRELATION],
-            )
+            if not told:
+                tell()
+
+    def _tell(self, scope: Scope, status: int, seconds: float, ids: Mapping[str, str]) -> None:
+        self._metrics.observe(scope, status, seconds)
+        _LOG.info(
+            "method=%s path=%s status=%d ms=%d request_id=%s correlation_id=%s",
+            scope["method"],
+            _UNPRINTABLE.sub("?", scope["path"])[:500],
+            status,
+            seconds * 1000,
+            ids["x-ms-request-id"],
+            ids[_CORRELATION],
+        )
 
 
 def _ids(headers: Headers) -> dict[str, str]:
