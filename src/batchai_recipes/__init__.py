@@ -32,6 +32,7 @@ from batchai_recipes.staging import (
     StagedContent,
     StagedFile,
     StagedManifest,
+    StagedUrl,
     StorageAccount,
 )
 
@@ -59,6 +60,7 @@ __all__ = [
     "StagedContent",
     "StagedFile",
     "StagedManifest",
+    "StagedUrl",
     "StagingError",
     "StorageAccount",
     "TrainingSession",

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from azure.mgmt.resource.resources import ResourceManagementClient
     from azure.storage.file import FileService
 
+# The packages read 4 KiB at a time, which costs large downloads most of their rate.
+_BLOCK_BYTES: Final = 1 << 20
 _POLLING_SECONDS: Final = 1
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -184,7 +186,11 @@ class Connection:
             from azure.core import PipelineClient  # noqa: PLC0415 - loaded on first use
 
             endpoint = self.storage.files_endpoint
-            self._downloads = PipelineClient(endpoint, **self._transport_options(endpoint))
+            self._downloads = PipelineClient(
+                endpoint,
+                connection_data_block_size=_BLOCK_BYTES,
+                **self._transport_options(endpoint),
+            )
             self._closing.callback(self._downloads.close)
         return self._downloads
 

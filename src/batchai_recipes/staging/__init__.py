@@ -4,6 +4,7 @@ from batchai_recipes.staging.file_share_staging import FileShareStaging, StagedF
 from batchai_recipes.staging.mounted_path import MountedPath
 from batchai_recipes.staging.staged_manifest import StagedContent, StagedManifest
 from batchai_recipes.staging.storage_account import StorageAccount
+from batchai_recipes.staging.web_file import StagedUrl
 
 __all__ = [
     "FileShareStaging",
@@ -11,5 +12,6 @@ __all__ = [
     "StagedContent",
     "StagedFile",
     "StagedManifest",
+    "StagedUrl",
     "StorageAccount",
 ]

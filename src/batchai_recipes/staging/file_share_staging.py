@@ -10,6 +10,7 @@ from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.names import checked_relative_path, checked_share_name
 from batchai_recipes.staging.local_tree import LocalTree
 from batchai_recipes.staging.mounted_path import MountedPath
+from batchai_recipes.staging.web_file import StagedUrl, name_of
 
 
 @frozen
@@ -60,6 +61,7 @@ class FileShareStaging:
     directories: tuple[str, ...] = field(default=(), kw_only=True)
     files: tuple[StagedFile, ...] = field(default=(), kw_only=True)
     tree_directories: tuple[str, ...] = field(default=(), kw_only=True)
+    urls: tuple[StagedUrl, ...] = field(default=(), kw_only=True)
 
     def directory(self, path: str) -> "FileShareStaging":
         """Create a directory on the share and upload what follows into it.
@@ -123,6 +125,40 @@ class FileShareStaging:
         ]
         return self._with(files, directories)
 
+    def from_url(
+        self, url: str, *, name: str | None = None, sha256: str | None = None
+    ) -> "FileShareStaging":
+        """Put a file of the web into the directory named last, or the share's root.
+
+        It is fetched when a session stages it, by way of this machine. With its hash given it is
+        not even fetched when the share has it already.
+
+        Args:
+            url: Its address, http or https.
+            name: Its name on the share; None for the last part of the address.
+            sha256: The SHA-256 that it must have, in hexadecimal digits; None for any.
+
+        Raises:
+            ConfigurationError: The address, the name or the hash cannot be used, or another file
+                has the same path on the share.
+
+        Example:
+            >>> staging = FileShareStaging("demo").directory("data")
+            >>> staging.from_url("https://example.org/train.csv?key=secret").urls
+            (StagedUrl(path='data/train.csv', sha256=None),)
+        """
+        named = name or name_of(url)
+        if "/" in named:
+            raise ConfigurationError(f"{named!r} is not a file's name: use directory() for folders")
+        checked_relative_path("file of a share", named)
+        path = f"{self._target}/{named}" if self._target else named
+        staged = StagedUrl(url, path, sha256)
+        if path.casefold() in self._paths():
+            raise ConfigurationError(
+                f"Two files would both be {path} on share {self.share}: give one another name"
+            )
+        return evolve(self, urls=(*self.urls, staged))
+
     def mounted(self, path: str = "") -> MountedPath:
         """Return a path of this share as a job will see it, for its input and output directories.
 
@@ -140,6 +176,13 @@ class FileShareStaging:
     def _target(self) -> str:
         return self.directories[-1] if self.directories else ""
 
+    def _paths(self) -> dict[str, str]:
+        """Return what is at each path so far, in lower case: Azure Files tells no case."""
+        return {
+            **{file.path.casefold(): str(file.source) for file in self.files},
+            **{file.path.casefold(): "a file of the web" for file in self.urls},
+        }
+
     def _with(
         self, files: Sequence[StagedFile], directories: Sequence[str] = ()
     ) -> "FileShareStaging":
@@ -150,12 +193,13 @@ class FileShareStaging:
                     f"{path} and {known[path.casefold()]} would be one directory on share "
                     f"{self.share}: rename one"
                 )
-        taken = {file.path.casefold(): file for file in self.files}
+        taken = self._paths()
         for file in files:
-            other = taken.setdefault(file.path.casefold(), file)
-            if other is not file:
+            source = str(file.source)
+            other = taken.setdefault(file.path.casefold(), source)
+            if other is not source:
                 raise ConfigurationError(
-                    f"{file.source} and {other.source} would both be {file.path} "
+                    f"{source} and {other} would both be {file.path} "
                     f"on share {self.share}: rename one or use another directory"
                 )
         return evolve(

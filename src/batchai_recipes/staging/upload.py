@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, suppress
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from batchai_recipes.errors import StagingError
@@ -28,6 +28,7 @@ from batchai_recipes.staging.staged_manifest import (
     index_to_json,
 )
 from batchai_recipes.staging.transfer import Transfer
+from batchai_recipes.staging.web_file import StagedUrl
 
 if TYPE_CHECKING:
     from azure.storage.file import FileService
@@ -98,6 +99,7 @@ class _Upload:
         try:
             self._look()
             tasks += [self._pool.submit(self._stage, file) for file in self._staging.files]
+            tasks += [self._pool.submit(self._stage_url, url) for url in self._staging.urls]
             for task in as_completed(tasks):
                 self._note(*task.result())
                 if time.monotonic() - self._saved_at > _SECONDS_BETWEEN_INDICES:
@@ -113,7 +115,9 @@ class _Upload:
         finally:
             self._stop()
         self._save()
-        staged = tuple(self._index[file.path] for file in self._staging.files)
+        paths = [file.path for file in self._staging.files]
+        paths += [url.path for url in self._staging.urls]
+        staged = tuple(self._index[path] for path in paths)
         sent = tuple(file.path for file in staged if file.path in self._sent)
         return StagedManifest(self._staging.share, staged, sent)
 
@@ -139,15 +143,27 @@ class _Upload:
 
     def _stage(self, file: StagedFile) -> tuple[StagedContent, bool]:
         """Return a file as it is on the share, and whether it was sent now."""
-        with self._explained(f"upload {file.source} as {file.path}"), opened(file.source) as local:
-            known = self._index.get(file.path)
-            if known and self._is_there(known) and local.size == known.size:
+        with self._explained(f"upload {file.source} as {file.path}"):
+            return self._stage_content(file.source, file.path)
+
+    def _stage_url(self, item: StagedUrl) -> tuple[StagedContent, bool]:
+        with self._explained(f"upload {item.path}"):
+            known = self._index.get(item.path)
+            if known and known.sha256 == item.sha256 and self._is_there(known):
+                return known, False
+            with item.fetched() as source:
+                return self._stage_content(source, item.path)
+
+    def _stage_content(self, source: Path, path: str) -> tuple[StagedContent, bool]:
+        with opened(source) as local:
+            known = self._index.get(path)
+            if known and local.size == known.size and self._is_there(known):
                 same = local.sha256() == known.sha256
                 local.check_unchanged()
                 if same:
                     self._advance(local.size)
                     return known, False
-            return self._transfer.send(local, file.path), True
+            return self._transfer.send(local, path), True
 
     def _is_there(self, known: StagedContent) -> bool:
         path = PurePosixPath(known.path)
