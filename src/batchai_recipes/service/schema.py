@@ -159,6 +159,17 @@ _FILE_SERVICE_WIDENED: Final = (
     "ALTER TABLE file_entries ADD COLUMN lease TEXT NOT NULL DEFAULT '{}'",
     "ALTER TABLE shares ADD COLUMN lease TEXT NOT NULL DEFAULT '{}'",
     "ALTER TABLE shares ADD COLUMN policies TEXT NOT NULL DEFAULT '[]'",
+    # Security descriptors (SDDL) of a share, which nothing here enforces.
+    """
+    CREATE TABLE share_permissions (
+        account    TEXT NOT NULL,
+        share      TEXT NOT NULL,
+        key        TEXT NOT NULL,
+        permission TEXT NOT NULL,
+        PRIMARY KEY (account, share, key),
+        FOREIGN KEY (account, share) REFERENCES shares (account, name) ON DELETE CASCADE
+    )
+    """,
 )
 
 MIGRATIONS: Final = (_FOUNDATION, _STORAGE_ACCOUNTS, _FILE_SERVICE_WIDENED)

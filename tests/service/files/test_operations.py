@@ -31,7 +31,7 @@ def test_no_two_operations_are_alike():
         ("DELETE", "/data/f?comp=range", 405, "UnsupportedHttpVerb"),
         ("GET", "", 405, "UnsupportedHttpVerb"),
         ("PUT", "/data?restype=share&comp=snapshot", 400, "NotEmulated"),
-        ("PUT", "/data?restype=share&comp=filepermission", 400, "NotEmulated"),
+        ("PUT", "/data?restype=share&comp=filepermission", 400, "FileInvalidPermission"),
         ("GET", "/data/f?comp=listhandles", 404, "ResourceNotFound"),
         ("PUT", "/data/f?comp=lease", 404, "ResourceNotFound"),
         ("PUT", "/data/f?comp=rename", 400, "MissingRequiredHeader"),

@@ -30,6 +30,8 @@ class ErrorCode(Enum):
     CONDITION_NOT_MET = ("ConditionNotMet", 412)
     DIRECTORY_NOT_EMPTY = ("DirectoryNotEmpty", 409)
     EMPTY_METADATA_KEY = ("EmptyMetadataKey", 400)
+    FILE_INVALID_PERMISSION = ("FileInvalidPermission", 400)
+    FILE_INVALID_PERMISSION_KEY = ("FileInvalidPermissionKey", 400)
     INTERNAL_ERROR = ("InternalError", 500)
     INVALID_AUTHENTICATION_INFO = ("InvalidAuthenticationInfo", 400)
     INVALID_FILE_OR_DIRECTORY_PATH_NAME = ("InvalidFileOrDirectoryPathName", 400)

@@ -11,6 +11,7 @@ from batchai_recipes.service.files.entries import Entries
 from batchai_recipes.service.files.files import Files
 from batchai_recipes.service.files.guard import Guard
 from batchai_recipes.service.files.locks import InodeLocks
+from batchai_recipes.service.files.permissions import Permissions
 from batchai_recipes.service.files.quotas import Quotas
 from batchai_recipes.service.files.ranges import Ranges
 from batchai_recipes.service.files.renaming import Renaming
@@ -31,6 +32,7 @@ class Nouns:
         renaming: Gives files and directories other names.
         copying: Copies files.
         ranges: The ranges of the files.
+        permissions: The security descriptors of the shares.
         sources: Finds the files that requests name by URL.
         clock: Tells the time.
     """
@@ -41,6 +43,7 @@ class Nouns:
     renaming: Renaming
     copying: Copying
     ranges: Ranges
+    permissions: Permissions
     sources: CopySources
     clock: Clock
 
@@ -74,6 +77,7 @@ class Nouns:
             Renaming(shares, entries, stamps, names),
             Copying(shares, entries, stamps, names, quotas=quotas, state=state),
             Ranges(shares, entries, stamps, contents),
+            Permissions(store, shares),
             sources,
             clock,
         )

@@ -25,6 +25,7 @@ from batchai_recipes.service.files.handlers import (
     directories,
     files,
     handles,
+    permissions,
     ranges,
     service,
     shares,
@@ -92,6 +93,10 @@ OPERATIONS: Final = (
     Operation("Get Share ACL", "share", _READ, "acl", shares.get_share_acl, "c", ""),
     Operation("Set Share ACL", "share", ("PUT",), "acl", shares.set_share_acl, "c", "",
               body_limit=_LARGEST_DOCUMENT),
+    Operation("Create Permission", "share", ("PUT",), "filepermission",
+              permissions.create_permission, "c", "w", body_limit=_LARGEST_DOCUMENT),
+    Operation("Get Permission", "share", ("GET",), "filepermission",
+              permissions.get_permission, "c", "r"),
     Operation("Lease Share", "share", ("PUT",), "lease", shares.lease_share, "c", "wd"),
     Operation("Delete Share", "share", ("DELETE",), "", shares.delete_share, "c", "d"),
 
@@ -136,7 +141,6 @@ COPY_FILE: Final = Operation("Copy File", "file", ("PUT",), "", copies.copy_file
 
 # What Azure Files has and this release has not. A request for it must not pass for another one.
 _NOT_EMULATED: Final = {
-    "filepermission": "security descriptors",
     "snapshot": "share snapshots",
     "undelete": "restoring deleted shares",
     "userdelegationkey": "user delegation keys",
