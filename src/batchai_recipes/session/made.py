@@ -61,7 +61,7 @@ class Made:
             case "resource group":
                 connection.resources.resource_groups.begin_delete(*self.names).wait()
             case "file share":
-                connection.files.delete_share(*self.names)
+                connection.files.delete_share(self.names[-1])
             case "workspace":
                 batchai.workspaces.begin_delete(*self.names).wait()
             case "cluster":
