@@ -2,6 +2,7 @@
 
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,17 @@ def test_it_stops_when_its_user_is_killed(tmp_path):
         assert user.stdout is not None
         pid = int(user.stdout.readline())
         user.kill()
+    wait_for_end(pid)
+
+    assert not is_running(pid)
+
+
+def test_it_stops_although_its_state_directory_was_deleted(tmp_path):
+    """A test's temporary folder may go before the program that used it."""
+    service = LocalService(tmp_path / "state")
+    pid = service.address.pid
+    shutil.rmtree(tmp_path / "state")
+    service.close()
     wait_for_end(pid)
 
     assert not is_running(pid)

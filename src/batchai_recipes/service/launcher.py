@@ -6,6 +6,7 @@ lock on a file as long as it uses the service; the service, waiting for the excl
 at once when the last of them has gone, however it ended.
 """
 
+import contextlib
 import os
 import select
 import subprocess
@@ -154,9 +155,11 @@ class LocalService:
         service_lock = FileLock(self._state.lock)
         deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
         pause = 0.005
-        while not service_lock.try_exclusive() and time.monotonic() < deadline:
-            time.sleep(pause)
-            pause = min(2 * pause, 0.2)
+        # Where somebody deleted the state directory, there is no lock to wait for any more.
+        with contextlib.suppress(FileNotFoundError):
+            while not service_lock.try_exclusive() and time.monotonic() < deadline:
+                time.sleep(pause)
+                pause = min(2 * pause, 0.2)
         service_lock.release()
         if self._reaper is not None:
             self._reaper.join(STOP_TIMEOUT_SECONDS)

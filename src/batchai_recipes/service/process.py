@@ -78,16 +78,15 @@ def _watch_users(state: StateDirectory, stop: threading.Event) -> None:
     The launch lock is taken too, so that no program adopts a service that is about to stop: it
     either comes before, and then holds the users' lock, or finds no address file any more.
     """
+    users, launching = FileLock(state.users), FileLock(state.launch_lock)
 
     def watch() -> None:
-        users, launching = FileLock(state.users), FileLock(state.launch_lock)
         while True:
             users.exclusive()
             if launching.try_exclusive():
                 state.address.unlink(missing_ok=True)
                 launching.release()
                 users.release()
-                stop.set()
                 return
             # A program is adopting this service: let it have the users' lock, and wait for it.
             launching.release()
@@ -95,7 +94,13 @@ def _watch_users(state: StateDirectory, stop: threading.Event) -> None:
             launching.exclusive()
             launching.release()
 
-    threading.Thread(target=watch, name="users", daemon=True).start()
+    def watch_and_stop() -> None:
+        try:
+            watch()
+        finally:
+            stop.set()  # also when the state directory was deleted under the service
+
+    threading.Thread(target=watch_and_stop, name="users", daemon=True).start()
 
 
 def tell_ready(descriptor: int) -> None:
