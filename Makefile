@@ -12,7 +12,7 @@ CONTRACT ?= ../shared/specs/BatchAI-2018-05-01.json
 EXAMPLES ?= 300
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: help quickstart test lint types contracts fuzz docs check clean
+.PHONY: help quickstart test lint types contracts fuzz check clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14

@@ -184,10 +184,16 @@ class Connection:
         """An azure-core client for download URLs, which carry their own signature."""
         if self._downloads is None:
             from azure.core import PipelineClient  # noqa: PLC0415 - loaded on first use
+            from azure.core.configuration import Configuration  # noqa: PLC0415 - likewise
+            from azure.core.pipeline.policies import RetryPolicy  # noqa: PLC0415 - likewise
 
             endpoint = self.storage.files_endpoint
+            # A bare client would not retry, unlike those of the management packages.
+            configuration: Configuration[HttpRequest, HttpResponse] = Configuration()
+            configuration.retry_policy = RetryPolicy()
             self._downloads = PipelineClient(
                 endpoint,
+                config=configuration,
                 connection_data_block_size=_BLOCK_BYTES,
                 **self._transport_options(endpoint),
             )

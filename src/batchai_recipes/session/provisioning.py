@@ -103,7 +103,7 @@ class Provisioning:
         """Make the share, unless it exists, and upload; one that exists is not deleted later."""
         files = self.connection.files
         share = staging.share
-        if files_has_share(self.connection, share):
+        if share_exists(self.connection, share):
             self._report(f"Using file share {share}")
         else:
             made = Made("file share", (share,))
@@ -216,7 +216,7 @@ class Provisioning:
         )
 
 
-def files_has_share(connection: Connection, share: str) -> bool:
+def share_exists(connection: Connection, share: str) -> bool:
     """Ask whether a file share exists.
 
     Args:

@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -126,6 +127,18 @@ def test_streaming_asks_only_for_what_is_new(endpoint, run):
     ranges = [r.headers["Range"] for r in endpoint.requests if r.url.endswith("stdout.txt")]
 
     assert ranges[:3] == ["bytes=0-", "bytes=4-", "bytes=8-"]
+
+
+@pytest.mark.parametrize("fault", [(503, {}, ""), requests.ConnectionError("reset")])
+def test_streaming_survives_a_passing_fault(endpoint, run, monkeypatch, fault):
+    """By the client's own retry policy, which does not really wait here."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    endpoint.on("GET", "/jobs/j", job("running"), job("running"), job("succeeded"))
+    endpoint.on("POST", "/listOutputFiles", listing("stdout.txt"))
+    chunks = (206, OCTETS, "one\n"), fault, (206, OCTETS, "two\n"), (416, {}, "")
+    endpoint.raw("GET", "/stdout.txt", *chunks)
+
+    assert list(run.stream()) == ["one", "two"]
 
 
 def test_a_link_that_ran_out_is_renewed(endpoint, run):
