@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from batchai_recipes.service.files.errors import FileServiceError
+from batchai_recipes.service.files.name_index import NameIndex
 from batchai_recipes.service.files.paths import SharePath
 from batchai_recipes.service.files.tree import ShareTree, disk_refusal, open_regular
 
@@ -33,7 +34,7 @@ def test_a_walk_never_leaves_while_a_job_plants_links(tmp_path):
     try:
         while len(outcomes) < 2 or not {"inside"} & outcomes:
             for _ in range(200):
-                outcomes.add(read(ShareTree(root), SharePath.parse("d/f")))
+                outcomes.add(read(ShareTree(root, NameIndex()), SharePath.parse("d/f")))
     finally:
         stop.set()
         job.join()
@@ -74,7 +75,7 @@ def test_the_exact_name_counts_first(tmp_path):
     """Where a job made two names that differ in case, each is found under its own."""
     for name in ("a", "A", "B"):
         (tmp_path / name).write_text(name)
-    tree = ShareTree(tmp_path)
+    tree = ShareTree(tmp_path, NameIndex())
 
     assert [read(tree, SharePath((name,))) for name in ("a", "A", "b")] == ["a", "A", "B"]
 
@@ -83,7 +84,7 @@ def test_no_descriptor_is_left_open(tmp_path):
     """Walks that succeed and walks that fail close all they opened."""
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "f").write_text("f")
-    tree = ShareTree(tmp_path)
+    tree = ShareTree(tmp_path, NameIndex())
     before = sorted(os.listdir("/proc/self/fd"))  # noqa: PTH208 -- names only
 
     for text in ("a/b/f", "a/b", "a/x/f", "x", "a/b/f/x", "a/b/y"):

@@ -18,7 +18,7 @@ from batchai_recipes.service.files.paths import Location
 from batchai_recipes.service.files.quotas import Quotas
 from batchai_recipes.service.files.shares import COPY_PREFIX, Shares
 from batchai_recipes.service.files.stamps import Stamps, moment_of
-from batchai_recipes.service.files.tree import ShareTree, find, wrong_kind
+from batchai_recipes.service.files.tree import wrong_kind
 from batchai_recipes.service.state_directory import StateDirectory
 
 _STEP: Final = 64 * 2**20
@@ -81,7 +81,7 @@ class Copying:
         """
         if destination.path.is_root:
             raise wrong_kind(destination.path, "directory", wanted="file")
-        origin = self._tree(source)
+        origin = self._shares.tree(source)
         aside = self._aside(destination.account)
         try:
             with origin.file(source.path, writable=False) as descriptor:
@@ -111,7 +111,7 @@ class Copying:
         Raises:
             FileServiceError: The file is not there or ends before the range.
         """
-        with self._tree(source).file(source.path, writable=False) as descriptor:
+        with self._shares.tree(source).file(source.path, writable=False) as descriptor:
             content = os.pread(descriptor, part.length, part.start)
         if len(content) != part.length:
             raise FileServiceError(
@@ -129,8 +129,9 @@ class Copying:
         may_replace: bool,
     ) -> Properties:
         path = destination.path
-        with self._tree(destination).parent(path) as parent, self._names.hold(parent):
-            found = find(parent, path.name)
+        tree = self._shares.tree(destination)
+        with tree.parent(path) as parent, self._names.hold(parent):
+            found = tree.find(parent, path.name)
             lease = Lease()
             replaced = 0
             if found is None:
@@ -157,9 +158,6 @@ class Copying:
 
     def _aside(self, account: str) -> Path:
         return self._state.shares / account / f"{COPY_PREFIX}{uuid.uuid4().hex}"
-
-    def _tree(self, location: Location) -> ShareTree:
-        return ShareTree(self._shares.root(location.account, location.share))
 
 
 def _copy_content(source: int, target: Path) -> None:

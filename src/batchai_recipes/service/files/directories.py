@@ -13,7 +13,7 @@ from batchai_recipes.service.files.locks import InodeLocks
 from batchai_recipes.service.files.paths import Location, SharePath, fold
 from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.files.stamps import Stamps
-from batchai_recipes.service.files.tree import ShareTree, find, wrong_kind
+from batchai_recipes.service.files.tree import wrong_kind
 
 
 @frozen
@@ -68,9 +68,9 @@ class Directories:
         path = location.path
         if path.is_root:
             raise _exists(location)
-        tree = self._tree(location)
+        tree = self._shares.tree(location)
         with tree.parent(path) as parent, self._names.hold(parent):
-            found = find(parent, path.name)
+            found = tree.find(parent, path.name)
             if found is not None and found.kind == "directory":
                 raise _exists(location)
             if found is not None:
@@ -94,7 +94,7 @@ class Directories:
         Raises:
             FileServiceError: It is not there.
         """
-        with self._tree(location).directory(location.path) as descriptor:
+        with self._shares.tree(location).directory(location.path) as descriptor:
             known = self._entries.properties(location, os.fstat(descriptor))
             guard.read(known)
             return known
@@ -111,7 +111,7 @@ class Directories:
         if location.path.is_root:
             self.properties(location)
             return
-        tree = self._tree(location)
+        tree = self._shares.tree(location)
         with tree.parent(location.path) as parent:
             tree.existing(parent, location.path)
 
@@ -131,7 +131,7 @@ class Directories:
         Raises:
             FileServiceError: It is not there.
         """
-        with self._tree(location).directory(location.path) as descriptor:
+        with self._shares.tree(location).directory(location.path) as descriptor:
             known = self._entries.properties(location, os.fstat(descriptor))
             guard.write(known)
             stamp = self._stamps.after(known.entry.changed_ns)
@@ -164,7 +164,7 @@ class Directories:
         """
         folded = fold(prefix)
         start = _order(after) if after else None
-        with self._tree(location).directory(location.path) as descriptor:
+        with self._shares.tree(location).directory(location.path) as descriptor:
             # The sizes are asked only of the names that will be shown.
             candidates = (
                 (_order(item.name), item)
@@ -198,7 +198,7 @@ class Directories:
                 ErrorCode.INVALID_RESOURCE_NAME,
                 "The root directory goes with its share; delete the share (restype=share).",
             )
-        tree = self._tree(location)
+        tree = self._shares.tree(location)
         with tree.parent(path) as parent, self._names.hold(parent):
             found = tree.existing(parent, path)
             if found.kind != "directory":
@@ -216,9 +216,6 @@ class Directories:
             path = SharePath((*location.path.names, item.name))
             known = self._entries.properties(evolve(location, path=path), status)
             yield evolve(listed, known=known)
-
-    def _tree(self, location: Location) -> ShareTree:
-        return ShareTree(self._shares.root(location.account, location.share))
 
 
 def _exists(location: Location) -> FileServiceError:

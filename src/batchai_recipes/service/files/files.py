@@ -17,7 +17,7 @@ from batchai_recipes.service.files.paths import Location
 from batchai_recipes.service.files.quotas import Quotas
 from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.files.stamps import Stamps
-from batchai_recipes.service.files.tree import Found, ShareTree, find, open_regular, wrong_kind
+from batchai_recipes.service.files.tree import Found, open_regular, wrong_kind
 
 
 @frozen
@@ -86,8 +86,9 @@ class Files:
         path = location.path
         if path.is_root:
             raise wrong_kind(path, "directory", wanted="file")
-        with self._tree(location).parent(path) as parent, self._names.hold(parent):
-            found = find(parent, path.name)
+        tree = self._shares.tree(location)
+        with tree.parent(path) as parent, self._names.hold(parent):
+            found = tree.find(parent, path.name)
             self._check_replaceable(location, found, may_replace=may_replace)
             old = None if found is None else self._entries.properties(location, found.status)
             guard.write(old)
@@ -144,7 +145,7 @@ class Files:
         Raises:
             FileServiceError: It is not there.
         """
-        with self._tree(location).file(location.path, writable=False) as descriptor:
+        with self._shares.tree(location).file(location.path, writable=False) as descriptor:
             known = self._entries.properties(location, os.fstat(descriptor))
             guard.read(known)
             return known
@@ -162,7 +163,7 @@ class Files:
         Raises:
             FileServiceError: It is not there.
         """
-        descriptor = self._tree(location).open_file(location.path, writable=False)
+        descriptor = self._shares.tree(location).open_file(location.path, writable=False)
         file = FileIO(descriptor, "r")
         try:
             known = self._entries.properties(location, os.fstat(descriptor))
@@ -235,7 +236,7 @@ class Files:
         path = location.path
         if path.is_root:
             raise wrong_kind(path, "directory", wanted="file")
-        tree = self._tree(location)
+        tree = self._shares.tree(location)
         with tree.parent(path) as parent, self._names.hold(parent):
             found = tree.existing(parent, path)
             if found.kind == "directory":
@@ -258,7 +259,7 @@ class Files:
             FileServiceError: It is not there, or the change is refused.
         """
         with (
-            self._tree(location).file(location.path, writable=False) as descriptor,
+            self._shares.tree(location).file(location.path, writable=False) as descriptor,
             self._contents.hold(descriptor) as status,
         ):
             entry = self._entries.properties(location, status).entry
@@ -267,7 +268,7 @@ class Files:
 
     def _resize(self, location: Location, size: int | None, guard: Guard) -> Properties:
         with (
-            self._tree(location).file(location.path, writable=True) as descriptor,
+            self._shares.tree(location).file(location.path, writable=True) as descriptor,
             self._contents.hold(descriptor) as before,
         ):
             known = self._entries.properties(location, before)
@@ -287,7 +288,7 @@ class Files:
         metadata: Mapping[str, str] | None = None,
     ) -> Properties:
         with (
-            self._tree(location).file(location.path, writable=False) as descriptor,
+            self._shares.tree(location).file(location.path, writable=False) as descriptor,
             # Of two requests that change different parts of the entry, neither undoes the other.
             self._contents.hold(descriptor) as status,
         ):
@@ -301,6 +302,3 @@ class Files:
                 lease=old.lease,
             )
             return self._entries.put(location, status, new)
-
-    def _tree(self, location: Location) -> ShareTree:
-        return ShareTree(self._shares.root(location.account, location.share))

@@ -11,7 +11,6 @@ from batchai_recipes.service.files.locks import InodeLocks
 from batchai_recipes.service.files.paths import Location
 from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.files.stamps import Stamps
-from batchai_recipes.service.files.tree import ShareTree
 
 
 class Ranges:
@@ -83,7 +82,7 @@ class Ranges:
         Raises:
             FileServiceError: The file is not there or ends before the range.
         """
-        with self._tree(location).file(location.path, writable=False) as descriptor:
+        with self._shares.tree(location).file(location.path, writable=False) as descriptor:
             known = self._entries.properties(location, os.fstat(descriptor))
             guard.read(known)
             if within is None and known.size == 0:
@@ -94,7 +93,7 @@ class Ranges:
     def _change(
         self, location: Location, target: ByteRange, data: bytes | None, guard: Guard
     ) -> Properties:
-        with self._tree(location).file(location.path, writable=True) as descriptor:
+        with self._shares.tree(location).file(location.path, writable=True) as descriptor:
             # Parallel writes to one file wait for each other only while the kernel copies the
             # bytes, as they would in the kernel itself.
             with self._contents.hold(descriptor) as before:
@@ -108,6 +107,3 @@ class Ranges:
                     write_all(descriptor, data, target.start)
                 status = self._stamps.touch(descriptor)
             return Properties(status, known.entry)
-
-    def _tree(self, location: Location) -> ShareTree:
-        return ShareTree(self._shares.root(location.account, location.share))

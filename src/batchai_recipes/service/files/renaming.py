@@ -12,7 +12,7 @@ from batchai_recipes.service.files.locks import InodeLocks
 from batchai_recipes.service.files.paths import Location
 from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.files.stamps import Stamps
-from batchai_recipes.service.files.tree import Found, ShareTree, find, wrong_kind
+from batchai_recipes.service.files.tree import Found, wrong_kind
 
 RENAME_SOURCE = "x-ms-file-rename-source"
 
@@ -58,7 +58,7 @@ class Renaming:
             FileServiceError: It is not there, or cannot be moved there.
         """
         _check(source, destination)
-        tree = ShareTree(self._shares.root(source.account, source.share))
+        tree = self._shares.tree(source)
         with (
             tree.parent(source.path) as origin,
             tree.parent(destination.path) as target,
@@ -68,7 +68,7 @@ class Renaming:
             if found.kind != kind:
                 raise wrong_kind(source.path, found.kind, wanted=kind)
             guard.of_source().write(self._entries.properties(source, found.status))
-            there = find(target, destination.path.name)
+            there = tree.find(target, destination.path.name)
             if there is not None and there.status.st_ino != found.status.st_ino:
                 _check_replaceable(destination, there, replaces=replaces)
                 guard.of_destination().write(self._entries.properties(destination, there.status))

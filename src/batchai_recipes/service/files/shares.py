@@ -30,6 +30,9 @@ from batchai_recipes.service.files.errors import (
 )
 from batchai_recipes.service.files.guard import FREE, Guard
 from batchai_recipes.service.files.leases import NO_LEASE, Lease
+from batchai_recipes.service.files.name_index import NameIndex
+from batchai_recipes.service.files.paths import Location
+from batchai_recipes.service.files.tree import ShareTree
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
 
@@ -84,6 +87,7 @@ class Shares:
         self._clock = clock
         # Records and folders change together: no share is created while one is deleted.
         self._lock = threading.Lock()
+        self._names = NameIndex()
 
     def create(
         self,
@@ -155,6 +159,17 @@ class Shares:
         """
         self.get(account, share)
         return self._state.share(account, share)
+
+    def tree(self, location: Location) -> ShareTree:
+        """Return the files and directories of the share that a location is in.
+
+        Args:
+            location: The location.
+
+        Raises:
+            ShareNotFoundError: There is no such share.
+        """
+        return ShareTree(self.root(location.account, location.share), self._names)
 
     def list(self, account: str, *, prefix: str, after: str, limit: int) -> Sequence[Share]:
         """Return shares of an account in the order of their names.

@@ -18,7 +18,8 @@ from typing import Final, Literal
 from attrs import frozen
 
 from batchai_recipes.service.files.errors import ErrorCode, FileServiceError
-from batchai_recipes.service.files.paths import SharePath, fold
+from batchai_recipes.service.files.name_index import NameIndex
+from batchai_recipes.service.files.paths import SharePath
 
 Kind = Literal["file", "directory", "other"]
 
@@ -53,9 +54,11 @@ class ShareTree:
 
     Args:
         root: The share's folder.
+        index: Finds names without regard to case.
     """
 
     root: Path
+    index: NameIndex
 
     @contextmanager
     def directory(self, path: SharePath) -> Iterator[int]:
@@ -99,7 +102,7 @@ class ShareTree:
         descriptor = os.open(self.root, _DIRECTORY_FLAGS)
         try:
             for depth, name in enumerate(path.names[:-1], start=1):
-                found = find(descriptor, name)
+                found = self.find(descriptor, name)
                 if found is None or found.kind != "directory":
                     raise _no_parent(SharePath(path.names[:depth]))
                 try:
@@ -164,33 +167,29 @@ class ShareTree:
         Raises:
             FileServiceError: It is not there.
         """
-        found = find(parent, path.name)
+        found = self.find(parent, path.name)
         if found is None:
             raise path.missing()
         return found
 
+    def find(self, directory: int, name: str) -> Found | None:
+        """Look for a name in an open directory, first as it is, then without regard to case.
 
-def find(directory: int, name: str) -> Found | None:
-    """Look for a name in an open directory, first as it is, then without regard to case.
+        Args:
+            directory: The directory's file descriptor.
+            name: The name, without separators.
 
-    Args:
-        directory: The directory's file descriptor.
-        name: The name, without separators.
-
-    Returns:
-        What it is, or None.
-    """
-    exact = _look(directory, name)
-    if exact is not None:
-        return exact
-    folded = fold(name)
-    # Folding keeps the length, so most names are ruled out without folding them.
-    alike = sorted(
-        other
-        for other in os.listdir(directory)
-        if len(other) == len(name) and fold(other) == folded
-    )
-    return _look(directory, alike[0]) if alike else None
+        Returns:
+            What it is, or None.
+        """
+        exact = _look(directory, name)
+        if exact is not None:
+            return exact
+        for alike in self.index.alike(directory, name):
+            found = _look(directory, alike)
+            if found is not None:  # else gone since
+                return found
+        return None
 
 
 def _look(directory: int, name: str) -> Found | None:
