@@ -5,7 +5,7 @@ nothing of Azure, of the records or of which job comes next. Every method may be
 a crash of the service, with the same arguments, and must then end in the same state.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
@@ -14,6 +14,10 @@ from attrs import field, frozen
 
 EndReason = Literal["exited", "terminated", "time limit", "not started"]
 """Why a task ended: by itself, upon :meth:`Engine.terminate`, out of time, or it never came up."""
+
+
+Owner = Literal["job", "node"]
+"""Whose a task is: a job's run or a node's set-up."""
 
 
 class EngineError(Exception):
@@ -81,7 +85,7 @@ class TaskKey:
         name: Its name within its owner, fit for a file name.
     """
 
-    owner: Literal["job", "node"]
+    owner: Owner
     owner_id: str
     name: str
 
@@ -157,14 +161,29 @@ class Lost:
 TaskStatus = NotStarted | Running | Ended | Lost
 
 
+class Notify(Protocol):
+    """Told, from any thread, that a task may have changed its status."""
+
+    def __call__(self, owner: Owner | None = None, owner_id: str = "", /) -> None:
+        """Say whose task it is.
+
+        Args:
+            owner: What owns it; None when that is not known, which makes the scheduler look at
+                every owner that has something running.
+            owner_id: The uid of the job or the id of the node.
+        """
+        ...
+
+
 class Engine(Protocol):
     """A place where processes run."""
 
-    def start(self, notify: Callable[[], None]) -> None:
+    def start(self, notify: Notify) -> None:
         """Begin to watch.
 
         Args:
-            notify: Called, from any thread, whenever a task may have changed its status.
+            notify: Called, from any thread, whenever a task may have changed its status. Naming the
+                owner keeps the cost of that independent of how many tasks run.
         """
         ...
 
@@ -224,7 +243,7 @@ class Engine(Protocol):
         """
         ...
 
-    def tasks(self, owner: Literal["job", "node"], owner_id: str) -> Mapping[str, TaskStatus]:
+    def tasks(self, owner: Owner, owner_id: str) -> Mapping[str, TaskStatus]:
         """Return the status of every task of an owner that was ever launched, by name."""
         ...
 

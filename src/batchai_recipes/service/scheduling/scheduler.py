@@ -12,7 +12,7 @@ import threading
 
 from batchai_recipes.service.changes import Changes
 from batchai_recipes.service.clock import Clock
-from batchai_recipes.service.engines.engine import Engine
+from batchai_recipes.service.engines.engine import Engine, Owner
 from batchai_recipes.service.scheduling.allocation import Allocation
 from batchai_recipes.service.scheduling.deletions import Deletions
 from batchai_recipes.service.scheduling.job_queue import JobQueue
@@ -65,7 +65,7 @@ class Scheduler:
     def start(self) -> None:
         """Begin to schedule, in a thread of its own; what runs already is taken over."""
         self._stopping = False
-        self._engine.start(self.wake)
+        self._engine.start(self._task_changed)
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
         self._thread.start()
         self.wake()
@@ -82,6 +82,10 @@ class Scheduler:
     def wake(self) -> None:
         """Let the scheduler look at the records again, soon. Called from any thread."""
         self._bell.set()
+
+    def _task_changed(self, owner: Owner | None = None, owner_id: str = "", /) -> None:
+        del owner, owner_id
+        self.wake()
 
     def settle(self) -> None:
         """Take steps, in the calling thread, until nothing is left to do for now."""
