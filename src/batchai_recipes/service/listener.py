@@ -117,6 +117,8 @@ class Listener:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # No proxy stands before it: whoever claims to be one may not name the client.
+                proxy_headers=False,
                 date_header=True,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
                 ssl_certfile=tls.certificate if tls else None,

@@ -44,10 +44,10 @@ class WatchedChanges(Changes):
         super().__init__()
         self.waited_for = threading.Event()
 
-    def wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Wait, and say so."""
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Listen, and say so."""
+        super().listen(listener)
         self.waited_for.set()
-        return super().wait_until(condition, timeout)
 
 
 @define

@@ -9,9 +9,10 @@ from http import HTTPStatus
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlencode
 
-from attrs import frozen
-from starlette.requests import Request
+from attrs import field, frozen
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
+from starlette.types import Receive
 
 from batchai_recipes.service.management.errors import ManagementError, invalid_parameter
 from batchai_recipes.service.management.plane import ManagementPlane
@@ -21,6 +22,7 @@ MAXIMUM_BODY_BYTES: Final = 4 * 1024 * 1024
 
 _JSON_TYPES: Final = re.compile(r"(application|text)/(json|[-.\w]+\+json)", re.IGNORECASE)
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
+_PARAMETER: Final = re.compile(r"\{(\w+)\}", re.ASCII)
 _PAGE_SIZE: Final = 1000
 _SKIP: Final = "$skiptoken"
 
@@ -124,41 +126,45 @@ class Endpoint:
         path: The path with its parameters; matched without regard to case.
         handler: Answers; called in a worker thread, so it may block.
         api: Which API it is of.
-        waits: Whether the handler waits for the scheduler, so that it gets a thread of its own kind
-            and cannot hold up the others.
+        quick: Whether the handler only looks up a few records. Then the event loop calls it: going
+            to a worker thread and back takes longer than that.
+        waits: Whether the handler, a quick one, is about an operation of whose end the client had
+            better hear at once; the request waits for it a moment.
     """
 
     method: str
     path: str
     handler: Callable[[ManagementPlane, Call], Response]
     api: Api = "batchai"
-    waits: bool = False
+    quick: bool = field(default=False, kw_only=True)
+    waits: bool = field(default=False, kw_only=True)
+    parameters: tuple[str, ...] = field(init=False, repr=False)
+
+    @parameters.default
+    def _parameters(self) -> tuple[str, ...]:
+        return tuple(_PARAMETER.findall(self.path))
 
 
-async def read_document(request: Request) -> Any:
+async def read_document(headers: Mapping[bytes, bytes], receive: Receive) -> Any:
     """Read a request's JSON body.
 
     Args:
-        request: The request.
+        headers: The request's headers.
+        receive: Receives its body; see ASGI.
 
     Returns:
         The document, or None where the body is empty.
 
     Raises:
         ManagementError: The body is too long (413), of another type (415) or not JSON (400).
+        ClientDisconnect: The client went away before its request was complete.
     """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAXIMUM_BODY_BYTES:
-            raise ManagementError(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                "RequestContentTooLarge",
-                f"The request body is over {MAXIMUM_BODY_BYTES} bytes, the most that is accepted.",
-            )
+    if b"content-length" not in headers and b"transfer-encoding" not in headers:
+        return None
+    body = await _read_body(receive)
     if not body:
         return None
-    content_type = request.headers.get("content-type", "")
+    content_type = headers.get(b"content-type", b"").decode("latin-1")
     if _JSON_TYPES.fullmatch(content_type.partition(";")[0].strip()) is None:
         raise ManagementError(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -166,7 +172,25 @@ async def read_document(request: Request) -> Any:
             f"The content media type '{content_type[:100]}' is not supported. "
             "Only 'application/json' is supported.",
         )
-    return _parse(bytes(body))
+    return _parse(body)
+
+
+async def _read_body(receive: Receive) -> bytes:
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        if len(body) > MAXIMUM_BODY_BYTES:
+            raise ManagementError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "RequestContentTooLarge",
+                f"The request body is over {MAXIMUM_BODY_BYTES} bytes, the most that is accepted.",
+            )
+        more = message.get("more_body", False)
+    return bytes(body)
 
 
 def _parse(body: bytes) -> Any:

@@ -174,8 +174,8 @@ ROUTES: Final = (
     Endpoint("GET", WORKSPACE.path + "/clusters", list_by_workspace),
     Endpoint("PUT", CLUSTER.path, begin_create),
     Endpoint("PATCH", CLUSTER.path, update),
-    Endpoint("GET", CLUSTER.path, get),
+    Endpoint("GET", CLUSTER.path, get, quick=True),
     Endpoint("DELETE", CLUSTER.path, begin_delete),
-    Endpoint("POST", _REMOTE_LOGIN, list_remote_login_information),
+    Endpoint("POST", _REMOTE_LOGIN, list_remote_login_information, quick=True),
 )
 """The endpoints of clusters."""

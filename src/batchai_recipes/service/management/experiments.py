@@ -59,7 +59,7 @@ def _show(experiment: Resource) -> Response:
 ROUTES: Final = (
     Endpoint("GET", WORKSPACE.path + "/experiments", list_by_workspace),
     Endpoint("PUT", EXPERIMENT.path, create),
-    Endpoint("GET", EXPERIMENT.path, get),
+    Endpoint("GET", EXPERIMENT.path, get, quick=True),
     Endpoint("DELETE", EXPERIMENT.path, begin_delete),
 )
 """The endpoints of experiments."""

@@ -140,7 +140,7 @@ def _show(server: Resource) -> Response:
 ROUTES: Final = (
     Endpoint("GET", WORKSPACE.path + "/fileServers", list_by_workspace),
     Endpoint("PUT", FILE_SERVER.path, begin_create),
-    Endpoint("GET", FILE_SERVER.path, get),
+    Endpoint("GET", FILE_SERVER.path, get, quick=True),
     Endpoint("DELETE", FILE_SERVER.path, begin_delete),
 )
 """The endpoints of file servers."""

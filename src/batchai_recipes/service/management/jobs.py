@@ -253,12 +253,12 @@ _REMOTE_LOGIN: Final = JOB.path + "/listRemoteLoginInformation"
 ROUTES: Final = (
     Endpoint("GET", EXPERIMENT.path + "/jobs", list_by_experiment),
     Endpoint("PUT", JOB.path, begin_create),
-    Endpoint("GET", JOB.path, get),
+    Endpoint("GET", JOB.path, get, quick=True),
     Endpoint("DELETE", JOB.path, begin_delete),
     Endpoint("POST", JOB.path + "/terminate", begin_terminate),
     Endpoint("POST", _OUTPUT_FILES, list_output_files),
     # Azure's clients ask for the first page with POST and follow its nextLink with GET.
     Endpoint("GET", _OUTPUT_FILES, list_output_files),
-    Endpoint("POST", _REMOTE_LOGIN, list_remote_login_information),
+    Endpoint("POST", _REMOTE_LOGIN, list_remote_login_information, quick=True),
 )
 """The endpoints of jobs."""

@@ -24,7 +24,9 @@ from batchai_recipes.service.store import Store
 Action = Literal["create", "delete", "terminate"]
 """What an operation does to its resource."""
 
-_POLL_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 1.0
+"""How long a poll waits for the end of its operation, so that most clients ask only once."""
+
 # Whole seconds, since older clients read only those; azure-core takes 0 for "not given".
 _RETRY_AFTER: Final = {"Retry-After": "1"}
 _IN_PROGRESS: Final = "InProgress"
@@ -110,7 +112,8 @@ def accepted_by_location(plane: ManagementPlane, call: Call, operation_id: str) 
 
 def poll(plane: ManagementPlane, call: Call) -> Response:
     """Answer how an operation of Batch AI stands, always with 200."""
-    row = _wait(plane, call.names["operationId"])
+    with plane.store.read() as records:
+        row = _operation(records, call.names["operationId"])
     names = names_of(row["resource_id"])
     document: dict[str, Any] = {
         "id": plane.base + call.path,
@@ -129,7 +132,8 @@ def poll(plane: ManagementPlane, call: Call) -> Response:
 
 def poll_by_location(plane: ManagementPlane, call: Call) -> Response:
     """Answer 202 while an operation of the resources API is under way, 200 after it."""
-    row = _wait(plane, call.names["operationId"])
+    with plane.store.read() as records:
+        row = _operation(records, call.names["operationId"])
     if row["status"] == _IN_PROGRESS:
         return accepted_by_location(plane, call, row["id"])
     if row["error"]:
@@ -151,17 +155,6 @@ def forget_ended(store: Store, *, before: datetime | None = None) -> None:
             f"DELETE FROM operations WHERE ended_at IS NOT NULL{condition}",  # noqa: S608 - ours
             tuple(iso_timestamp(value) for value in values),
         )
-
-
-def _wait(plane: ManagementPlane, operation_id: str) -> sqlite3.Row:
-    """Return an operation, waiting a moment for its end; so most clients ask only once."""
-
-    def row() -> sqlite3.Row:
-        with plane.store.read() as records:
-            return _operation(records, operation_id)
-
-    plane.changes.wait_until(lambda: row()["status"] != _IN_PROGRESS, _POLL_SECONDS)
-    return row()
 
 
 def _operation(records: sqlite3.Connection, operation_id: str) -> sqlite3.Row:
@@ -192,8 +185,8 @@ def _location(records: sqlite3.Connection, resource: Resource) -> str:
 
 
 ROUTES: Final = (
-    Endpoint("GET", _BATCHAI + "/operationresults/{operationId}", poll, waits=True),
-    Endpoint("GET", _BATCHAI + "/operationstatuses/{operationId}", poll, waits=True),
-    Endpoint("GET", _RESOURCES, poll_by_location, api="resources", waits=True),
+    Endpoint("GET", _BATCHAI + "/operationresults/{operationId}", poll, quick=True, waits=True),
+    Endpoint("GET", _BATCHAI + "/operationstatuses/{operationId}", poll, quick=True, waits=True),
+    Endpoint("GET", _RESOURCES, poll_by_location, api="resources", quick=True, waits=True),
 )
 """The endpoints that say how an operation stands."""

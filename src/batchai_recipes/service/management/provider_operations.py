@@ -150,5 +150,5 @@ def _document(name: str, operation: str, resource: str, description: str) -> dic
     }
 
 
-ROUTES: Final = (Endpoint("GET", "/providers/Microsoft.BatchAI/operations", list_all),)
+ROUTES: Final = (Endpoint("GET", "/providers/Microsoft.BatchAI/operations", list_all, quick=True),)
 """The endpoint of the provider's operations."""

@@ -85,9 +85,9 @@ def _document(plane: ManagementPlane, name: str) -> dict[str, Any]:
 
 
 ROUTES: Final = (
-    Endpoint("GET", _ALL, list_all, api="resources"),
-    Endpoint("GET", _ONE, get, api="resources"),
-    Endpoint("POST", _ONE + "/register", register, api="resources"),
+    Endpoint("GET", _ALL, list_all, api="resources", quick=True),
+    Endpoint("GET", _ONE, get, api="resources", quick=True),
+    Endpoint("POST", _ONE + "/register", register, api="resources", quick=True),
     Endpoint("POST", _ONE + "/unregister", unregister, api="resources"),
 )
 """The endpoints of resource providers."""

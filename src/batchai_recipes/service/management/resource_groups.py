@@ -127,8 +127,8 @@ ROUTES: Final = (
     Endpoint("GET", "/subscriptions/{subscriptionId}/resourceGroups", list_all, api="resources"),
     Endpoint("PUT", _GROUP, create_or_update, api="resources"),
     Endpoint("PATCH", _GROUP, update, api="resources"),
-    Endpoint("HEAD", _GROUP, check_existence, api="resources"),
-    Endpoint("GET", _GROUP, get, api="resources"),
+    Endpoint("HEAD", _GROUP, check_existence, api="resources", quick=True),
+    Endpoint("GET", _GROUP, get, api="resources", quick=True),
     Endpoint("DELETE", _GROUP, begin_delete, api="resources"),
 )
 """The endpoints of resource groups."""

@@ -5,6 +5,7 @@ import secrets
 import sqlite3
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -60,8 +61,7 @@ class Resource:
     @property
     def headers(self) -> dict[str, str]:
         """The headers of an answer that shows it."""
-        modified = moment_of(self.modified_at).strftime("%a, %d %b %Y %H:%M:%S GMT")
-        return {"ETag": self.etag, "Last-Modified": modified}
+        return {"ETag": self.etag, "Last-Modified": http_date(self.modified_at)}
 
     def provisioning(self) -> dict[str, str]:
         """Return the properties that every Batch AI resource shows of its provisioning."""
@@ -318,18 +318,18 @@ def secrets_of(records: sqlite3.Connection, key: str) -> dict[str, Any]:
     return hidden
 
 
-def moment_of(timestamp: str) -> datetime:
-    """Return the time that :func:`~batchai_recipes.service.clock.iso_timestamp` wrote.
+def http_date(timestamp: str) -> str:
+    """Return, as headers write it, a time that ``iso_timestamp`` wrote.
 
     Args:
         timestamp: The text.
 
     Example:
-        >>> moment_of("2018-06-06T20:44:54.74Z").microsecond
-        740000
+        >>> http_date("2018-06-06T20:44:54.74Z")
+        'Wed, 06 Jun 2018 20:44:54 GMT'
     """
-    form = "%Y-%m-%dT%H:%M:%S.%fZ" if "." in timestamp else "%Y-%m-%dT%H:%M:%SZ"
-    return datetime.strptime(timestamp, form).replace(tzinfo=timezone.utc)
+    whole_seconds = datetime.fromisoformat(timestamp[: len("2018-06-06T20:44:54")])
+    return format_datetime(whole_seconds.replace(tzinfo=timezone.utc), usegmt=True)
 
 
 def _not_found(

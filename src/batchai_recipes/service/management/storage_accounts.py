@@ -318,17 +318,20 @@ def _key() -> str:
 
 _PROVIDER: Final = "/subscriptions/{subscriptionId}/providers/Microsoft.Storage"
 _LOCATION: Final = _PROVIDER + "/locations/{location}"
+_OPERATION: Final = _LOCATION + "/asyncoperations/{operationId}"
 _IN_GROUP: Final = RESOURCE_GROUP.path + "/providers/Microsoft.Storage/storageAccounts"
 _ONE: Final = STORAGE_ACCOUNT.path
 
 ROUTES: Final = (
     Endpoint("GET", _PROVIDER + "/storageAccounts", list_all, api="resources"),
     Endpoint("POST", _PROVIDER + "/checkNameAvailability", check_name_availability, "resources"),
-    Endpoint("GET", _LOCATION + "/asyncoperations/{operationId}", poll, api="resources"),
+    Endpoint(
+        "GET", _LOCATION + "/asyncoperations/{operationId}", poll, api="resources", quick=True
+    ),
     Endpoint("GET", _IN_GROUP, list_by_resource_group, api="resources"),
     Endpoint("PUT", _ONE, begin_create, api="resources"),
-    Endpoint("GET", _ONE, get, api="resources"),
+    Endpoint("GET", _ONE, get, api="resources", quick=True),
     Endpoint("DELETE", _ONE, delete, api="resources"),
-    Endpoint("POST", _ONE + "/listKeys", list_keys, api="resources"),
+    Endpoint("POST", _ONE + "/listKeys", list_keys, api="resources", quick=True),
 )
 """The endpoints of storage accounts."""

@@ -44,9 +44,9 @@ def _document(plane: ManagementPlane) -> dict[str, Any]:
 
 
 ROUTES: Final = (
-    Endpoint("GET", "/tenants", list_tenants, api="resources"),
-    Endpoint("GET", "/subscriptions", list_all, api="resources"),
-    Endpoint("GET", _SUBSCRIPTION, get, api="resources"),
-    Endpoint("GET", _SUBSCRIPTION + "/locations", list_locations, api="resources"),
+    Endpoint("GET", "/tenants", list_tenants, api="resources", quick=True),
+    Endpoint("GET", "/subscriptions", list_all, api="resources", quick=True),
+    Endpoint("GET", _SUBSCRIPTION, get, api="resources", quick=True),
+    Endpoint("GET", _SUBSCRIPTION + "/locations", list_locations, api="resources", quick=True),
 )
 """The endpoints of subscriptions and tenants."""

@@ -115,7 +115,7 @@ ROUTES: Final = (
     Endpoint("GET", RESOURCE_GROUP.path + _ALL, list_by_resource_group),
     Endpoint("PUT", WORKSPACE.path, create),
     Endpoint("PATCH", WORKSPACE.path, update),
-    Endpoint("GET", WORKSPACE.path, get),
+    Endpoint("GET", WORKSPACE.path, get, quick=True),
     Endpoint("DELETE", WORKSPACE.path, begin_delete),
 )
 """The endpoints of workspaces."""
