@@ -7,6 +7,7 @@ from batchai_recipes.builders import (
     ClusterBuilder,
     CntkJobBuilder,
     JobBuilder,
+    PyTorchJobBuilder,
     UnknownVmSizeWarning,
 )
 from batchai_recipes.connection import Connection
@@ -55,6 +56,7 @@ __all__ = [
     "MountedPath",
     "OutputFile",
     "Pacing",
+    "PyTorchJobBuilder",
     "RequestError",
     "ServiceStartError",
     "StagedContent",

@@ -58,14 +58,14 @@ class JobFailedError(JobError):
         job: The job's name.
         exit_code: The exit code of its process; None when it never ran or was ended by the service.
         errors: What the service says of it, each as ``CODE: message``.
-        stderr_tail: The end of its ``stderr.txt``, possibly empty.
+        stderr_tail: The end of its standard error, possibly empty.
 
     Example:
         >>> error = JobFailedError("myjob", 2, ["JobFailed: it exited with 2"], "no such file")
         >>> print(error)
         Job myjob failed with exit code 2.
           JobFailed: it exited with 2
-        The end of its stderr.txt:
+        The end of its standard error:
           no such file
     """
 
@@ -84,10 +84,10 @@ class JobFailedError(JobError):
         lines = [f"Job {self.job} failed{joint}{ending}."]
         lines += [f"  {line}" for error in self.errors for line in error.splitlines()]
         if self.stderr_tail.strip():
-            lines.append("The end of its stderr.txt:")
+            lines.append("The end of its standard error:")
             lines += [f"  {line}" for line in self.stderr_tail.rstrip().splitlines()]
         else:
-            lines.append("Its stderr.txt is empty.")
+            lines.append("Its standard error is empty.")
         return "\n".join(lines)
 
 

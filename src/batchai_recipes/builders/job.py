@@ -217,8 +217,9 @@ class JobBuilder:
             mounts: What the cluster mounts: ``ClusterBuilder.mounts``.
 
         Raises:
-            ConfigurationError: A path is on a share that the cluster does not mount, or a default
-                place is needed and the cluster mounts no share.
+            ConfigurationError: The toolkit's settings are incomplete, a path is on a share that the
+                cluster does not mount, or a default place is needed and the cluster mounts no
+                share.
         """
         from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
 
@@ -227,7 +228,7 @@ class JobBuilder:
             if self.max_wall_clock
             else None
         )
-        return models.JobCreateParameters(
+        parameters = models.JobCreateParameters(
             cluster=models.ResourceId(id=cluster_id),
             node_count=self.node_count,
             scheduling_priority=self.scheduling_priority,
@@ -264,6 +265,16 @@ class JobBuilder:
             if self.preparation
             else None,
             constraints=constraints,
+        )
+        self._add_toolkit(parameters)
+        return parameters
+
+    def _add_toolkit(self, parameters: "JobCreateParameters") -> None:
+        """Add the toolkit's settings."""
+        del parameters
+        raise ConfigurationError(
+            f"Job {self.name!r} has no toolkit: make it with a toolkit's own builder, such as "
+            f"PyTorchJobBuilder or CntkJobBuilder"
         )
 
     def _prefix(

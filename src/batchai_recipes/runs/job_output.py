@@ -1,7 +1,7 @@
 """The output directories of a job: listing, reading and downloading them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -185,12 +185,12 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def read_tail(output: JobOutput, name: str, length: int) -> str:
+def read_tail(output: JobOutput, names: Sequence[str], length: int) -> str:
     """Read the end of a log.
 
     Args:
         output: The directory that the log is in.
-        name: The log's name.
+        names: The names that the log may have.
         length: How much to read at most, in bytes.
 
     Returns:
@@ -200,7 +200,7 @@ def read_tail(output: JobOutput, name: str, length: int) -> str:
         RequestError: The service did not answer.
     """
     for file in output.files():
-        if file.path == name:
+        if file.path in names:
             start = max(0, file.size - length)
             text = (output.read(file.url, start) or b"").decode(errors="replace")
             return text.lstrip("\ufffd") if start else text

@@ -18,6 +18,7 @@ ExecutionState: TypeAlias = Literal["queued", "running", "terminating", "succeed
 
 _ENDED: Final = frozenset({"succeeded", "failed"})
 _STDERR_TAIL_BYTES: Final = 4096
+_FIRST_PROCESS: Final = ("", "-0", "-wk-0")
 
 
 class JobRun:
@@ -96,19 +97,22 @@ class JobRun:
                 )
             next(pauses)
 
-    def stream(self, file: str = "stdout.txt") -> Iterator[str]:
+    def stream(self, file: str | None = None) -> Iterator[str]:
         """Yield the lines of a log while the job writes them, from the first to the last.
 
         Ends when the job has ended and its last line is out, whether it succeeded or not.
 
         Args:
-            file: The log's name: ``stdout.txt``, ``stderr.txt`` or ``execution.log``.
+            file: The log's name, such as ``stderr.txt`` or ``execution.log``; None for the
+                standard output of the job's first process, which is ``stdout.txt``, or
+                ``stdout-0.txt`` with PyTorch and Caffe2, or ``stdout-wk-0.txt`` with TensorFlow.
 
         Raises:
             RequestError: The service did not answer.
         """
+        logs = (file,) if file else tuple(f"stdout{suffix}.txt" for suffix in _FIRST_PROCESS)
         yield from follow_lines(
-            self.outputs("stdouterr"), file, ended=lambda: self.state in _ENDED, pacing=self._pacing
+            self.outputs("stdouterr"), logs, ended=lambda: self.state in _ENDED, pacing=self._pacing
         )
 
     def outputs(self, id: str) -> JobOutput:  # noqa: A002 - the API's own word
@@ -140,10 +144,15 @@ class JobRun:
 
     def _failure(self, job: "Job") -> JobFailedError:
         info = job.execution_info
-        errors = [f"{e.code}: {e.message}" for e in (info.errors or ())] if info else []
+        reported = list(info.errors or ()) if info else []
+        errors = [f"{e.code}: {e.message}" for e in reported]
+        details = [detail for e in reported for detail in e.details or ()]
+        # The service names the file of the process that failed; else it is the first one's.
+        named = [str(detail.value) for detail in details if detail.name == "file"]
+        logs = named or [f"stderr{suffix}.txt" for suffix in _FIRST_PROCESS]
         try:
-            tail = read_tail(self.outputs("stdouterr"), "stderr.txt", _STDERR_TAIL_BYTES)
+            tail = read_tail(self.outputs("stdouterr"), logs, _STDERR_TAIL_BYTES)
         except BatchAIRecipesError as error:
-            errors.append(f"stderr.txt could not be read: {error}")
+            errors.append(f"{logs[0]} could not be read: {error}")
             tail = ""
         return JobFailedError(self.name, info.exit_code if info else None, errors, tail)

@@ -1,7 +1,7 @@
 """Following a log while a job writes it: every line once, in order, none cut."""
 
 import codecs
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.runs.job_output import JobOutput
@@ -36,13 +36,13 @@ class LineSplitter:
 
 
 def follow_lines(
-    output: JobOutput, name: str, *, ended: Callable[[], bool], pacing: Pacing
+    output: JobOutput, names: Sequence[str], *, ended: Callable[[], bool], pacing: Pacing
 ) -> Iterator[str]:
     """Yield the lines of a log as they are written, until the job has ended and all are out.
 
     Args:
         output: The directory that the log is in.
-        name: The log's name.
+        names: The names that the log may have.
         ended: Asks whether the job has ended, and so will write no more.
         pacing: How often to look.
 
@@ -56,7 +56,7 @@ def follow_lines(
     while True:
         # Asked before reading: what was written before the end is then read for certain.
         over = ended()
-        url = url or _link(output, name)
+        url = url or _link(output, names)
         chunk = output.read(url, position) if url else b""
         if chunk is None:
             url = None  # the link ran out or the file is not there yet: ask for a new one
@@ -71,5 +71,5 @@ def follow_lines(
             next(pauses)
 
 
-def _link(output: JobOutput, name: str) -> str | None:
-    return next((file.url for file in output.files() if file.path == name), None)
+def _link(output: JobOutput, names: Sequence[str]) -> str | None:
+    return next((file.url for file in output.files() if file.path in names), None)

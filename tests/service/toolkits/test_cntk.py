@@ -3,17 +3,18 @@
 import pytest
 
 from batchai_recipes.service.toolkits.cntk import cntk
-from batchai_recipes.service.toolkits.toolkit import ToolkitError, ToolkitJob
+from batchai_recipes.service.toolkits.toolkit import ToolkitError
 
 PYTHON = "/opt/venv/bin/python"
 
 
-def process(node_count=1, **settings):
-    """Return the process made of CNTK settings."""
-    return cntk(ToolkitJob(settings, node_count, PYTHON))[0]
+@pytest.fixture
+def process(toolkit_job):
+    """Make the process of CNTK settings."""
+    return lambda **settings: cntk(toolkit_job(**settings))[0]
 
 
-def test_a_script_runs_with_the_services_interpreter_when_none_is_named():
+def test_a_script_runs_with_the_services_interpreter_when_none_is_named(process):
     """So that the packages installed beside the service are there."""
     made = process(
         pythonScriptFilePath="$AZ_BATCHAI_INPUT_S/a b.py", commandLineArgs="$X -v | tee y"
@@ -22,13 +23,13 @@ def test_a_script_runs_with_the_services_interpreter_when_none_is_named():
     assert (expected, PYTHON) == (made.command_line, made.program)
 
 
-def test_a_named_interpreter_is_used():
+def test_a_named_interpreter_is_used(process):
     """It may hold variables, too."""
     made = process(pythonScriptFilePath="s.py", pythonInterpreterPath="$HOME/py/bin/python")
     assert made.command_line == 'exec "$HOME/py/bin/python" "s.py"'
 
 
-def test_brain_script_runs_the_cntk_program_or_says_that_it_is_missing():
+def test_brain_script_runs_the_cntk_program_or_says_that_it_is_missing(process):
     """The shell looks for it on the node."""
     made = process(languageType="brainscript", configFilePath="$C/a.cntk", commandLineArgs="x=1")
     assert made.command_line.startswith("command -v cntk >/dev/null || {")
@@ -42,10 +43,10 @@ def test_brain_script_runs_the_cntk_program_or_says_that_it_is_missing():
         ({"languageType": "BrainScript"}, "configFilePath is missing"),
         ({"languageType": "Perl"}, "'Python' or 'BrainScript'"),
         ({"pythonScriptFilePath": "s", "processCount": 2}, "MPI"),
-        ({"pythonScriptFilePath": "s", "node_count": 2}, "MPI"),
+        ({"pythonScriptFilePath": "s", "nodes": 2}, "MPI"),
     ],
 )
-def test_settings_that_cannot_run_are_refused_with_what_to_do(settings, hint):
+def test_settings_that_cannot_run_are_refused_with_what_to_do(process, settings, hint):
     """The message names the setting."""
     with pytest.raises(ToolkitError, match=hint):
         process(**settings)

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchai_recipes import ClusterBuilder, CntkJobBuilder, ConfigurationError, FileShareStaging
+from batchai_recipes import (
+    ClusterBuilder,
+    CntkJobBuilder,
+    ConfigurationError,
+    FileShareStaging,
+    JobBuilder,
+    PyTorchJobBuilder,
+)
 from batchai_recipes.builders.command_line import shell_words
 
 STAGING = FileShareStaging("data")
@@ -67,6 +74,18 @@ def test_it_builds_the_official_model():
     }
 
 
+def test_a_pytorch_job_has_its_backend_and_processes():
+    """In the settings of its toolkit."""
+    job = PyTorchJobBuilder("j").script("t.py").processes(4).communication_backend("nccl")
+    built = job.nodes(2).build(cluster_id="c", mounts=MOUNTS).serialize()["properties"]
+
+    assert built["pyTorchSettings"] == {
+        "pythonScriptFilePath": "t.py",
+        "processCount": 4,
+        "communicationBackend": "nccl",
+    }
+
+
 def test_secrets_are_never_shown():
     """A repr may land in a log."""
     job = PLAIN.secret("TOKEN", "s3cret").container("i", username="u", password="pa55")
@@ -101,6 +120,9 @@ def test_methods_of_the_base_keep_the_toolkit():
         lambda: PLAIN.max_wall_clock_time(timedelta(0)),
         lambda: PLAIN.script(""),
         lambda: PLAIN.python_interpreter(" "),
+        lambda: PLAIN.processes(0),
+        lambda: PyTorchJobBuilder("j").communication_backend("ucc"),
+        lambda: JobBuilder("j").build(cluster_id="c", mounts=MOUNTS),
         lambda: CntkJobBuilder("j").build(cluster_id="c", mounts=MOUNTS),
         lambda: PLAIN.build(cluster_id="c"),
         lambda: PLAIN.input("X", FileShareStaging("other").mounted()).build(

@@ -50,12 +50,15 @@ class Node:
         mount_root: The folder of the cluster's volumes, as processes on the node see it.
         gpu_count: How many GPUs its processes may use.
         environment: The variables that every process on it starts with; they hold no secret.
+        interface: The network interface over which other nodes reach it; empty where whoever
+            listens may choose.
     """
 
     address: str
     mount_root: str
     gpu_count: int
     environment: Mapping[str, str]
+    interface: str = ""
 
 
 @frozen
@@ -225,6 +228,23 @@ class Engine(Protocol):
 
     def job(self, job_uid: str, node_ids: tuple[str, ...]) -> JobFolders:
         """Say where a job's folders are (or will be, before :meth:`prepare_job`)."""
+        ...
+
+    def ports(self, job_uid: str, node_id: str, count: int) -> tuple[int, ...]:
+        """Choose ports of a node at which a job's processes can meet.
+
+        Args:
+            job_uid: The job, which keeps them until its release.
+            node_id: The node.
+            count: How many; the same number whenever this is asked.
+
+        Returns:
+            The ports; the same ones whenever this is asked. They are not bound: a process has to
+            find them free.
+
+        Raises:
+            EngineError: There are not enough.
+        """
         ...
 
     def release_job(self, job_uid: str) -> None:

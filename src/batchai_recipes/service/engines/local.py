@@ -32,6 +32,7 @@ from batchai_recipes.service.engines.engine import (
 )
 from batchai_recipes.service.engines.folders import make_folder, mount_all, remove_folder
 from batchai_recipes.service.engines.gpus import visible_gpus
+from batchai_recipes.service.engines.ports import JobPorts
 from batchai_recipes.service.engines.process_watch import ProcessWatch, open_pidfd
 from batchai_recipes.service.state_directory import StateDirectory, write_private
 
@@ -83,6 +84,7 @@ class LocalEngine:
             mount_root=str(self._state.nodes / node_id / "mounts"),
             gpu_count=self._gpu_count,
             environment=self._environment,
+            interface="lo",
         )
 
     def release_node(self, node_id: str) -> None:
@@ -97,10 +99,13 @@ class LocalEngine:
         mount_all(Path(folders.mount_root), mounts)
         for folder in (folders.shared_temp, *folders.temp.values()):
             make_folder(Path(folder))
-        hosts = [self.node(node_id) for node_id in node_ids]
-        lines = [f"{host.address} slots={max(host.gpu_count, 1)}\n" for host in hosts]
+        host = self.node(node_ids[0])
+        # All nodes are one host to MPI, which takes no host twice.
+        slots = max(host.gpu_count, 1) * len(node_ids)
         try:
-            Path(folders.mpi_host_file).write_text("".join(lines), encoding="utf-8")
+            Path(folders.mpi_host_file).write_text(
+                f"{host.address} slots={slots}\n", encoding="utf-8"
+            )
         except OSError as error:
             raise EngineError(f"The MPI host file cannot be written: {error}") from error
 
@@ -113,6 +118,10 @@ class LocalEngine:
             temp={node_id: str(root / "temp" / node_id) for node_id in node_ids},
             mpi_host_file=str(root / "hostfile"),
         )
+
+    def ports(self, job_uid: str, node_id: str, count: int) -> tuple[int, ...]:
+        """Choose ports that no other job of this service has; all nodes share the machine."""
+        return JobPorts(self._state.jobs).choose(job_uid, node_id, count)
 
     def release_job(self, job_uid: str) -> None:
         """Remove a job's folders, never what its links lead to."""

@@ -18,6 +18,7 @@ from batchai_recipes.service.engines.engine import (
 )
 
 _TERMINATED_EXIT_CODE = 143
+_FIRST_PORT = 20_000
 
 
 class SimulatedEngine:
@@ -124,6 +125,11 @@ class SimulatedEngine:
             temp={node_id: f"/jobs/{job_uid}/temp/{node_id}" for node_id in node_ids},
             mpi_host_file=f"/jobs/{job_uid}/hostfile",
         )
+
+    def ports(self, job_uid: str, node_id: str, count: int) -> tuple[int, ...]:
+        """Choose the same ports for every job; nothing listens."""
+        del job_uid, node_id
+        return tuple(range(_FIRST_PORT, _FIRST_PORT + count))
 
     def release_job(self, job_uid: str) -> None:
         """Forget a job and its tasks."""

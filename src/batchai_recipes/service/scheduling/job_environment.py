@@ -25,16 +25,38 @@ class JobEnvironment:
     """What the processes of a job find on one of its nodes.
 
     Args:
-        variables: The variables that are the same for all processes on the node.
-        known: The same with the node's own: everything that ``$NAME`` may stand for.
+        node: The node's own variables.
+        service: The service's variables that are the same for all processes on the node.
+        given: The job's own variables, as sent over the wire.
+        secrets: Those with secret values.
         stdouterr: Where standard output, standard error and the execution log lie.
         directories: The directories to make before a process starts.
     """
 
-    variables: Mapping[str, str] = field(repr=False)
-    known: Mapping[str, str] = field(repr=False)
+    node: Mapping[str, str] = field(repr=False)
+    service: Mapping[str, str] = field(repr=False)
+    given: Sequence[Mapping[str, Any]] = field(repr=False)
+    secrets: Mapping[str, str] = field(repr=False)
     stdouterr: str
     directories: tuple[str, ...]
+
+    def variables(self, of_process: Mapping[str, str]) -> dict[str, str]:
+        """Return the variables of one process; the job's own come last, for its user knows best.
+
+        Args:
+            of_process: Those of the process alone, which the job's own may name, too.
+        """
+        service = {**self.service, **of_process}
+        user = expanded_variables(self.given, {**self.node, **service})
+        return {**service, **user, **self.secrets}
+
+    def known(self, of_process: Mapping[str, str]) -> dict[str, str]:
+        """Return everything that ``$NAME`` may stand for in a process: the node's variables, too.
+
+        Args:
+            of_process: Those of the process alone.
+        """
+        return {**self.node, **self.variables(of_process)}
 
 
 def job_environment(
@@ -59,9 +81,10 @@ def job_environment(
         UndefinedVariableError: A path names a variable that is not set.
     """
     node = nodes[node_id]
+    given = job.properties.get("environmentVariables") or ()
     service = _service_variables(job, node_id, nodes, folders)
     base = {**node.environment, **service}
-    paths = {**base, **_user_variables(job.properties, base)}
+    paths = {**base, **expanded_variables(given, base)}
     inputs = _input_directories(job.properties, paths)
     outputs = _output_directories(job.properties, paths)
     stdouterr = _below(_absolute(job.properties, "stdOutErrPathPrefix", paths), job, "stdouterr")
@@ -72,11 +95,11 @@ def job_environment(
     }
     service["AZ_BATCHAI_STDOUTERR_DIR"] = stdouterr
     made = [path for name, path in service.items() if name.startswith(_MADE_PREFIXES)]
-    base = {**node.environment, **service}
-    user = {**_user_variables(job.properties, base), **_unreserved(job.environment_secrets)}
     return JobEnvironment(
-        variables={**service, **user},
-        known={**base, **user},
+        node=node.environment,
+        service=service,
+        given=given,
+        secrets=_unreserved(job.environment_secrets),
         stdouterr=stdouterr,
         directories=(stdouterr, *made),
     )
@@ -123,10 +146,6 @@ def _service_variables(
         "AZ_BATCHAI_NUM_GPUS": str(node.gpu_count),
         "AZ_BATCHAI_NUM_GPUS_PER_NODE": str(node.gpu_count),
     }
-
-
-def _user_variables(properties: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, str]:
-    return expanded_variables(properties.get("environmentVariables") or (), known)
 
 
 def expanded_variables(

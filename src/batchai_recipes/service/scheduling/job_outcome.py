@@ -10,10 +10,11 @@ from batchai_recipes.service.batchai_error import BatchAIError
 from batchai_recipes.service.engines.engine import Ended, Lost, TaskStatus
 from batchai_recipes.service.scheduling.job_plan import (
     PREPARATION_PREFIX,
-    PROCESS_PREFIX,
     out_of_time,
+    preparation_suffix,
 )
 from batchai_recipes.service.scheduling.job_records import JobRecord
+from batchai_recipes.service.toolkits.toolkit import PROCESS, ROLES, Role
 
 _HINTS: Mapping[int, str] = {
     126: ": a program could not be executed; check that it is executable and made for this machine",
@@ -56,7 +57,7 @@ def judge(job: JobRecord, tasks: Mapping[str, TaskStatus], stop: Stop | None) ->
     """Decide whether a job is over.
 
     What its tasks did by themselves counts first: a job that had ended before it was asked to is no
-    terminated job.
+    terminated job. Of several that failed the first one tells why; the others fail because of it.
 
     Args:
         job: The job.
@@ -67,6 +68,8 @@ def judge(job: JobRecord, tasks: Mapping[str, TaskStatus], stop: Stop | None) ->
         How it ends (after the tasks that still run have been terminated), or None when it goes on.
         That all its tasks succeeded is for the caller to see, who knows how many there are.
     """
+    if _all_succeeded(_deciding(tasks)):
+        return None
     failed = _lost(tasks) or _failed(job, tasks)
     if failed is not None:
         return failed
@@ -74,9 +77,6 @@ def judge(job: JobRecord, tasks: Mapping[str, TaskStatus], stop: Stop | None) ->
         terminated = [t for t in _ended(tasks.values()) if t.reason == "terminated"]
         # Not by this service: somebody sent the supervisor a SIGTERM.
         return _stopped(tasks, Stop("The job was terminated on its node")) if terminated else None
-    processes = _named(tasks, PROCESS_PREFIX)
-    if processes and all(isinstance(s, Ended) and s.reason == "exited" for s in processes.values()):
-        return None
     return _stopped(tasks, stop)
 
 
@@ -87,6 +87,20 @@ def succeeded(tasks: Mapping[str, TaskStatus]) -> Outcome:
         tasks: Its tasks.
     """
     return Outcome("succeeded", 0, ended_at=_last_end(tasks))
+
+
+def decides(name: str) -> bool:
+    """Tell whether a job goes on as long as one of its tasks does.
+
+    Args:
+        name: The task's name.
+
+    Example:
+        >>> decides("rank-1"), decides("server-0")
+        (True, False)
+    """
+    role = _role_of(name)
+    return role is None or not role.follows
 
 
 def _lost(tasks: Mapping[str, TaskStatus]) -> Outcome | None:
@@ -100,37 +114,51 @@ def _lost(tasks: Mapping[str, TaskStatus]) -> Outcome | None:
 
 
 def _failed(job: JobRecord, tasks: Mapping[str, TaskStatus]) -> Outcome | None:
-    for name, status in tasks.items():
-        if not isinstance(status, Ended) or status.reason == "terminated":
-            continue
-        if status.reason == "exited" and status.exit_code == 0:
-            continue
-        error = _error_of(job, name, status)
-        return Outcome("failed", status.exit_code, error, _last_end(tasks))
-    return None
+    failures = [
+        (status.ended_at, name, status)
+        for name, status in tasks.items()
+        if isinstance(status, Ended) and status.reason != "terminated" and not _succeeded(status)
+    ]
+    if not failures:
+        return None
+    _, name, first = min(failures, key=lambda failure: failure[:2])
+    return Outcome("failed", first.exit_code, _error_of(job, name, first), _last_end(tasks))
 
 
 def _error_of(job: JobRecord, name: str, status: Ended) -> BatchAIError:
     if status.reason == "time limit":
         return out_of_time(job)
-    preparing = name.startswith(PREPARATION_PREFIX)
-    code = "JobPreparationFailed" if preparing else "JobFailed"
-    subject = "Job preparation" if preparing else "The job"
+    code, subject, suffix = _described(job, name)
     if status.reason == "not started":
         return BatchAIError(code, f"{subject} was not started: {status.message}")
     hint = _HINTS.get(status.exit_code or 0, "")
-    file = "stderr-job_prep.txt" if preparing else "stderr.txt"
+    file = f"stderr{suffix}.txt"
     return BatchAIError(
         code,
         f"{subject} failed with exit code {status.exit_code}{hint}. Look at {file} in its standard "
         "output directory",
+        {"file": file},
     )
+
+
+def _described(job: JobRecord, name: str) -> tuple[str, str, str]:
+    """Return the error's code, what failed, and what follows ``stderr`` in its file's name."""
+    index = int(name.rpartition("-")[2])
+    if name.startswith(PREPARATION_PREFIX):
+        return "JobPreparationFailed", "Job preparation", preparation_suffix(job, index)
+    role = _role_of(name) or PROCESS
+    subject = "The job" if role is PROCESS else f"The job's {role.label.format(index)}"
+    return "JobFailed", subject, role.suffix.format(index)
+
+
+def _role_of(name: str) -> Role | None:
+    return ROLES.get(name.rpartition("-")[0])
 
 
 def _stopped(tasks: Mapping[str, TaskStatus], stop: Stop) -> Outcome:
     if stop.requeue:
         return Outcome("queued")
-    processes = _ended(_named(tasks, PROCESS_PREFIX).values())
+    processes = _ended(_deciding(tasks).values())
     terminated = [task for task in _ended(tasks.values()) if task.reason == "terminated"]
     telling = next(iter([*processes, *terminated]), None)
     return Outcome(
@@ -141,8 +169,17 @@ def _stopped(tasks: Mapping[str, TaskStatus], stop: Stop) -> Outcome:
     )
 
 
-def _named(tasks: Mapping[str, TaskStatus], prefix: str) -> dict[str, TaskStatus]:
-    return {name: status for name, status in tasks.items() if name.startswith(prefix)}
+def _deciding(tasks: Mapping[str, TaskStatus]) -> dict[str, TaskStatus]:
+    """Return the processes that decide on the job, those launched so far."""
+    return {name: status for name, status in tasks.items() if _role_of(name) and decides(name)}
+
+
+def _all_succeeded(tasks: Mapping[str, TaskStatus]) -> bool:
+    return bool(tasks) and all(map(_succeeded, tasks.values()))
+
+
+def _succeeded(status: TaskStatus) -> bool:
+    return isinstance(status, Ended) and (status.reason, status.exit_code) == ("exited", 0)
 
 
 def _ended(statuses: Iterable[TaskStatus]) -> list[Ended]:

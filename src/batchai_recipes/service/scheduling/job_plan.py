@@ -7,16 +7,15 @@ from attrs import frozen
 
 from batchai_recipes.service.batchai_error import BatchAIError
 from batchai_recipes.service.duration import parse_duration
-from batchai_recipes.service.engines.engine import Engine, Node, Task, TaskKey
+from batchai_recipes.service.engines.engine import Engine, EngineError, Node, Task, TaskKey
 from batchai_recipes.service.scheduling.job_environment import (
     DirectoryError,
-    JobEnvironment,
     job_environment,
     with_program_first,
 )
 from batchai_recipes.service.scheduling.job_records import JobRecord
-from batchai_recipes.service.toolkits.registry import processes_of
-from batchai_recipes.service.toolkits.toolkit import Process, ToolkitError
+from batchai_recipes.service.toolkits.registry import toolkit_of
+from batchai_recipes.service.toolkits.toolkit import Process, ToolkitError, ToolkitJob
 from batchai_recipes.service.variables import (
     UndefinedVariableError,
     check_references,
@@ -24,7 +23,6 @@ from batchai_recipes.service.variables import (
 )
 
 PREPARATION_PREFIX = "preparation-"
-PROCESS_PREFIX = "process-"
 _DEFAULT_LIMIT = "P7D"
 
 
@@ -46,7 +44,7 @@ class JobPlan:
 
     Args:
         preparation: Runs on each node first; all of it must succeed.
-        processes: The processes of the toolkit, the master's first.
+        processes: The processes of the toolkit, those that decide on the job first.
     """
 
     preparation: tuple[Task, ...]
@@ -70,7 +68,7 @@ def plan_job(job: JobRecord, engine: Engine, interpreter: str, now: datetime) ->
     """
     try:
         return _Planner(job, engine, interpreter, _remaining_seconds(job, now)).plan()
-    except (DirectoryError, ToolkitError, UndefinedVariableError, ValueError) as error:
+    except (DirectoryError, EngineError, ToolkitError, UndefinedVariableError, ValueError) as error:
         raise JobError(BatchAIError("JobFailed", f"The job was not started: {error}")) from error
     except (AttributeError, LookupError, TypeError) as error:
         # Management checks what it accepts; a record that slipped through must not stop the others.
@@ -83,6 +81,7 @@ class _Planner:
         self, job: JobRecord, engine: Engine, interpreter: str, remaining_seconds: float
     ) -> None:
         self._job = job
+        self._engine = engine
         self._interpreter = interpreter
         self._remaining_seconds = remaining_seconds
         self._folders = engine.job(job.uid, job.node_ids)
@@ -92,11 +91,26 @@ class _Planner:
         }
 
     def plan(self) -> JobPlan:
-        processes = processes_of(self._job.properties, self._job.node_count, self._interpreter)
+        toolkit, settings = toolkit_of(self._job.properties)
+        processes = toolkit(
+            ToolkitJob(
+                settings,
+                tuple(self._nodes.values()),
+                self._interpreter,
+                self._folders.shared_temp,
+                self._ports,
+            )
+        )
         return JobPlan(
             preparation=self._preparation(processes[0]),
-            processes=tuple(self._process(i, process) for i, process in enumerate(processes)),
+            processes=(
+                self._process(processes[0], notes=self._notes()),
+                *map(self._process, processes[1:]),
+            ),
         )
+
+    def _ports(self, node_index: int, count: int) -> tuple[int, ...]:
+        return self._engine.ports(self._job.uid, self._job.node_ids[node_index], count)
 
     def _preparation(self, master: Process) -> tuple[Task, ...]:
         command_line = (self._job.properties.get("jobPreparation") or {}).get("commandLine")
@@ -106,61 +120,58 @@ class _Planner:
             self._task(
                 name=f"{PREPARATION_PREFIX}{index}",
                 label="job preparation",
-                process=Process(index, command_line, master.program),
-                task_index=index,
-                suffix="-job_prep" if index == 0 else f"-job_prep-{index}",
+                process=Process(index, command_line, master.program, index=index),
+                suffix=preparation_suffix(self._job, index),
             )
             for index in range(len(self._job.node_ids))
         )
 
-    def _process(self, index: int, process: Process) -> Task:
+    def _process(self, process: Process, notes: tuple[str, ...] = ()) -> Task:
+        role = process.role
         return self._task(
-            name=f"{PROCESS_PREFIX}{index}",
-            label="job" if index == 0 else f"process {index}",
+            name=f"{role.name}-{process.index}",
+            label=role.label.format(process.index),
             process=process,
-            task_index=index,
-            suffix="" if index == 0 else f"-{index}",
-            notes=self._notes() if index == 0 else (),
+            suffix=role.suffix.format(process.index),
+            notes=notes,
         )
 
     def _task(
-        self,
-        *,
-        name: str,
-        label: str,
-        process: Process,
-        task_index: int,
-        suffix: str,
-        notes: tuple[str, ...] = (),
+        self, *, name: str, label: str, process: Process, suffix: str, notes: tuple[str, ...] = ()
     ) -> Task:
         node_id = self._job.node_ids[process.node_index]
         found = self._environments[node_id]
-        check_references(process.command_line, {**found.known, "AZ_BATCHAI_TASK_INDEX": ""})
+        of_process = {"AZ_BATCHAI_TASK_INDEX": str(process.index), **process.environment}
+        check_references(process.command_line, found.known(of_process))
         return Task(
             key=TaskKey("job", self._job.uid, name),
             node_id=node_id,
             label=label,
             command_line=process.command_line,
             environment={
-                **found.variables,
-                "PATH": self._path(found, process.program),
-                "AZ_BATCHAI_TASK_INDEX": str(task_index),
-                **process.environment,
+                "PATH": self._path(found.known(of_process), process.program),
+                **found.variables(of_process),
             },
             working_directory=self._folders.temp[node_id],
             directories=found.directories,
             stdout=f"{found.stdouterr}/stdout{suffix}.txt",
             stderr=f"{found.stdouterr}/stderr{suffix}.txt",
-            log=f"{found.stdouterr}/execution.log",
+            log=f"{found.stdouterr}/{self._log_name(process.node_index)}",
             notes=notes,
             time_limit_seconds=self._remaining_seconds,
         )
 
-    def _path(self, found: JobEnvironment, program: str) -> str:
-        if "PATH" in found.variables:
-            return found.variables["PATH"]  # the job's user knows best
-        expanded = expand_path(program, found.known)
-        return with_program_first(found.known.get("PATH", ""), expanded, self._interpreter)
+    def _log_name(self, node_index: int) -> str:
+        # One for each node: several machines cannot add to one file of a share.
+        return (
+            "execution.log"
+            if node_index == 0
+            else f"execution-{self._job.node_ids[node_index]}.log"
+        )
+
+    def _path(self, known: Mapping[str, str], program: str) -> str:
+        expanded = expand_path(program, known)
+        return with_program_first(known.get("PATH", ""), expanded, self._interpreter)
 
     def _notes(self) -> tuple[str, ...]:
         nodes = ", ".join(self._job.node_ids)
@@ -182,6 +193,21 @@ def _remaining_seconds(job: JobRecord, now: datetime) -> float:
     if remaining <= 0:
         raise JobError(out_of_time(job))
     return remaining
+
+
+def preparation_suffix(job: JobRecord, node_index: int) -> str:
+    """Return what follows ``stdout`` in the name of the file of a node's preparation.
+
+    Args:
+        job: The job.
+        node_index: The node, counted from the master.
+
+    Source:
+        ``stdout-job_prep.txt`` in recordings of jobs of one node, ``stdout-job_prep-NODE.txt`` in
+        the documentation's listing of a job of four.
+    """
+    single = len(job.node_ids) == 1
+    return "-job_prep" if single else f"-job_prep-{job.node_ids[node_index]}"
 
 
 def out_of_time(job: JobRecord) -> BatchAIError:

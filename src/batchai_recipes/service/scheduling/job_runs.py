@@ -16,7 +16,7 @@ from batchai_recipes.service.engines.engine import (
     TaskKey,
     TaskStatus,
 )
-from batchai_recipes.service.scheduling.job_outcome import Outcome, Stop, judge, succeeded
+from batchai_recipes.service.scheduling.job_outcome import Outcome, Stop, decides, judge, succeeded
 from batchai_recipes.service.scheduling.job_plan import JobError, plan_job
 from batchai_recipes.service.scheduling.job_records import JobRecord, jobs_in
 from batchai_recipes.service.scheduling.ledger import Ledger
@@ -58,10 +58,13 @@ class JobRuns:
         outcome = judge(job, tasks, stop)
         if outcome is None:
             try:
-                return self._go_on(job, tasks)
+                step = self._go_on(job, tasks)
             except JobError as error:
                 tasks = self._engine.tasks("job", job.uid)  # some may have been launched just now
-                outcome = Outcome("failed", error=error.error)
+                step = Outcome("failed", error=error.error)
+            if not isinstance(step, Outcome):
+                return step
+            outcome = step
         running = [name for name, status in tasks.items() if isinstance(status, Running)]
         if not running:
             return self._conclude(job, outcome)
@@ -69,16 +72,17 @@ class JobRuns:
             self._engine.terminate(TaskKey("job", job.uid, name))
         return self._show_terminating(job) if stop is not None and not stop.requeue else False
 
-    def _go_on(self, job: JobRecord, tasks: Mapping[str, TaskStatus]) -> bool:
+    def _go_on(self, job: JobRecord, tasks: Mapping[str, TaskStatus]) -> bool | Outcome:
+        """Launch what is due and tell whether that was anything, or how the job has ended."""
         plan = plan_job(job, self._engine, self._interpreter, self._ledger.now())
         for phase in (plan.preparation, plan.processes):
             due = [task for task in phase if task.key.name not in tasks]
             if due:
                 self._launch(job, due)
                 return True
-            if not all(isinstance(tasks[task.key.name], Ended) for task in phase):
+            if any(decides(task.key.name) and not _has_ended(tasks, task) for task in phase):
                 return False
-        return self._conclude(job, succeeded(tasks))
+        return succeeded(tasks)
 
     def _launch(self, job: JobRecord, due: list[Task]) -> None:
         try:
@@ -169,6 +173,10 @@ class JobRuns:
             self._engine.release_job(job.uid)
         except EngineError as error:
             _logger.warning("Job %s has ended, but its folder stays: %s", job.uid, error)
+
+
+def _has_ended(tasks: Mapping[str, TaskStatus], task: Task) -> bool:
+    return isinstance(tasks[task.key.name], Ended)
 
 
 def _deallocation_option(cluster_properties: Mapping[str, object]) -> str:

@@ -2,6 +2,7 @@
 
 import shlex
 
+from batchai_recipes.service.toolkits.python_script import python_command, python_program
 from batchai_recipes.service.toolkits.toolkit import Process, ToolkitError, ToolkitJob
 from batchai_recipes.service.variables import in_double_quotes
 
@@ -22,10 +23,13 @@ def cntk(job: ToolkitJob) -> tuple[Process, ...]:
 
     Example:
         >>> settings = {"languageType": "Python", "pythonScriptFilePath": "$ROOT/train.py"}
-        >>> cntk(ToolkitJob(settings, 1, "/usr/bin/python3"))[0].command_line
+        >>> from batchai_recipes.service.engines.engine import Node
+        >>> node = Node("127.0.0.1", "/mounts", 0, {})
+        >>> job = ToolkitJob(settings, (node,), "/usr/bin/python3", "/shared", lambda *_: ())
+        >>> cntk(job)[0].command_line
         'exec "/usr/bin/python3" "$ROOT/train.py"'
     """
-    count = job.settings.get("processCount") or job.node_count
+    count = job.settings.get("processCount") or len(job.nodes)
     if count != 1:
         raise ToolkitError(
             f"cntkSettings.processCount is {count} (the default is nodeCount): running several "
@@ -46,12 +50,8 @@ def _language_of(job: ToolkitJob) -> str:
 
 
 def _python(job: ToolkitJob) -> Process:
-    script = job.settings.get("pythonScriptFilePath")
-    if not script:
-        raise ToolkitError("cntkSettings.pythonScriptFilePath is missing: name the script to run")
-    program = job.settings.get("pythonInterpreterPath") or job.interpreter
-    words = ["exec", in_double_quotes(program), in_double_quotes(script), _arguments(job)]
-    return Process(0, " ".join(filter(None, words)), program)
+    command_line = f"exec {python_command(job.settings, job.interpreter)}"
+    return Process(0, command_line, python_program(job.settings, job.interpreter))
 
 
 def _brain_script(job: ToolkitJob) -> Process:

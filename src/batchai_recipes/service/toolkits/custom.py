@@ -16,7 +16,10 @@ def custom(job: ToolkitJob) -> tuple[Process, ...]:
         ToolkitError: There is no command line.
 
     Example:
-        >>> custom(ToolkitJob({"commandLine": "true"}, 1, "/usr/bin/python3"))[0].command_line
+        >>> from batchai_recipes.service.engines.engine import Node
+        >>> node = Node("127.0.0.1", "/mounts", 0, {})
+        >>> job = ToolkitJob({"commandLine": "true"}, (node,), "python3", "/shared", lambda *_: ())
+        >>> custom(job)[0].command_line
         'true'
     """
     command_line = job.settings.get("commandLine")

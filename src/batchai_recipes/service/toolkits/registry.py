@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from batchai_recipes.service.toolkits.cntk import cntk
 from batchai_recipes.service.toolkits.custom import custom
-from batchai_recipes.service.toolkits.toolkit import Process, Toolkit, ToolkitError, ToolkitJob
+from batchai_recipes.service.toolkits.pytorch import pytorch
+from batchai_recipes.service.toolkits.toolkit import Toolkit, ToolkitError
 
 _SETTINGS: Final = {
     "cntk": "cntkSettings",
@@ -19,30 +20,26 @@ _SETTINGS: Final = {
     "horovod": "horovodSettings",
 }
 
-TOOLKITS: Final[Mapping[str, Toolkit]] = {"cntk": cntk, "custom": custom}
+TOOLKITS: Final[Mapping[str, Toolkit]] = {"cntk": cntk, "custom": custom, "pytorch": pytorch}
 """The toolkits of this release, by ``toolType``."""
 
 
-def processes_of(
-    properties: Mapping[str, Any], node_count: int, interpreter: str
-) -> tuple[Process, ...]:
-    """Turn a job's toolkit settings into processes.
+def toolkit_of(properties: Mapping[str, Any]) -> tuple[Toolkit, Mapping[str, Any]]:
+    """Find a job's toolkit.
 
     Args:
         properties: The job's properties.
-        node_count: How many nodes it runs on.
-        interpreter: The Python to use where the settings name none.
 
     Returns:
-        The processes, the master's first.
+        The toolkit and the job's settings for it.
 
     Raises:
-        ToolkitError: The toolkit is not supported, or its settings cannot be run.
+        ToolkitError: The toolkit is not supported, or the job names none or several.
 
     Example:
         >>> job = {"toolType": "custom", "customToolkitSettings": {"commandLine": "true"}}
-        >>> len(processes_of(job, 1, "/usr/bin/python3"))
-        1
+        >>> toolkit_of(job)[1]
+        {'commandLine': 'true'}
     """
     tool = str(properties.get("toolType") or _tool_of(properties))
     toolkit = TOOLKITS.get(tool.casefold())
@@ -50,8 +47,7 @@ def processes_of(
         raise ToolkitError(
             f"The toolkit {tool} is not supported by this release: use {' or '.join(TOOLKITS)}"
         )
-    settings = properties.get(_SETTINGS[tool.casefold()]) or {}
-    return toolkit(ToolkitJob(settings, node_count, interpreter))
+    return toolkit, properties.get(_SETTINGS[tool.casefold()]) or {}
 
 
 def _tool_of(properties: Mapping[str, Any]) -> str:

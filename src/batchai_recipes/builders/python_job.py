@@ -1,0 +1,107 @@
+"""What the builders of toolkits share that run a Python script."""
+
+from attrs import evolve, field, frozen
+from typing_extensions import Self
+
+from batchai_recipes.builders.command_line import shell_words
+from batchai_recipes.builders.count import checked_count
+from batchai_recipes.builders.job import JobBuilder
+from batchai_recipes.errors import ConfigurationError
+
+
+@frozen
+class ScriptJobBuilder(JobBuilder):
+    """The base of builders whose job runs a Python script.
+
+    Args:
+        name: The job's name: 1 to 64 letters, digits, ``-`` and ``_``.
+
+    Raises:
+        ConfigurationError: The name is not allowed.
+    """
+
+    python_script: str | None = field(default=None, kw_only=True)
+    interpreter: str | None = field(default=None, kw_only=True)
+
+    def script(self, path: str) -> Self:
+        """Set the Python script to run.
+
+        Args:
+            path: The script's path on the node; ``$NAME`` is expanded there.
+
+        Raises:
+            ConfigurationError: The path is empty.
+        """
+        if not path.strip():
+            raise ConfigurationError("The script's path is empty")
+        return evolve(self, python_script=path)
+
+    def python_interpreter(self, path: str) -> Self:
+        """Set the Python interpreter; without it, the node's own runs the script.
+
+        Args:
+            path: The interpreter's path on the node.
+
+        Raises:
+            ConfigurationError: The path is empty.
+        """
+        if not path.strip():
+            raise ConfigurationError("The Python interpreter's path is empty")
+        return evolve(self, interpreter=path)
+
+    def _checked_script(self) -> str:
+        if self.python_script is None:
+            raise ConfigurationError(
+                f"Job {self.name!r} has no script: add .script('$AZ_BATCHAI_INPUT_.../train.py')"
+            )
+        return self.python_script
+
+
+@frozen
+class PythonJobBuilder(ScriptJobBuilder):
+    """The base of builders whose job runs a Python script with the same arguments everywhere.
+
+    Args:
+        name: The job's name: 1 to 64 letters, digits, ``-`` and ``_``.
+
+    Raises:
+        ConfigurationError: The name is not allowed.
+    """
+
+    arguments: tuple[str, ...] = field(default=(), kw_only=True)
+
+    def args(self, *arguments: str) -> Self:
+        """Set the script's arguments, replacing earlier ones.
+
+        Args:
+            arguments: One string for each argument; ``$NAME`` is expanded on the node.
+        """
+        return evolve(self, arguments=arguments)
+
+    def _command_line_args(self) -> str | None:
+        return shell_words(*self.arguments) or None
+
+
+@frozen
+class ParallelPythonJobBuilder(PythonJobBuilder):
+    """The base of builders whose job runs a Python script in several processes.
+
+    Args:
+        name: The job's name: 1 to 64 letters, digits, ``-`` and ``_``.
+
+    Raises:
+        ConfigurationError: The name is not allowed.
+    """
+
+    process_count: int | None = field(default=None, kw_only=True)
+
+    def processes(self, count: int) -> Self:
+        """Run a number of processes, dealt out to the nodes; without it, one on each node.
+
+        Args:
+            count: How many processes on all nodes together, 1 or more.
+
+        Raises:
+            ConfigurationError: The count is less than 1 or not a whole number.
+        """
+        return evolve(self, process_count=checked_count("processes of a job", count, at_least=1))
