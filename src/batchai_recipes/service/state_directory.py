@@ -72,6 +72,11 @@ class StateDirectory:
         return self.root / "service.log"
 
     @property
+    def supervisor_log(self) -> Path:
+        """What the supervisors of tasks could tell nobody else; empty as a rule."""
+        return self.root / "supervisors.log"
+
+    @property
     def shares(self) -> Path:
         """The folder of all file shares, one folder per account in it."""
         return self.root / "shares"

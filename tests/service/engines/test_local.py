@@ -1,5 +1,6 @@
 """The local engine with real processes."""
 
+import fcntl
 import json
 import os
 import select
@@ -15,11 +16,12 @@ from batchai_recipes.service.engines.engine import (
     Lost,
     Mount,
     MountError,
-    NotStarted,
     Running,
     TaskKey,
 )
 from batchai_recipes.service.engines.local import LocalEngine
+from batchai_recipes.service.engines.supervision.processes import process_identity
+from batchai_recipes.service.engines.supervision.task_record import read_record
 from batchai_recipes.service.state_directory import StateDirectory
 
 KEY = TaskKey("job", "uid", "process-0")
@@ -135,23 +137,21 @@ class TestTasks:
         end_of(engine)
         assert "hunter2" not in all_text_below(state.root) + all_text_below(output)
 
-    def test_the_task_file_is_private_and_a_failed_launch_leaves_none(
-        self, state, engine, new_task, monkeypatch
-    ):
-        """When the supervisor cannot start, the secrets go with the file."""
-        seen = []
-
-        def refuse(command, **_):
-            task = Path(command[-1]) / "task.json"
-            seen.append((task.stat().st_mode & 0o777, "hunter2" in task.read_text()))
-            raise OSError("no more processes")
-
-        monkeypatch.setattr(subprocess, "run", refuse)
-        with pytest.raises(EngineError, match="no more processes"):
+    def test_a_launch_that_fails_leaves_nothing(self, state, engine, new_task, monkeypatch):
+        """When no process can be started, the task may be launched again and no secret is kept."""
+        monkeypatch.setattr(sys, "executable", "/nothing/here")
+        with pytest.raises(EngineError, match="No such file"):
             engine.launch(new_task("true", SECRET="hunter2"))
-        assert seen == [(0o600, True)]
         assert "hunter2" not in all_text_below(state.root)
         assert engine.tasks("job", "uid") == {}
+
+    def test_the_parent_of_supervisors_may_be_killed(self, engine, new_task, end_of, output):
+        """The next launch starts another."""
+        engine.prepare_node("node", ())
+        engine._supervisors._parent.kill()
+        engine.launch(new_task("echo here"))
+        assert end_of(engine).exit_code == 0
+        assert (output / "stdout.txt").read_text() == "here\n"
 
     def test_a_task_is_launched_once(self, engine, new_task, end_of, output):
         """Launching it again changes nothing, not even when it has ended."""
@@ -163,13 +163,14 @@ class TestTasks:
 
     def test_a_second_supervisor_gives_way(self, state, engine, new_task, end_of, output):
         """When two services launch the same task at once, the claim decides."""
-        engine.launch(new_task("echo once"))
+        task = new_task("echo once")
+        engine.launch(task)
         end_of(engine)
-        folder = state.jobs / "uid" / "tasks" / "process-0"
-        (folder / "exit.json").unlink()
-        (folder / "task.json").write_text("{}")
         again = LocalEngine(state)
-        assert again._supervise(folder) == 3
+        try:
+            assert again._supervisors.start(again._request(task)) is None
+        finally:
+            again.stop()
         assert (output / "stdout.txt").read_text() == "once\n"
 
     def test_an_output_file_that_cannot_be_opened(self, engine, new_task, end_of, output):
@@ -240,8 +241,8 @@ class TestTermination:
         path, line = fifo
         engine.launch(new_task(f"sleep 1000 & echo $$ $! > {path}; wait"))
         pids = [int(pid) for pid in line().split()]
-        folder = state.jobs / "uid" / "tasks" / "process-0"
-        os.kill(json.loads((folder / "supervisor.json").read_text())["pid"], signal.SIGKILL)
+        record = read_record(str(state.jobs / "uid" / "process-0.record"))
+        os.kill(record.supervisor["pid"], signal.SIGKILL)
         wait_until_gone(pids[0])  # at once, whether or not a service runs
         assert end_of(engine) == Lost()
         wait_until_gone(pids[1])  # as soon as a service notices
@@ -264,6 +265,8 @@ import os, signal, sys
 from pathlib import Path
 from batchai_recipes.service.engines.engine import Task, TaskKey
 from batchai_recipes.service.engines.local import LocalEngine
+from batchai_recipes.service.engines.supervision.processes import process_identity
+from batchai_recipes.service.engines.supervision.task_record import read_record
 from batchai_recipes.service.state_directory import StateDirectory
 state, output, command = sys.argv[1:]
 engine = LocalEngine(StateDirectory(Path(state)))
@@ -322,18 +325,28 @@ class TestAdoption:
         finally:
             engine.stop()
 
-    def test_what_was_recorded_but_never_began_is_launched(
-        self, state, engine, new_task, end_of, output
-    ):
-        """A task file without a claim is no run."""
-        folder = state.jobs / "uid" / "tasks" / "process-0"
-        folder.mkdir(parents=True)
-        (folder / "task.json").write_text("{}")
-        assert engine.tasks("job", "uid") == {}
-        engine.launch(new_task("echo once"))
-        end_of(engine)
-        assert (output / "stdout.txt").read_text() == "once\n"
-        assert NotStarted() not in engine.tasks("job", "uid").values()
+    def test_a_restart_of_the_machine_loses_what_ran(self, state, engine, new_task, end_of):
+        """Even where another process has the supervisor's id by now; it is left alone."""
+        with subprocess.Popen(["sleep", "1000"], start_new_session=True) as bystander:
+            identity = process_identity(bystander.pid) | {"boot_id": "an earlier one"}
+            (state.jobs / "uid").mkdir()
+            path = state.jobs / "uid" / "process-0.record"
+            lines = [json.dumps({name: identity}) for name in ("supervisor", "main")]
+            path.write_text("".join(f"{line}\n" for line in lines))
+            with path.open() as locked:  # as by a process that has nothing to do with it
+                fcntl.flock(locked, fcntl.LOCK_EX)
+                assert {"process-0": Lost()} == engine.tasks("job", "uid")
+                engine.terminate(KEY)
+            assert bystander.poll() is None
+            bystander.kill()
+
+    def test_a_record_cut_off_by_a_power_cut_is_a_lost_task(self, state, engine):
+        """Whatever is left of it: it was claimed, so it is never run again."""
+        for text in ("", "{", '{"supervisor": {"pid": 1'):
+            folder = state.jobs / f"uid-{len(text)}"
+            folder.mkdir()
+            (folder / "process-0.record").write_text(text)
+            assert {"process-0": Lost()} == engine.tasks("job", folder.name)
 
 
 class TestFolders:

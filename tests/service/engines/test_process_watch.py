@@ -33,11 +33,11 @@ def test_it_tells_when_a_process_ends(watch):
     made, ended = watch
     with process() as child:
         for _ in range(2):
-            made.add(child.pid, lambda: child.poll() is None)
+            made.add("child", child.pid, lambda: child.poll() is None)
         assert not ended.is_set()
         child.communicate(b"\n")
         assert ended.wait(PATIENCE_SECONDS)
-        assert set() == made._watched
+        assert made._watched == {}
 
 
 def test_it_tells_of_a_process_that_had_ended(watch):
@@ -45,7 +45,7 @@ def test_it_tells_of_a_process_that_had_ended(watch):
     made, ended = watch
     with process() as child:
         child.communicate(b"\n")
-        made.add(child.pid, lambda: False)
+        made.add("child", child.pid, lambda: False)
         assert ended.wait(PATIENCE_SECONDS)
 
 
@@ -53,8 +53,21 @@ def test_closing_forgets_what_still_runs(watch):
     """And watches nothing more."""
     made, ended = watch
     with process() as child:
-        made.add(child.pid, lambda: child.poll() is None)
+        made.add("child", child.pid, lambda: child.poll() is None)
         made.close()
-        made.add(os.getpid(), lambda: True)
+        made.add("self", os.getpid(), lambda: True)
         child.communicate(b"\n")
     assert not ended.is_set()
+
+
+def test_two_processes_may_have_had_the_same_id(watch):
+    """The name tells them apart, and each is told of by itself."""
+    made, _ = watch
+    told = []
+    with process() as child:
+        for name in ("earlier", "later"):
+            made.add(name, child.pid, lambda: child.poll() is None, lambda n=name: told.append(n))
+        child.communicate(b"\n")
+        made.add("later still", child.pid, lambda: False, lambda: told.append("later still"))
+    made.close()
+    assert "later still" in told

@@ -4,10 +4,22 @@ import contextlib
 import os
 import selectors
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+
+from attrs import frozen
 
 _FIRST_POLL_SECONDS = 0.05
 _LONGEST_POLL_SECONDS = 2.0
+
+
+@frozen
+class _Watched:
+    """A process that is watched, and how."""
+
+    pid: int
+    descriptor: int | None
+    is_alive: Callable[[], bool]
+    ended: Callable[[], None]
 
 
 class ProcessWatch:
@@ -23,8 +35,7 @@ class ProcessWatch:
     def __init__(self, notify: Callable[[], None]) -> None:
         self._notify = notify
         self._selector = selectors.DefaultSelector()
-        self._polled: dict[int, Callable[[], bool]] = {}
-        self._watched: set[int] = set()
+        self._watched: dict[Hashable, _Watched] = {}
         self._lock = threading.Lock()
         self._bell, self._rope = os.pipe()
         os.set_blocking(self._bell, False)
@@ -34,27 +45,34 @@ class ProcessWatch:
         self._thread = threading.Thread(target=self._run, name="process-watch", daemon=True)
         self._thread.start()
 
-    def add(self, pid: int, is_alive: Callable[[], bool]) -> None:
-        """Watch a process; does nothing when it is watched already.
+    def add(
+        self,
+        name: Hashable,
+        pid: int,
+        is_alive: Callable[[], bool],
+        ended: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Watch a process; does nothing when one of that name is watched already.
 
         Args:
+            name: Tells it from others, later ones with the same process id too.
             pid: Its id.
             is_alive: Says whether it (and no later process with its id) still runs.
+            ended: Called when it has ended, before the watch notifies.
         """
         with self._lock:
-            if pid in self._watched or self._stopping:
+            if name in self._watched or self._stopping:
                 return
-            self._watched.add(pid)
             descriptor = open_pidfd(pid)
-            if descriptor is None:
-                self._polled[pid] = is_alive
-            else:
-                self._selector.register(descriptor, selectors.EVENT_READ, pid)
+            self._watched[name] = _Watched(pid, descriptor, is_alive, ended)
+            if descriptor is not None:
+                self._selector.register(descriptor, selectors.EVENT_READ, name)
         # It may have ended before the pidfd was opened, which then is another process's or none.
         if not is_alive():
-            self._forget(pid, descriptor)
+            self._forget(name)
             self._notify()
-        self._ring()
+        elif descriptor is None:
+            self._ring()
 
     def close(self) -> None:
         """Stop watching and end the thread; closing twice is closing once."""
@@ -72,36 +90,39 @@ class ProcessWatch:
     def _run(self) -> None:
         interval = _FIRST_POLL_SECONDS
         while True:
-            ready = self._selector.select(interval if self._polled else None)
-            ended: list[tuple[int, int | None]] = [
-                (key.data, key.fd) for key, _ in ready if key.fd != self._bell
-            ]
+            with self._lock:
+                polled = [name for name, found in self._watched.items() if found.descriptor is None]
+            ready = self._selector.select(interval if polled else None)
+            ended: list[Hashable] = [key.data for key, _ in ready if key.fd != self._bell]
             with contextlib.suppress(BlockingIOError):
                 if os.read(self._bell, 4096):
                     interval = _FIRST_POLL_SECONDS
             if self._stopping:
                 return
-            with self._lock:
-                polled = list(self._polled.items())
-            ended += [(pid, None) for pid, is_alive in polled if not is_alive()]
-            for pid, descriptor in ended:
-                self._forget(pid, descriptor)
+            ended += [name for name in polled if self._has_ended(name)]
+            for name in ended:
+                self._forget(name)
             if ended:
                 self._notify()
             interval = min(interval * 1.5, _LONGEST_POLL_SECONDS)
 
-    def _forget(self, pid: int, descriptor: int | None) -> None:
+    def _has_ended(self, name: Hashable) -> bool:
         with self._lock:
-            if pid not in self._watched:
+            found = self._watched.get(name)
+        return found is not None and not found.is_alive()
+
+    def _forget(self, name: Hashable) -> None:
+        with self._lock:
+            found = self._watched.pop(name, None)
+            if found is None:
                 return
-            self._watched.discard(pid)
-            self._polled.pop(pid, None)
-            if descriptor is not None:
-                self._selector.unregister(descriptor)
-                os.close(descriptor)
+            if found.descriptor is not None:
+                self._selector.unregister(found.descriptor)
+                os.close(found.descriptor)
         # Orphans fall to a service that is the first process of its container: collect them.
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
+            os.waitpid(found.pid, os.WNOHANG)
+        found.ended()
 
     def _ring(self) -> None:
         with contextlib.suppress(BlockingIOError):

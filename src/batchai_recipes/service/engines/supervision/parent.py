@@ -1,0 +1,91 @@
+"""The process that supervisors are forked from: small and warm, so that a fork is all they cost.
+
+The service talks to it through a socket on which it sends one more socket per task; the supervisor
+of the task answers on that. It ends with the service. The supervisors do not.
+"""
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import time
+from typing import NoReturn
+
+from .processes import (
+    PR_SET_CHILD_SUBREAPER,
+    WATCHED_SIGNALS,
+    children_of,
+    kill_all,
+    prctl,
+    process_identity,
+    reap,
+)
+from .supervisor import supervise
+
+
+def main(control: int) -> NoReturn:
+    """Fork a supervisor for each task that arrives, until the service has gone.
+
+    Args:
+        control: The socket.
+    """
+    # What is orphaned when a supervisor is killed comes here, and not out of reach.
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    wake, alarm = os.pipe()
+    for descriptor in (wake, alarm):
+        os.set_blocking(descriptor, False)
+    signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    os.set_inheritable(control, False)
+    service = socket.socket(fileno=control)
+    poll = select.poll()
+    poll.register(service, select.POLLIN)
+    poll.register(wake, select.POLLIN)
+    supervisors: set[int] = set()
+    _warm_up()
+    while True:
+        for descriptor, _ in poll.poll():
+            if descriptor == wake:
+                os.read(wake, 4096)
+                _bury(supervisors)
+                continue
+            message, descriptors, _, _ = socket.recv_fds(service, 1, 1)
+            if not message:
+                os._exit(0)
+            for connection in descriptors:
+                supervisors.add(_fork(connection, but_not=(control, wake, alarm)))
+                os.close(connection)
+
+
+def _warm_up() -> None:
+    """Load what supervisors need, so that none of them has to, and keep its memory shared."""
+    process_identity(os.getpid())
+    json.loads(json.dumps({"text": "x", "number": 1.5, "list": [None]}))
+    time.strftime("%Y", time.gmtime())
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # a supervisor makes next to nothing
+
+
+def _fork(connection: int, *, but_not: tuple[int, ...]) -> int:
+    # Until the supervisor has its own dispositions, signals wait.
+    signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED_SIGNALS)
+    pid = os.fork()
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for descriptor in but_not:
+            os.close(descriptor)
+        supervise(connection)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED_SIGNALS)
+    return pid
+
+
+def _bury(supervisors: set[int]) -> None:
+    """Collect what has ended, and kill what supervisors that were killed left behind."""
+    ended, any_left = reap()
+    supervisors.difference_update(ended)
+    if any_left and any(os.WIFSIGNALED(status) for status in ended.values()):
+        kill_all(set(children_of(os.getpid())) - supervisors)

@@ -1,0 +1,71 @@
+"""Claiming a task, and reading what became of it."""
+
+import multiprocessing
+import os
+
+import pytest
+
+from batchai_recipes.service.engines.supervision.task_record import (
+    TaskRecord,
+    is_supervised,
+    read_record,
+)
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Where a record will be."""
+    return str(tmp_path / "process-0.record")
+
+
+def test_a_task_that_nobody_claimed_has_no_record(path):
+    """Nor has one whose folder is not there."""
+    assert read_record(path) is None
+    assert read_record(f"{path}/deeper") is None
+    assert not is_supervised(path)
+
+
+def test_it_tells_claim_main_process_and_end(path, tmp_path):
+    """And whether the supervisor lives, as the lock does."""
+    record = TaskRecord.claim(path, {"pid": 1})
+    reading = read_record(path)
+    assert (reading.supervisor, reading.main, reading.ended) == ({"pid": 1}, None, None)
+    assert reading.is_alive
+    assert is_supervised(path)
+    record.make_durable()
+    record.add("main", {"pid": 2})
+    record.add("ended", {"reason": "exited"})
+    os.close(record._descriptor)
+    reading = read_record(path)
+    assert (reading.main, reading.ended) == ({"pid": 2}, {"reason": "exited"})
+    assert not reading.is_alive
+    assert [entry.name for entry in tmp_path.iterdir()] == ["process-0.record"]
+
+
+def test_a_claim_is_final(path):
+    """Also when a draft of an earlier process with the same id is the record itself."""
+    first = TaskRecord.claim(path, {"pid": 1})
+    os.link(path, f"{path}.{os.getpid()}")
+    assert TaskRecord.claim(path, {"pid": 2}) is None
+    os.close(first._descriptor)
+    assert TaskRecord.claim(path, {"pid": 3}) is None
+    assert read_record(path).supervisor == {"pid": 1}
+
+
+def _race(path, start, results):
+    start.wait()
+    results.put(TaskRecord.claim(path, {"pid": os.getpid()}) is not None)
+
+
+def test_of_many_claims_at_once_one_succeeds(path):
+    """Whoever it is."""
+    context = multiprocessing.get_context("fork")
+    start, results = context.Event(), context.Queue()
+    racers = [context.Process(target=_race, args=(path, start, results)) for _ in range(8)]
+    for racer in racers:
+        racer.start()
+    start.set()
+    won = [results.get(timeout=30) for _ in racers]
+    for racer in racers:
+        racer.join()
+    assert sorted(won) == [False] * 7 + [True]
