@@ -16,7 +16,7 @@ class Bell:
     def __init__(self):
         self._condition = threading.Condition()
 
-    def ring(self):
+    def ring(self, *_):
         """Let those who wait look again."""
         with self._condition:
             self._condition.notify_all()

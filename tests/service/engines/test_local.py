@@ -270,7 +270,7 @@ from batchai_recipes.service.engines.supervision.task_record import read_record
 from batchai_recipes.service.state_directory import StateDirectory
 state, output, command = sys.argv[1:]
 engine = LocalEngine(StateDirectory(Path(state)))
-engine.start(lambda: None)
+engine.start(lambda *_: None)
 engine.launch(
     Task(
         key=TaskKey("job", "uid", "process-0"), node_id="node", label="job", command_line=command,

@@ -14,13 +14,18 @@ PATIENCE_SECONDS = 30.0
 
 @pytest.fixture(params=["pidfd", "polling"])
 def watch(request, monkeypatch):
-    """A watch and the event it sets, with pidfds and as on systems without."""
+    """A watch, with pidfds and as on systems without."""
     if request.param == "polling":
         monkeypatch.delattr(os, "pidfd_open", raising=False)
-    ended = threading.Event()
-    made = ProcessWatch(ended.set)
-    yield made, ended
+    made = ProcessWatch()
+    yield made
     made.close()
+
+
+@pytest.fixture
+def ended():
+    """The event that a watch sets."""
+    return threading.Event()
 
 
 def process():
@@ -28,46 +33,40 @@ def process():
     return subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
 
 
-def test_it_tells_when_a_process_ends(watch):
+def test_it_tells_when_a_process_ends(watch, ended):
     """Not before, and for one that is watched twice only once."""
-    made, ended = watch
     with process() as child:
-        for _ in range(2):
-            made.add("child", child.pid, lambda: child.poll() is None)
+        for told in (ended.set, pytest.fail):
+            watch.add("child", child.pid, lambda: child.poll() is None, told)
         assert not ended.is_set()
         child.communicate(b"\n")
         assert ended.wait(PATIENCE_SECONDS)
-        assert made._watched == {}
+        assert watch._watched == {}
 
 
-def test_it_tells_of_a_process_that_had_ended(watch):
+def test_it_tells_of_a_process_that_had_ended(watch, ended):
     """At once."""
-    made, ended = watch
     with process() as child:
         child.communicate(b"\n")
-        made.add("child", child.pid, lambda: False)
-        assert ended.wait(PATIENCE_SECONDS)
+        watch.add("child", child.pid, lambda: False, ended.set)
+        assert ended.is_set()
 
 
-def test_closing_forgets_what_still_runs(watch):
-    """And watches nothing more."""
-    made, ended = watch
-    with process() as child:
-        made.add("child", child.pid, lambda: child.poll() is None)
-        made.close()
-        made.add("self", os.getpid(), lambda: True)
-        child.communicate(b"\n")
-    assert not ended.is_set()
-
-
-def test_two_processes_may_have_had_the_same_id(watch):
-    """The name tells them apart, and each is told of by itself."""
-    made, _ = watch
-    told = []
+def test_names_tell_apart_what_has_the_same_id(watch, ended):
+    """A process id may be given again before the end of the first was seen."""
     with process() as child:
         for name in ("earlier", "later"):
-            made.add(name, child.pid, lambda: child.poll() is None, lambda n=name: told.append(n))
+            watch.add(name, child.pid, lambda: child.poll() is None, lambda: None)
+        watch.add("later still", child.pid, lambda: False, ended.set)
+        assert ended.is_set()
         child.communicate(b"\n")
-        made.add("later still", child.pid, lambda: False, lambda: told.append("later still"))
-    made.close()
-    assert "later still" in told
+
+
+def test_closing_forgets_what_still_runs(watch, ended):
+    """And watches nothing more."""
+    with process() as child:
+        watch.add("child", child.pid, lambda: child.poll() is None, ended.set)
+        watch.close()
+        watch.add("self", os.getpid(), lambda: True, ended.set)
+        child.communicate(b"\n")
+    assert not ended.is_set()

@@ -3,16 +3,18 @@
 import os
 import shutil
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from batchai_recipes.service.engines.engine import (
     EngineError,
     JobFolders,
     Mount,
     Node,
+    Notify,
+    Owner,
     Task,
     TaskKey,
     TaskStatus,
@@ -23,7 +25,7 @@ from batchai_recipes.service.engines.ports import JobPorts
 from batchai_recipes.service.engines.process_watch import open_pidfd
 from batchai_recipes.service.engines.supervision.task_record import is_supervised, read_record
 from batchai_recipes.service.engines.supervisors import SupervisorError, Supervisors
-from batchai_recipes.service.engines.task_statuses import Owner, TaskStatuses
+from batchai_recipes.service.engines.task_statuses import TaskStatuses
 from batchai_recipes.service.state_directory import StateDirectory
 
 # What a task starts with. A list of what is let through and not of what is held back: whatever
@@ -50,7 +52,7 @@ class LocalEngine:
         self._supervisors = Supervisors(state.supervisor_log, self._environment)
         self._statuses = TaskStatuses(self._folder_of)
 
-    def start(self, notify: Callable[[], None]) -> None:
+    def start(self, notify: Notify) -> None:
         """Begin to watch."""
         self._statuses.start(notify)
 
@@ -80,7 +82,7 @@ class LocalEngine:
     def release_node(self, node_id: str) -> None:
         """Remove a node's folder, never what its links lead to."""
         remove_folder(self._state.nodes / node_id)
-        self._statuses.forget(("node", node_id))
+        self._statuses.forget("node", node_id)
 
     def prepare_job(
         self, job_uid: str, node_ids: tuple[str, ...], mounts: tuple[Mount, ...]
@@ -118,14 +120,14 @@ class LocalEngine:
     def release_job(self, job_uid: str) -> None:
         """Remove a job's folders, never what its links lead to."""
         remove_folder(self._state.jobs / job_uid)
-        self._statuses.forget(("job", job_uid))
+        self._statuses.forget("job", job_uid)
 
     def launch(self, task: Task) -> None:
         """Start a task, unless it has been started before."""
         key = task.key
         if key.name in self.tasks(key.owner, key.owner_id):
             return
-        owner = self._folder_of((key.owner, key.owner_id))
+        owner = self._folder_of(key.owner, key.owner_id)
         for directory in dict.fromkeys([*task.directories, task.working_directory, str(owner)]):
             make_folder(Path(directory))
         try:
@@ -134,9 +136,9 @@ class LocalEngine:
             raise EngineError(f"Task {key.name!r} did not start: {error}") from error
         self._statuses.launched(key)
 
-    def tasks(self, owner: Literal["job", "node"], owner_id: str) -> Mapping[str, TaskStatus]:
+    def tasks(self, owner: Owner, owner_id: str) -> Mapping[str, TaskStatus]:
         """Return the status of every task of an owner that was ever launched, by name."""
-        return self._statuses.of((owner, owner_id))
+        return self._statuses.of(owner, owner_id)
 
     def terminate(self, key: TaskKey) -> None:
         """Ask a task to end, through its supervisor."""
@@ -166,9 +168,8 @@ class LocalEngine:
     def _shell(self) -> str:
         return shutil.which("bash", path=self._environment.get("PATH")) or "/bin/sh"
 
-    def _folder_of(self, owner: Owner) -> Path:
-        kind, owner_id = owner
-        return (self._state.jobs if kind == "job" else self._state.nodes) / owner_id
+    def _folder_of(self, owner: Owner, owner_id: str) -> Path:
+        return (self._state.jobs if owner == "job" else self._state.nodes) / owner_id
 
     def _request(self, task: Task) -> dict[str, Any]:
         return {

@@ -27,13 +27,9 @@ class ProcessWatch:
 
     The kernel tells (a pidfd becomes readable). Where it has no pidfds the processes are looked at
     in growing intervals.
-
-    Args:
-        notify: Called from the watch's own thread after one or more processes ended.
     """
 
-    def __init__(self, notify: Callable[[], None]) -> None:
-        self._notify = notify
+    def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._watched: dict[Hashable, _Watched] = {}
         self._lock = threading.Lock()
@@ -50,7 +46,7 @@ class ProcessWatch:
         name: Hashable,
         pid: int,
         is_alive: Callable[[], bool],
-        ended: Callable[[], None] = lambda: None,
+        ended: Callable[[], None],
     ) -> None:
         """Watch a process; does nothing when one of that name is watched already.
 
@@ -58,7 +54,7 @@ class ProcessWatch:
             name: Tells it from others, later ones with the same process id too.
             pid: Its id.
             is_alive: Says whether it (and no later process with its id) still runs.
-            ended: Called when it has ended, before the watch notifies.
+            ended: Called once when it has ended, as a rule from the watch's own thread.
         """
         with self._lock:
             if name in self._watched or self._stopping:
@@ -70,7 +66,6 @@ class ProcessWatch:
         # It may have ended before the pidfd was opened, which then is another process's or none.
         if not is_alive():
             self._forget(name)
-            self._notify()
         elif descriptor is None:
             self._ring()
 
@@ -102,8 +97,6 @@ class ProcessWatch:
             ended += [name for name in polled if self._has_ended(name)]
             for name in ended:
                 self._forget(name)
-            if ended:
-                self._notify()
             interval = min(interval * 1.5, _LONGEST_POLL_SECONDS)
 
     def _has_ended(self, name: Hashable) -> bool:

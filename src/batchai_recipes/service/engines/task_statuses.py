@@ -4,12 +4,13 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Literal
 
 from batchai_recipes.service.engines.engine import (
     Ended,
     Lost,
+    Notify,
     NotStarted,
+    Owner,
     Running,
     TaskKey,
     TaskStatus,
@@ -24,7 +25,7 @@ from batchai_recipes.service.engines.supervision.task_record import (
     read_record,
 )
 
-Owner = tuple[Literal["job", "node"], str]
+_Owner = tuple[Owner, str]
 
 
 class TaskStatuses:
@@ -37,22 +38,22 @@ class TaskStatuses:
         folder_of: Finds the folder with the records of an owner.
     """
 
-    def __init__(self, folder_of: Callable[[Owner], Path]) -> None:
+    def __init__(self, folder_of: Callable[[Owner, str], Path]) -> None:
         self._folder_of = folder_of
         self._watch: ProcessWatch | None = None
-        self._notify: Callable[[], None] = lambda: None
+        self._notify: Notify = lambda *_: None
         self._lock = threading.Lock()
         # None: to be read again.
-        self._known: dict[Owner, dict[str, TaskStatus | None]] = {}
+        self._known: dict[_Owner, dict[str, TaskStatus | None]] = {}
 
-    def start(self, notify: Callable[[], None]) -> None:
+    def start(self, notify: Notify) -> None:
         """Begin to watch.
 
         Args:
             notify: Called when a task may have changed its status.
         """
         self._notify = notify
-        self._watch = ProcessWatch(notify)
+        self._watch = ProcessWatch()
 
     def stop(self) -> None:
         """Stop watching, and forget everything."""
@@ -62,20 +63,22 @@ class TaskStatuses:
         with self._lock:
             self._known.clear()
 
-    def of(self, owner: Owner) -> Mapping[str, TaskStatus]:
+    def of(self, owner: Owner, owner_id: str) -> Mapping[str, TaskStatus]:
         """Return the status of every task of an owner that was ever launched, by name.
 
         Args:
-            owner: The owner.
+            owner: Whether a job's run or a node's set-up owns them.
+            owner_id: The uid of the job or the id of the node.
         """
         with self._lock:
-            known = self._known.get(owner)
+            known = self._known.get((owner, owner_id))
             if known is None:
-                names = sorted(path.stem for path in self._folder_of(owner).glob(f"*{SUFFIX}"))
-                known = self._known[owner] = dict.fromkeys(names)
+                records = self._folder_of(owner, owner_id).glob(f"*{SUFFIX}")
+                known = dict.fromkeys(sorted(path.stem for path in records))
+                self._known[owner, owner_id] = known
             found = dict(known)
         for name in [name for name, status in found.items() if status is None]:
-            found[name] = self._read(TaskKey(*owner, name))
+            found[name] = self._read(TaskKey(owner, owner_id, name))
         return {
             name: status
             for name, status in found.items()
@@ -91,16 +94,17 @@ class TaskStatuses:
         with self._lock:
             self._known.setdefault((key.owner, key.owner_id), {})[key.name] = None
         if not isinstance(self._read(key), Running):
-            self._notify()  # it was over before there was anything to watch
+            self._notify(key.owner, key.owner_id)  # it was over before there was anything to watch
 
-    def forget(self, owner: Owner) -> None:
+    def forget(self, owner: Owner, owner_id: str) -> None:
         """Forget an owner whose folder has been removed.
 
         Args:
-            owner: The owner.
+            owner: Whether it is a job's run or a node's set-up.
+            owner_id: The uid of the job or the id of the node.
         """
         with self._lock:
-            self._known.pop(owner, None)
+            self._known.pop((owner, owner_id), None)
 
     def record(self, key: TaskKey) -> str:
         """Say where the record of a task is, or will be.
@@ -108,7 +112,7 @@ class TaskStatuses:
         Args:
             key: The task.
         """
-        return str(self._folder_of((key.owner, key.owner_id)) / f"{key.name}{SUFFIX}")
+        return str(self._folder_of(key.owner, key.owner_id) / f"{key.name}{SUFFIX}")
 
     def _read(self, key: TaskKey) -> TaskStatus:
         path = self.record(key)
@@ -126,9 +130,13 @@ class TaskStatuses:
                 key,
                 reading.supervisor["pid"],
                 lambda: is_supervised(path),
-                lambda: self._remember(key, None),
+                lambda: self._has_ended(key),
             )
         return status
+
+    def _has_ended(self, key: TaskKey) -> None:
+        self._remember(key, None)
+        self._notify(key.owner, key.owner_id)
 
     def _remember(self, key: TaskKey, status: TaskStatus | None) -> None:
         with self._lock:
