@@ -172,5 +172,18 @@ _FILE_SERVICE_WIDENED: Final = (
     """,
 )
 
-MIGRATIONS: Final = (_FOUNDATION, _STORAGE_ACCOUNTS, _FILE_SERVICE_WIDENED)
+# A service that holds a hundred thousand jobs answers like one that holds a hundred: each page of a
+# list, and whatever the scheduler looks for, is found by an index.
+_MANY_JOBS: Final = (
+    "CREATE INDEX resources_by_place ON resources (parent_key, kind, key)",
+    "CREATE INDEX resources_by_kind ON resources (kind, key)",
+    "DROP INDEX resources_by_parent",
+    "CREATE INDEX resources_deleting ON resources (key) WHERE provisioning_state = 'deleting'",
+    """
+    CREATE INDEX operations_in_progress ON operations (action, resource_key)
+    WHERE status = 'InProgress'
+    """,
+)
+
+MIGRATIONS: Final = (_FOUNDATION, _STORAGE_ACCOUNTS, _FILE_SERVICE_WIDENED, _MANY_JOBS)
 """The statements of each schema version, the first one first."""

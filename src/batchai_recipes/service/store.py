@@ -9,10 +9,11 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from batchai_recipes.service.schema import MIGRATIONS
+from batchai_recipes.service.writer import Writer
 
 BUSY_TIMEOUT_SECONDS = 30.0
 
@@ -56,7 +57,7 @@ class Store:
         self._local = threading.local()
         self._all: set[sqlite3.Connection] = set()
         self._all_lock = threading.Lock()
-        self._write_lock = threading.Lock()
+        self._writer = Writer(self._open())
         self._migrate()
 
     @contextmanager
@@ -69,18 +70,9 @@ class Store:
         finally:
             connection.rollback()
 
-    @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self) -> AbstractContextManager[sqlite3.Connection]:
         """Open a transaction that is committed when the block ends and undone when it raises."""
-        connection = self._connection()
-        with self._write_lock:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.rollback()
-                raise
-            connection.commit()
+        return self._writer.transaction()
 
     def close(self) -> None:
         """Close every connection; the store cannot be used afterwards."""
@@ -92,6 +84,13 @@ class Store:
         existing: _ThreadConnection | None = getattr(self._local, "held", None)
         if existing is not None:
             return existing.connection
+        connection = self._open()
+        # Worker threads come and go; each takes its connection with it.
+        self._local.held = _ThreadConnection(connection)
+        weakref.finalize(self._local.held, self._forget, connection)
+        return connection
+
+    def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self._path,
             timeout=BUSY_TIMEOUT_SECONDS,
@@ -104,9 +103,6 @@ class Store:
         connection.execute("PRAGMA foreign_keys=ON")
         with self._all_lock:
             self._all.add(connection)
-        # Worker threads come and go; each takes its connection with it.
-        self._local.held = _ThreadConnection(connection)
-        weakref.finalize(self._local.held, self._forget, connection)
         return connection
 
     def _forget(self, connection: sqlite3.Connection) -> None:

@@ -49,9 +49,9 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
             "VALUES (?, ?, ?, ?, ?)",
             (cluster.key, uid, target, "resizing" if target else "steady", cluster.created_at),
         )
-        operation_id = operations.begin(records, plane, cluster, "create")
+        operation = operations.begin(records, plane, cluster, "create")
     plane.wake()
-    return operations.accepted(plane, call, operation_id)
+    return operations.accepted(plane, call, operation)
 
 
 def update(plane: ManagementPlane, call: Call) -> Response:

@@ -1,7 +1,7 @@
 """Deleting a resource with everything in it: the same for every kind."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from http import HTTPStatus
 
@@ -12,11 +12,12 @@ from batchai_recipes.service.management import operations, resources
 from batchai_recipes.service.management.calls import Call
 from batchai_recipes.service.management.errors import ManagementError
 from batchai_recipes.service.management.kinds import Kind
+from batchai_recipes.service.management.operations import Operation
 from batchai_recipes.service.management.plane import ManagementPlane
 from batchai_recipes.service.management.resources import DELETING, Resource
 
-Answer = Callable[[ManagementPlane, Call, str], Response]
-"""Says that the operation with the given id has begun."""
+Answer = Callable[[ManagementPlane, Call, Operation], Response]
+"""Says that an operation has begun."""
 
 
 def delete(
@@ -44,12 +45,12 @@ def delete(
         if resource is None:
             return Response(status_code=HTTPStatus.NO_CONTENT)
         _check_not_needed(records, resource)
-        operation_id = operations.begin(records, plane, resource, "delete")
+        operation = operations.begin(records, plane, resource, "delete")
         _mark_deleting(records, resource, plane.now())
     if meanwhile is not None:
         meanwhile()
     plane.wake()
-    return answer(plane, call, operation_id)
+    return answer(plane, call, operation)
 
 
 def _mark_deleting(records: sqlite3.Connection, resource: Resource, now: datetime) -> None:
@@ -80,15 +81,16 @@ def _check_not_needed(records: sqlite3.Connection, resource: Resource) -> None:
     doomed = set(_within(records, resource.key))
     needing = [
         row["id"]
+        for cluster_key in _clusters(records, doomed)
         for row in records.execute(
-            "SELECT resources.id, jobs.key, jobs.cluster_key FROM jobs "
+            "SELECT resources.id, jobs.key FROM jobs "
             "JOIN resources ON resources.key = jobs.key "
-            "WHERE jobs.execution_state IN ('queued', 'running') "
+            "WHERE jobs.execution_state IN ('queued', 'running') AND jobs.cluster_key = ? "
             "AND jobs.termination_requested_at IS NULL "
             "AND resources.provisioning_state != ? ORDER BY jobs.sequence",
-            (DELETING,),
+            (cluster_key, DELETING),
         )
-        if row["cluster_key"] in doomed and row["key"] not in doomed
+        if row["key"] not in doomed
     ]
     if needing:
         more = f" and {len(needing) - 1} more" if len(needing) > 1 else ""
@@ -98,6 +100,15 @@ def _check_not_needed(records: sqlite3.Connection, resource: Resource) -> None:
             f"The {resource.kind.noun} {resource.name} cannot be deleted: the queued or running "
             f"job {needing[0]}{more} needs it. Terminate or delete the job first.",
         )
+
+
+def _clusters(records: sqlite3.Connection, keys: Iterable[str]) -> list[str]:
+    """Return those of the keys that are clusters'."""
+    return [
+        key
+        for key in keys
+        if records.execute("SELECT 1 FROM clusters WHERE key = ?", (key,)).fetchone() is not None
+    ]
 
 
 def _within(records: sqlite3.Connection, key: str) -> Iterator[str]:

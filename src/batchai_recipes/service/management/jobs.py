@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import uuid
+from collections.abc import Iterator
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -50,9 +51,9 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
         job = resources.new_resource(JOB, job_id, name, plane.now(), properties=shown)
         resources.add(records, job, experiment, job_properties.hidden(requested))
         _add_row(records, job, uid, cluster)
-        operation_id = operations.begin(records, plane, job, "create")
+        operation = operations.begin(records, plane, job, "create")
     plane.wake()
-    return operations.accepted(plane, call, operation_id)
+    return operations.accepted(plane, call, operation)
 
 
 def get(plane: ManagementPlane, call: Call) -> Response:
@@ -67,7 +68,7 @@ def list_by_experiment(plane: ManagementPlane, call: Call) -> Response:
     with plane.store.read() as records:
         experiment = resources.require(records, EXPERIMENT, call.names)
         found = resources.children(records, JOB, experiment.key, call.skipped_to(), size + 1)
-        entries = [(one.key, _document(records, one)) for one in found]
+        entries = [(one.key, _document(one, row)) for one, row in _with_rows(records, found)]
     return call.page(plane, entries, size)
 
 
@@ -93,9 +94,9 @@ def begin_terminate(plane: ManagementPlane, call: Call) -> Response:
                 "WHERE key = ? AND execution_state = 'running'",
                 (timestamp, job.key),
             )
-        operation_id = operations.begin(records, plane, job, "terminate")
+        operation = operations.begin(records, plane, job, "terminate")
     plane.wake()
-    return operations.accepted(plane, call, operation_id)
+    return operations.accepted(plane, call, operation)
 
 
 def list_output_files(plane: ManagementPlane, call: Call) -> Response:
@@ -137,10 +138,11 @@ def list_remote_login_information(plane: ManagementPlane, call: Call) -> Respons
 
 def _cluster(records: sqlite3.Connection, cluster_id: str) -> Resource:
     """Return the cluster that a request names by its id."""
-    cluster = resources.find(records, cluster_id.rstrip("/").lower())
+    key = cluster_id.rstrip("/").lower()
+    cluster = resources.find(records, key)
     if cluster is None or cluster.kind is not CLUSTER:
-        rows = records.execute("SELECT id FROM resources WHERE kind = ?", (CLUSTER.name,))
-        nearest = suggestion(cluster_id, [row["id"] for row in rows])
+        near = resources.beside(records, CLUSTER, key)
+        nearest = suggestion(cluster_id, [row["id"] for row in near])
         raise ManagementError(
             HTTPStatus.BAD_REQUEST,
             "ClusterNotFound",
@@ -225,8 +227,20 @@ def _row(records: sqlite3.Connection, job: Resource) -> sqlite3.Row:
     return row
 
 
-def _document(records: sqlite3.Connection, job: Resource) -> dict[str, Any]:
-    row = _row(records, job)
+def _with_rows(
+    records: sqlite3.Connection, jobs: list[Resource]
+) -> Iterator[tuple[Resource, sqlite3.Row]]:
+    """Return jobs of one experiment, in the order of their keys, each with its row."""
+    if not jobs:
+        return
+    # Nothing but jobs of the experiment lies between its first and its last.
+    rows = records.execute(
+        "SELECT * FROM jobs WHERE key BETWEEN ? AND ? ORDER BY key", (jobs[0].key, jobs[-1].key)
+    )
+    yield from zip(jobs, rows, strict=True)
+
+
+def _document(job: Resource, row: sqlite3.Row) -> dict[str, Any]:
     info = {
         "startTime": row["started_at"],
         "endTime": row["ended_at"],
@@ -244,7 +258,7 @@ def _document(records: sqlite3.Connection, job: Resource) -> dict[str, Any]:
 
 
 def _show(records: sqlite3.Connection, job: Resource) -> Response:
-    return JSONResponse(_document(records, job), headers=job.headers)
+    return JSONResponse(_document(job, _row(records, job)), headers=job.headers)
 
 
 _OUTPUT_FILES: Final = JOB.path + "/listOutputFiles"

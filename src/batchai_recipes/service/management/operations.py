@@ -11,6 +11,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
+from attrs import frozen
 from starlette.responses import JSONResponse, Response
 
 from batchai_recipes.service.clock import iso_timestamp
@@ -34,9 +35,22 @@ _BATCHAI: Final = "/subscriptions/{subscriptionId}/providers/Microsoft.BatchAI/l
 _RESOURCES: Final = "/subscriptions/{subscriptionId}/operationresults/{operationId}"
 
 
+@frozen
+class Operation:
+    """An operation that has begun.
+
+    Args:
+        id: Its id.
+        location: The region in which clients ask for it.
+    """
+
+    id: str
+    location: str
+
+
 def begin(
     records: sqlite3.Connection, plane: ManagementPlane, resource: Resource, action: Action
-) -> str:
+) -> Operation:
     """Record that an operation has begun.
 
     A second request for what is already under way joins the first.
@@ -48,22 +62,22 @@ def begin(
         action: What it does.
 
     Returns:
-        The operation's id.
+        The operation.
     """
     row = records.execute(
-        "SELECT id FROM operations WHERE resource_key = ? AND action = ? AND status = ?",
+        "SELECT id, location FROM operations WHERE resource_key = ? AND action = ? AND status = ?",
         (resource.key, action, _IN_PROGRESS),
     ).fetchone()
     if row is not None:
-        return str(row["id"])
-    operation_id = str(uuid.uuid4())
+        return Operation(row["id"], row["location"])
+    operation = Operation(str(uuid.uuid4()), _location(records, resource))
     records.execute(
         "INSERT INTO operations (id, subscription, location, resource_key, resource_id, action, "
         "status, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            operation_id,
+            operation.id,
             plane.subscription_id,
-            _location(records, resource),
+            operation.location,
             resource.key,
             resource.id,
             action,
@@ -71,41 +85,40 @@ def begin(
             iso_timestamp(plane.now()),
         ),
     )
-    return operation_id
+    return operation
 
 
-def accepted(plane: ManagementPlane, call: Call, operation_id: str) -> Response:
+def accepted(plane: ManagementPlane, call: Call, operation: Operation) -> Response:
     """Answer that an operation of Batch AI has begun, and where to ask for its end.
 
     Args:
         plane: The parts of the service.
         call: The request that began it.
-        operation_id: The operation.
+        operation: The operation.
     """
-    with plane.store.read() as records:
-        location = _operation(records, operation_id)["location"]
-    base = plane.base + _BATCHAI.format(subscriptionId=plane.subscription_id, location=location)
+    place = _BATCHAI.format(subscriptionId=plane.subscription_id, location=operation.location)
+    base = plane.base + place
     version = f"api-version={call.query['api-version']}"
     return Response(
         status_code=HTTPStatus.ACCEPTED,
         headers={
-            "Azure-AsyncOperation": f"{base}/operationresults/{operation_id}?{version}",
+            "Azure-AsyncOperation": f"{base}/operationresults/{operation.id}?{version}",
             # The two names look swapped; that is what the real service sent.
-            "Location": f"{base}/operationstatuses/{operation_id}?{version}",
+            "Location": f"{base}/operationstatuses/{operation.id}?{version}",
             **_RETRY_AFTER,
         },
     )
 
 
-def accepted_by_location(plane: ManagementPlane, call: Call, operation_id: str) -> Response:
+def accepted_by_location(plane: ManagementPlane, call: Call, operation: Operation) -> Response:
     """Answer as Azure Resource Manager does: ask ``Location`` until it says 200.
 
     Args:
         plane: The parts of the service.
         call: The request that began it, or that asks for it.
-        operation_id: The operation.
+        operation: The operation.
     """
-    path = _RESOURCES.format(subscriptionId=plane.subscription_id, operationId=operation_id)
+    path = _RESOURCES.format(subscriptionId=plane.subscription_id, operationId=operation.id)
     url = f"{plane.base}{path}?api-version={call.query['api-version']}"
     return Response(status_code=HTTPStatus.ACCEPTED, headers={"Location": url, **_RETRY_AFTER})
 
@@ -135,7 +148,7 @@ def poll_by_location(plane: ManagementPlane, call: Call) -> Response:
     with plane.store.read() as records:
         row = _operation(records, call.names["operationId"])
     if row["status"] == _IN_PROGRESS:
-        return accepted_by_location(plane, call, row["id"])
+        return accepted_by_location(plane, call, Operation(row["id"], row["location"]))
     if row["error"]:
         error = json.loads(row["error"])
         raise ManagementError(HTTPStatus.CONFLICT, error["code"], error["message"])

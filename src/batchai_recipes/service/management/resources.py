@@ -21,6 +21,7 @@ from batchai_recipes.service.management.kinds import KINDS, RESOURCE_GROUP, Kind
 
 DELETING = "deleting"
 SUCCEEDED = "succeeded"
+_BESIDE = 16
 
 
 @frozen
@@ -188,7 +189,7 @@ def require(records: sqlite3.Connection, kind: Kind, names: Mapping[str, str]) -
     for step in kind.lineage:
         around = find(records, step.key(names))
         if around is None:
-            raise _not_found(records, step, names[step.parameter], parent)
+            raise _not_found(records, step, names, parent)
         parent = around
     raise AssertionError(kind)  # pragma: no cover - the last of its lineage is not there
 
@@ -242,10 +243,10 @@ def children(
         after: The key after which to begin, or ''.
         limit: How many at most.
     """
+    place, values = ("", ()) if parent_key is None else ("parent_key = ? AND ", (parent_key,))
     rows = records.execute(
-        "SELECT * FROM resources WHERE kind = ? AND key > ? AND (? IS NULL OR parent_key = ?) "
-        "ORDER BY key LIMIT ?",
-        (kind.name, after, parent_key, parent_key, limit),
+        f"SELECT * FROM resources WHERE {place}kind = ? AND key > ? ORDER BY key LIMIT ?",  # noqa: S608 - ours
+        (*values, kind.name, after, limit),
     )
     return [_resource(row) for row in rows]
 
@@ -333,13 +334,11 @@ def http_date(timestamp: str) -> str:
 
 
 def _not_found(
-    records: sqlite3.Connection, kind: Kind, name: str, parent: Resource | None
+    records: sqlite3.Connection, kind: Kind, names: Mapping[str, str], parent: Resource | None
 ) -> ManagementError:
-    rows = records.execute(
-        "SELECT name FROM resources WHERE kind = ? AND parent_key IS ?",
-        (kind.name, parent.key if parent else None),
-    )
-    nearest = suggestion(name, [row["name"] for row in rows])
+    name = names[kind.parameter]
+    near = beside(records, kind, kind.key(names), parent.key if parent else None)
+    nearest = suggestion(name, [row["name"] for row in near])
     if kind is RESOURCE_GROUP:
         message = f"Resource group '{name}' could not be found"
         return ManagementError(
@@ -350,6 +349,28 @@ def _not_found(
         f"{kind.label}NotFound",
         f"The specified {kind.noun} {name} is not found{nearest}",
     )
+
+
+def beside(
+    records: sqlite3.Connection, kind: Kind, key: str, parent_key: str | None = None
+) -> list[sqlite3.Row]:
+    """Return id and name of the resources next to a key: among these few a typo is soon found.
+
+    Args:
+        records: The records.
+        kind: What they are.
+        key: A record key, of a resource that is not there.
+        parent_key: What they lie in; None for all of the kind.
+    """
+    place, values = ("", ()) if parent_key is None else ("parent_key = ? AND ", (parent_key,))
+    return [
+        row
+        for condition in ("key < ? ORDER BY key DESC", "key > ? ORDER BY key")
+        for row in records.execute(
+            f"SELECT id, name FROM resources WHERE {place}kind = ? AND {condition} LIMIT ?",  # noqa: S608 - ours
+            (*values, kind.name, key, _BESIDE),
+        )
+    ]
 
 
 def _resource(row: sqlite3.Row) -> Resource:

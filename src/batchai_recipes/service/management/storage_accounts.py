@@ -129,17 +129,17 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
         records.execute(
             "INSERT INTO accounts (name, key1, key2) VALUES (?, ?, ?)", (name, _key(), _key())
         )
-        operation_id = operations.begin(records, plane, resource, "create")
+        operation = operations.begin(records, plane, resource, "create")
         # Nothing is left to do once the records say so.
         records.execute(
             "UPDATE operations SET status = 'Succeeded', ended_at = ? WHERE id = ?",
-            (iso_timestamp(plane.now()), operation_id),
+            (iso_timestamp(plane.now()), operation.id),
         )
     base = plane.base + _LOCATION.format(subscriptionId=plane.subscription_id, location=location)
     query = f"monitor=true&api-version={call.query['api-version']}"
     return Response(
         status_code=HTTPStatus.ACCEPTED,
-        headers={"Location": f"{base}/asyncoperations/{operation_id}?{query}", "Retry-After": "1"},
+        headers={"Location": f"{base}/asyncoperations/{operation.id}?{query}", "Retry-After": "1"},
     )
 
 
