@@ -337,8 +337,8 @@ class TestAdoption:
                 fcntl.flock(locked, fcntl.LOCK_EX)
                 assert {"process-0": Lost()} == engine.tasks("job", "uid")
                 engine.terminate(KEY)
-            assert bystander.poll() is None
             bystander.kill()
+            assert bystander.wait() == -signal.SIGKILL  # and nothing else before
 
     def test_a_record_cut_off_by_a_power_cut_is_a_lost_task(self, state, engine):
         """Whatever is left of it: it was claimed, so it is never run again."""

@@ -17,7 +17,6 @@ from batchai_recipes.service.engines.engine import (
 )
 from batchai_recipes.service.engines.left_over import kill_left_over
 from batchai_recipes.service.engines.process_watch import ProcessWatch
-from batchai_recipes.service.engines.supervision.processes import boot_id
 from batchai_recipes.service.engines.supervision.task_record import (
     SUFFIX,
     Reading,
@@ -154,7 +153,4 @@ def _status(reading: Reading) -> TaskStatus:
             datetime.fromtimestamp(ended["ended_at"], timezone.utc),
             ended["message"],
         )
-    # After a restart of the machine its process ids mean nothing, whatever they look like.
-    if reading.is_alive and reading.supervisor.get("boot_id") == boot_id():
-        return Running()
-    return Lost()
+    return Running() if reading.is_alive else Lost()

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from batchai_recipes.service.engines.supervision.processes import process_identity
 from batchai_recipes.service.engines.supervision.task_record import (
     TaskRecord,
     is_supervised,
@@ -27,9 +28,10 @@ def test_a_task_that_nobody_claimed_has_no_record(path):
 
 def test_it_tells_claim_main_process_and_end(path, tmp_path):
     """And whether the supervisor lives, as the lock does."""
-    record = TaskRecord.claim(path, {"pid": 1})
+    identity = process_identity(os.getpid())
+    record = TaskRecord.claim(path, identity)
     reading = read_record(path)
-    assert (reading.supervisor, reading.main, reading.ended) == ({"pid": 1}, None, None)
+    assert (reading.supervisor, reading.main, reading.ended) == (identity, None, None)
     assert reading.is_alive
     assert is_supervised(path)
     record.make_durable()

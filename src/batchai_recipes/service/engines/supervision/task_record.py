@@ -21,7 +21,7 @@ import json
 import os
 from typing import Any, NamedTuple
 
-from .processes import read_all
+from .processes import boot_id, read_all
 
 SUFFIX = ".record"
 
@@ -34,7 +34,8 @@ class Reading(NamedTuple):
         main: That of the task's main process, once it is there.
         ended: How the task ended: ``reason``, ``exit_code``, ``ended_at`` (seconds since the epoch)
             and ``message``; None before.
-        is_alive: Whether the supervisor still runs.
+        is_alive: Whether the supervisor still runs; after a restart of the machine it does not,
+            whatever process has its id by then.
     """
 
     supervisor: dict[str, Any]
@@ -136,7 +137,9 @@ def read_record(path: str) -> Reading | None:
     said: dict[str, Any] = {}
     for line in text.split(b"\n")[:-1]:
         said.update(_parsed(line))
-    return Reading(said.get("supervisor", {}), said.get("main"), said.get("ended"), is_alive)
+    supervisor = said.get("supervisor", {})
+    is_alive = is_alive and supervisor.get("boot_id") == boot_id()
+    return Reading(supervisor, said.get("main"), said.get("ended"), is_alive)
 
 
 def is_supervised(path: str) -> bool:
