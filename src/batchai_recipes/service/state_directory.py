@@ -91,6 +91,11 @@ class StateDirectory:
         """The folder of all running jobs, one folder per job in it."""
         return self.root / "jobs"
 
+    @property
+    def released(self) -> Path:
+        """The folders of nodes and jobs that wait for their removal."""
+        return self.root / "released"
+
     def share(self, account: str, share: str) -> Path:
         """Return the folder that is the given file share."""
         return self.shares / account / share

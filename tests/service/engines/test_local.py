@@ -9,9 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import attrs
 import pytest
 
 from batchai_recipes.service.engines.engine import (
+    Ended,
     EngineError,
     Lost,
     Mount,
@@ -145,12 +147,26 @@ class TestTasks:
         assert "hunter2" not in all_text_below(state.root)
         assert engine.tasks("job", "uid") == {}
 
-    def test_the_parent_of_supervisors_may_be_killed(self, engine, new_task, end_of, output):
-        """The next launch starts another."""
+    def test_a_claim_that_cannot_be_recorded(self, engine, new_task, end_of, output):
+        """The task ends as not started and says why; nothing of it ever runs."""
+        task = new_task("echo never")
+        long_name = TaskKey("job", "uid", "x" * 300)
+        engine.launch(attrs.evolve(task, key=long_name))
+        status = end_of(engine)
+        assert status.reason == "not started"
+        assert "File name too long" in status.message
+        assert not (output / "stdout.txt").exists()
+
+    def test_the_parent_of_supervisors_may_be_killed(self, engine, new_task, bell, output):
+        """A task that it swallowed counts as not started; launched again, it runs, once."""
         engine.prepare_node("node", ())
         engine._supervisors._parent.kill()
-        engine.launch(new_task("echo here"))
-        assert end_of(engine).exit_code == 0
+
+        def launched_and_ended():
+            engine.launch(new_task("echo here"))
+            return any(isinstance(s, Ended) for s in engine.tasks("job", "uid").values())
+
+        assert bell.wait_for(launched_and_ended)
         assert (output / "stdout.txt").read_text() == "here\n"
 
     def test_a_task_is_launched_once(self, engine, new_task, end_of, output):
@@ -168,7 +184,8 @@ class TestTasks:
         end_of(engine)
         again = LocalEngine(state)
         try:
-            assert again._supervisors.start(again._request(task)) is None
+            with again._supervisors.start(again._request(task)) as connection:
+                assert json.loads(connection.recv(1000)) == {"outcome": "already claimed"}
         finally:
             again.stop()
         assert (output / "stdout.txt").read_text() == "once\n"
@@ -204,6 +221,12 @@ class TestTermination:
         status = end_of(engine)
         assert (status.reason, status.exit_code) == ("terminated", 5)
         assert (output / "stdout.txt").read_text() == "bye\n"
+
+    def test_a_task_may_be_terminated_before_it_has_begun(self, engine, new_task, end_of):
+        """As soon as its supervisor is there."""
+        engine.launch(new_task("exec sleep 1000"))
+        engine.terminate(KEY)
+        assert end_of(engine).reason == "terminated"
 
     def test_a_task_that_ignores_sigterm_is_killed(self, engine, new_task, end_of, fifo):
         """After its grace."""
@@ -278,6 +301,8 @@ engine.launch(
         stdout=output + "/stdout.txt", stderr=output + "/stderr.txt", log=output + "/execution.log",
     )
 )
+while read_record(state + "/jobs/uid/process-0.record") is None:
+    os.sched_yield()  # until the supervisor is there, the task has not been started
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -381,6 +406,8 @@ class TestFolders:
             engine.release_node("node")
             engine.release_job("uid")
         assert [*state.nodes.iterdir(), *state.jobs.iterdir()] == []
+        engine.stop()
+        assert [*state.released.iterdir()] == []
         assert (share / "data.txt").read_text() == "data"
 
     def test_a_vanished_share_cannot_be_mounted(self, engine, tmp_path):

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -19,11 +18,10 @@ from batchai_recipes.service.engines.engine import (
     TaskKey,
     TaskStatus,
 )
-from batchai_recipes.service.engines.folders import make_folder, mount_all, remove_folder
+from batchai_recipes.service.engines.folder_removal import FolderRemoval
+from batchai_recipes.service.engines.folders import make_folder, mount_all
 from batchai_recipes.service.engines.gpus import visible_gpus
 from batchai_recipes.service.engines.ports import JobPorts
-from batchai_recipes.service.engines.process_watch import open_pidfd
-from batchai_recipes.service.engines.supervision.task_record import is_supervised, read_record
 from batchai_recipes.service.engines.supervisors import SupervisorError, Supervisors
 from batchai_recipes.service.engines.task_statuses import TaskStatuses
 from batchai_recipes.service.state_directory import StateDirectory
@@ -51,15 +49,18 @@ class LocalEngine:
         self._environment = safe_environment(environ)
         self._supervisors = Supervisors(state.supervisor_log, self._environment)
         self._statuses = TaskStatuses(self._folder_of)
+        self._removal = FolderRemoval(state.released)
 
     def start(self, notify: Notify) -> None:
         """Begin to watch."""
         self._statuses.start(notify)
+        self._removal.start()
 
     def stop(self) -> None:
         """Stop watching; what runs goes on running."""
         self._statuses.stop()
         self._supervisors.close()
+        self._removal.stop()
 
     def prepare_node(self, node_id: str, mounts: tuple[Mount, ...]) -> None:
         """Make a node's folder with its volumes linked."""
@@ -81,7 +82,7 @@ class LocalEngine:
 
     def release_node(self, node_id: str) -> None:
         """Remove a node's folder, never what its links lead to."""
-        remove_folder(self._state.nodes / node_id)
+        self._removal.remove(self._state.nodes / node_id)
         self._statuses.forget("node", node_id)
 
     def prepare_job(
@@ -119,7 +120,7 @@ class LocalEngine:
 
     def release_job(self, job_uid: str) -> None:
         """Remove a job's folders, never what its links lead to."""
-        remove_folder(self._state.jobs / job_uid)
+        self._removal.remove(self._state.jobs / job_uid)
         self._statuses.forget("job", job_uid)
 
     def launch(self, task: Task) -> None:
@@ -131,10 +132,10 @@ class LocalEngine:
         for directory in dict.fromkeys([*task.directories, task.working_directory, str(owner)]):
             make_folder(Path(directory))
         try:
-            self._supervisors.start(self._request(task))
+            connection = self._supervisors.start(self._request(task))
         except SupervisorError as error:
             raise EngineError(f"Task {key.name!r} did not start: {error}") from error
-        self._statuses.launched(key)
+        self._statuses.launched(key, connection)
 
     def tasks(self, owner: Owner, owner_id: str) -> Mapping[str, TaskStatus]:
         """Return the status of every task of an owner that was ever launched, by name."""
@@ -142,23 +143,7 @@ class LocalEngine:
 
     def terminate(self, key: TaskKey) -> None:
         """Ask a task to end, through its supervisor."""
-        record = self._statuses.record(key)
-        reading = read_record(record)
-        if reading is None or reading.ended or not reading.is_alive:
-            return
-        pid = reading.supervisor["pid"]
-        handle = open_pidfd(pid)
-        try:
-            # A supervisor that holds its lock now cannot have left its id to another process.
-            if not is_supervised(record):
-                return
-            if handle is None:
-                os.kill(pid, signal.SIGTERM)
-            else:
-                signal.pidfd_send_signal(handle, signal.SIGTERM)
-        finally:
-            if handle is not None:
-                os.close(handle)
+        self._statuses.terminate(key)
 
     @cached_property
     def _gpu_count(self) -> int:

@@ -44,15 +44,17 @@ class Supervisors:
         with self._lock:
             self._ensure_parent()
 
-    def start(self, task: Mapping[str, Any]) -> int | None:
-        """Start a supervisor for a task.
+    def start(self, task: Mapping[str, Any]) -> socket.socket:
+        """Start a supervisor for a task; does not wait for its answer.
 
         Args:
             task: What :class:`~batchai_recipes.service.engines.supervision.supervisor.Supervisor`
                 shall run; ``record`` says where its record will be.
 
         Returns:
-            The supervisor's process id, or None when the task had been claimed before.
+            A socket on which the supervisor answers: ``{"outcome": "claimed"}``, ``{"outcome":
+            "already claimed"}`` or ``{"outcome": "failed", "message": ...}``. It holds the other
+            end as long as it lives.
 
         Raises:
             SupervisorError: It could not be started, and nothing of the task ever runs.
@@ -60,38 +62,34 @@ class Supervisors:
         request = json.dumps(task).encode()
         with self._lock:
             try:
-                answer = self._ask(request)
+                return self._send(request)
             except OSError:
                 # The parent was killed. The claim keeps a task from running twice.
                 self._close()
-                try:
-                    answer = self._ask(request)
-                except OSError as error:
-                    self._close()
-                    raise SupervisorError(f"{error}; see {self._log}") from error
-        if answer["outcome"] == "failed":
-            raise SupervisorError(answer["message"])
-        return answer["pid"] if answer["outcome"] == "claimed" else None
+            try:
+                return self._send(request)
+            except OSError as error:
+                self._close()
+                raise SupervisorError(f"{error}; see {self._log}") from error
 
     def close(self) -> None:
         """End the process that supervisors are forked from; they themselves go on."""
         with self._lock:
             self._close()
 
-    def _ask(self, request: bytes) -> dict[str, Any]:
+    def _send(self, request: bytes) -> socket.socket:
         control = self._ensure_parent()
         here, there = socket.socketpair()
-        with here:
+        try:
             with there:
                 socket.send_fds(control, [b"t"], [there.fileno()])
             here.settimeout(_PATIENCE_SECONDS)
             here.sendall(request)
             here.shutdown(socket.SHUT_WR)
-            received = here.recv(65536)
-        if not received:
-            raise ConnectionResetError("The supervisor ended before it had claimed its task")
-        answer: dict[str, Any] = json.loads(received)
-        return answer
+        except BaseException:
+            here.close()
+            raise
+        return here
 
     def _ensure_parent(self) -> socket.socket:
         if self._parent is not None and self._parent.poll() is not None:

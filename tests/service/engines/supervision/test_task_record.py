@@ -1,7 +1,9 @@
 """Claiming a task, and reading what became of it."""
 
+import fcntl
 import multiprocessing
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -45,13 +47,27 @@ def test_it_tells_claim_main_process_and_end(path, tmp_path):
 
 
 def test_a_claim_is_final(path):
-    """Also when a draft of an earlier process with the same id is the record itself."""
+    """Whether or not its supervisor lives."""
     first = TaskRecord.claim(path, {"pid": 1})
-    os.link(path, f"{path}.{os.getpid()}")
     assert TaskRecord.claim(path, {"pid": 2}) is None
     os.close(first._descriptor)
     assert TaskRecord.claim(path, {"pid": 3}) is None
     assert read_record(path).supervisor == {"pid": 1}
+
+
+def test_a_claim_that_is_being_made_is_waited_for(path):
+    """The file is there before it is locked and says anything."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+    identity = process_identity(os.getpid())
+
+    def go_on():
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        TaskRecord(descriptor).add("supervisor", identity)
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read_record, path)
+        go_on()
+        assert reading.result(30).supervisor == identity
 
 
 def _race(path, start, results):

@@ -22,7 +22,7 @@ from .processes import (
     process_identity,
     reap,
 )
-from .supervisor import supervise
+from .supervisor import failure, supervise
 
 
 def main(control: int) -> NoReturn:
@@ -55,7 +55,10 @@ def main(control: int) -> NoReturn:
             if not message:
                 os._exit(0)
             for connection in descriptors:
-                supervisors.add(_fork(connection, but_not=(control, wake, alarm)))
+                try:
+                    supervisors.add(_fork(connection, but_not=(control, wake, alarm)))
+                except OSError as error:  # too many processes, or too little memory
+                    os.write(connection, json.dumps(failure(error)).encode())
                 os.close(connection)
 
 
@@ -72,14 +75,16 @@ def _warm_up() -> None:
 def _fork(connection: int, *, but_not: tuple[int, ...]) -> int:
     # Until the supervisor has its own dispositions, signals wait.
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED_SIGNALS)
-    pid = os.fork()
-    if pid == 0:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for descriptor in but_not:
-            os.close(descriptor)
-        supervise(connection)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED_SIGNALS)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for descriptor in but_not:
+                os.close(descriptor)
+            supervise(connection)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED_SIGNALS)
     return pid
 
 

@@ -35,14 +35,15 @@ def supervise(connection: int) -> NoReturn:
     """Run a task in this process, which is a fresh one for it, to its end.
 
     Args:
-        connection: A socket: the task is read from it up to its end, then the answer is written,
-            ``{"outcome": "claimed", "pid": ...}``, ``{"outcome": "already claimed"}`` or
-            ``{"outcome": "failed", "message": ...}``.
+        connection: A socket. The task is read from it up to its end, then the answer is written:
+            ``{"outcome": "claimed"}``, ``{"outcome": "already claimed"}`` or ``{"outcome":
+            "failed", "message": ...}``. It stays open, for its end tells the service of this one's.
     """
     try:
         os.setsid()
         # Blocked from here on, so that a SIGTERM sent right after the claim waits to be asked for.
         signal.pthread_sigmask(signal.SIG_SETMASK, WATCHED_SIGNALS)
+        os.set_inheritable(connection, False)
         task = json.loads(read_all(connection))
         record = _claim(task, connection)
         if record is not None:
@@ -54,17 +55,24 @@ def supervise(connection: int) -> NoReturn:
 
 
 def _claim(task: dict[str, Any], connection: int) -> TaskRecord | None:
-    answer: dict[str, Any]
+    record = None
     try:
         record = TaskRecord.claim(task["record"], process_identity(os.getpid()))
-        answer = {"outcome": "claimed" if record else "already claimed", "pid": os.getpid()}
+        answer = {"outcome": "claimed" if record else "already claimed"}
     except OSError as error:
-        record = None
-        answer = {"outcome": "failed", "message": _message(error)}
+        answer = failure(error)
     with contextlib.suppress(OSError):  # the service was killed; its successor finds the record
         os.write(connection, json.dumps(answer).encode())
-    os.close(connection)
     return record
+
+
+def failure(error: OSError) -> dict[str, str]:
+    """Make the answer of a supervisor that cannot do its work.
+
+    Args:
+        error: What is in the way.
+    """
+    return {"outcome": "failed", "message": _message(error)}
 
 
 def _record_end(record: TaskRecord, ending: dict[str, Any]) -> None:

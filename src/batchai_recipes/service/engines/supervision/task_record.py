@@ -15,15 +15,17 @@ that ends. The lines share one block of the disk, so the later two need no space
 had not.
 """
 
-import contextlib
 import fcntl
 import json
 import os
+import time
 from typing import Any, NamedTuple
 
 from .processes import boot_id, read_all
 
 SUFFIX = ".record"
+_CLAIMING_SECONDS = 0.2
+_CLAIMING_PAUSE_SECONDS = 0.01
 
 
 class Reading(NamedTuple):
@@ -68,27 +70,21 @@ class TaskRecord:
         Raises:
             OSError: The record cannot be written.
         """
-        draft = f"{path}.{os.getpid()}"
-        # A draft that another process of this id left may be the record itself: never write to it.
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(draft)
         # Closed only when claiming fails: the lock lasts as long as this process. The task's own
         # processes do not get it.
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        descriptor = os.open(draft, flags, 0o600)
+        try:
+            descriptor = os.open(path, flags, 0o600)
+        except FileExistsError:
+            return None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             made = cls(descriptor)
             made.add("supervisor", supervisor)
-            os.link(draft, path)  # with its content and its lock, or not at all
-        except FileExistsError:
-            os.close(descriptor)
-            return None
         except OSError:
+            os.unlink(path)  # say, the disk is full; nothing has been run
             os.close(descriptor)
             raise
-        finally:
-            os.unlink(draft)
         return made
 
     def add(self, name: str, content: dict[str, Any]) -> None:
@@ -128,9 +124,10 @@ def read_record(path: str) -> Reading | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
+        text = _read_claim(descriptor)
         is_alive = _is_locked(descriptor)
-        # Read after looking at the lock, so that no end can come between.
-        text = read_all(descriptor)
+        # Read on after looking at the lock, so that no end can come between.
+        text += read_all(descriptor)
     finally:
         os.close(descriptor)
     # A line without its end was cut off, as by a power cut.
@@ -140,6 +137,18 @@ def read_record(path: str) -> Reading | None:
     supervisor = said.get("supervisor", {})
     is_alive = is_alive and supervisor.get("boot_id") == boot_id()
     return Reading(supervisor, said.get("main"), said.get("ended"), is_alive)
+
+
+def _read_claim(descriptor: int) -> bytes:
+    """Read what there is, once the claim is there: by then the lock is there too."""
+    text = read_all(descriptor)
+    waited = 0.0
+    while not text and waited < _CLAIMING_SECONDS:
+        # A supervisor that another service started is making the claim, or died doing so.
+        time.sleep(_CLAIMING_PAUSE_SECONDS)
+        waited += _CLAIMING_PAUSE_SECONDS
+        text = read_all(descriptor)
+    return text
 
 
 def is_supervised(path: str) -> bool:
