@@ -4,10 +4,17 @@ The public names, nothing else. The Azure packages load when they are first used
 """
 
 from batchai_recipes.builders import (
+    Caffe2JobBuilder,
+    CaffeJobBuilder,
+    ChainerJobBuilder,
     ClusterBuilder,
     CntkJobBuilder,
+    CustomJobBuilder,
+    CustomMpiJobBuilder,
+    HorovodJobBuilder,
     JobBuilder,
     PyTorchJobBuilder,
+    TensorFlowJobBuilder,
     UnknownVmSizeWarning,
 )
 from batchai_recipes.connection import Connection
@@ -39,6 +46,9 @@ from batchai_recipes.staging import (
 
 __all__ = [
     "BatchAIRecipesError",
+    "Caffe2JobBuilder",
+    "CaffeJobBuilder",
+    "ChainerJobBuilder",
     "CleanUpError",
     "ClusterBuilder",
     "ClusterError",
@@ -47,7 +57,10 @@ __all__ = [
     "ConfigurationError",
     "Connection",
     "ConnectionSettings",
+    "CustomJobBuilder",
+    "CustomMpiJobBuilder",
     "FileShareStaging",
+    "HorovodJobBuilder",
     "JobBuilder",
     "JobError",
     "JobFailedError",
@@ -65,6 +78,7 @@ __all__ = [
     "StagedUrl",
     "StagingError",
     "StorageAccount",
+    "TensorFlowJobBuilder",
     "TrainingSession",
     "UnknownVmSizeWarning",
     "WaitTimeoutError",

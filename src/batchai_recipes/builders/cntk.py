@@ -4,15 +4,18 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from batchai_recipes.builders.python_job import ParallelPythonJobBuilder
+from batchai_recipes.builders.python_job import ConfigFileJobBuilder
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import JobCreateParameters
 
 
 @frozen
-class CntkJobBuilder(ParallelPythonJobBuilder):
+class CntkJobBuilder(ConfigFileJobBuilder):
     """Describes a job of the CNTK toolkit; each method returns a new builder.
+
+    It runs a Python script (``script``) or a BrainScript configuration (``config_file``), under MPI
+    when it has several processes.
 
     Args:
         name: The job's name: 1 to 64 letters, digits, ``-`` and ``_``.
@@ -35,9 +38,11 @@ class CntkJobBuilder(ParallelPythonJobBuilder):
     def _add_toolkit(self, parameters: "JobCreateParameters") -> None:
         from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
 
+        self._check_script_or_config()
         parameters.cntk_settings = models.CNTKsettings(
-            language_type="Python",
-            python_script_file_path=self._checked_script(),
+            language_type="Python" if self.config is None else "BrainScript",
+            config_file_path=self.config,
+            python_script_file_path=self.python_script,
             python_interpreter_path=self.interpreter,
             command_line_args=self._command_line_args(),
             process_count=self.process_count,

@@ -105,3 +105,41 @@ class ParallelPythonJobBuilder(PythonJobBuilder):
             ConfigurationError: The count is less than 1 or not a whole number.
         """
         return evolve(self, process_count=checked_count("processes of a job", count, at_least=1))
+
+
+@frozen
+class ConfigFileJobBuilder(ParallelPythonJobBuilder):
+    """The base of builders whose job runs a Python script or a configuration file.
+
+    Args:
+        name: The job's name: 1 to 64 letters, digits, ``-`` and ``_``.
+
+    Raises:
+        ConfigurationError: The name is not allowed.
+    """
+
+    config: str | None = field(default=None, kw_only=True)
+
+    def config_file(self, path: str) -> Self:
+        """Set the configuration file that the toolkit's own program runs, in place of a script.
+
+        Args:
+            path: The file's path on the node; ``$NAME`` is expanded there.
+
+        Raises:
+            ConfigurationError: The path is empty.
+        """
+        if not path.strip():
+            raise ConfigurationError("The configuration file's path is empty")
+        return evolve(self, config=path)
+
+    def _check_script_or_config(self) -> None:
+        if (self.config is None) == (self.python_script is None):
+            raise ConfigurationError(
+                f"Job {self.name!r} needs either a script or a configuration file: add .script(...)"
+                f" or .config_file(...), and not both"
+            )
+        if self.config is not None and self.interpreter is not None:
+            raise ConfigurationError(
+                f"Job {self.name!r} runs a configuration file, which takes no Python interpreter"
+            )

@@ -30,6 +30,14 @@ def _refused(body: object) -> ManagementError:
     return caught.value
 
 
+def test_a_configuration_file_alone_is_brain_script():
+    """As in Batch AI's own recipes."""
+    settings = {"configFilePath": "a.cntk"}
+    body = _body(customToolkitSettings=None, cntkSettings=settings)
+    read = read_body(job_properties.CREATE, body)
+    assert read["properties"]["cntkSettings"] == settings
+
+
 @pytest.mark.parametrize(
     ("properties", "target"),
     [

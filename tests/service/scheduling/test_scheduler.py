@@ -370,7 +370,7 @@ class TestJobs:
     @pytest.mark.parametrize(
         ("properties", "code", "hint"),
         [
-            ({"toolType": "horovod"}, "JobFailed", "toolkit horovod is not supported"),
+            ({"toolType": "mxnet"}, "JobFailed", "There is no toolkit mxnet"),
             (
                 {"stdOutErrPathPrefix": "$AZ_BATCHAI_MOUNT_ROT"},
                 "JobFailed",

@@ -8,13 +8,27 @@ from batchai_recipes.service.toolkits.toolkit import ToolkitJob
 
 @pytest.fixture
 def toolkit_job():
-    """Make a job: ``toolkit_job(nodes=2, gpus=1, pythonScriptFilePath="train.py")``."""
+    """Make a job: ``toolkit_job(nodes=2, gpus=1, pythonScriptFilePath="train.py")``.
 
-    def make(*, nodes=1, gpus=0, interface="", **settings):
+    Nodes have addresses of their own, or share ``address`` where it is given.
+    """
+
+    def make(*, nodes=1, gpus=0, interface="", address="", agent="", visible=(), **settings):
         return ToolkitJob(
             settings,
             tuple(
-                Node(f"10.0.0.{4 + index}", "/mounts", gpus, {}, interface)
+                Node(
+                    address or f"10.0.0.{4 + index}",
+                    "/mounts",
+                    gpus,
+                    {"CUDA_VISIBLE_DEVICES": visible[index]} if visible else {},
+                    interface,
+                    agent,
+                )
+                for index in range(nodes)
+            ),
+            tuple(
+                {"AZ_BATCHAI_JOB_TEMP": f"/temp/it's {index}", "SAME": "secret"}
                 for index in range(nodes)
             ),
             "/opt/venv/bin/python",

@@ -3,7 +3,7 @@
 import pytest
 
 from batchai_recipes.service.toolkits.cntk import cntk
-from batchai_recipes.service.toolkits.toolkit import ToolkitError
+from batchai_recipes.service.toolkits.toolkit import MPIRUN, ToolkitError
 
 PYTHON = "/opt/venv/bin/python"
 
@@ -36,14 +36,21 @@ def test_brain_script_runs_the_cntk_program_or_says_that_it_is_missing(process):
     assert made.command_line.endswith('exec cntk configFile="$C/a.cntk" x=1')
 
 
+@pytest.mark.parametrize("several", [{"nodes": 2}, {"processCount": 2}])
+@pytest.mark.parametrize("program", [{"pythonScriptFilePath": "s"}, {"configFilePath": "c"}])
+def test_several_processes_run_under_mpi(process, several, program):
+    """One on each node unless told otherwise."""
+    made = process(**several, **program)
+    assert made.role is MPIRUN
+    assert "mpirun -np 2 " in made.command_line
+
+
 @pytest.mark.parametrize(
     ("settings", "hint"),
     [
         ({}, "pythonScriptFilePath is missing"),
         ({"languageType": "BrainScript"}, "configFilePath is missing"),
         ({"languageType": "Perl"}, "'Python' or 'BrainScript'"),
-        ({"pythonScriptFilePath": "s", "processCount": 2}, "MPI"),
-        ({"pythonScriptFilePath": "s", "nodes": 2}, "MPI"),
     ],
 )
 def test_settings_that_cannot_run_are_refused_with_what_to_do(process, settings, hint):

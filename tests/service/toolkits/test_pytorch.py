@@ -3,7 +3,7 @@
 import pytest
 
 from batchai_recipes.service.toolkits.pytorch import pytorch
-from batchai_recipes.service.toolkits.toolkit import RANK, ToolkitError
+from batchai_recipes.service.toolkits.toolkit import MPIRUN, RANK, ToolkitError
 
 SCRIPT = "$AZ_BATCHAI_INPUT_SCRIPT/train.py"
 
@@ -65,6 +65,14 @@ def test_the_backend_says_how_they_meet(ranks, settings, backend, method):
     for one in ranks(nodes=2, **settings):
         names = ("AZ_BATCHAI_PYTORCH_BACKEND", "AZ_BATCHAI_PYTORCH_INIT_METHOD")
         assert variables(one, *names) == [backend, method]
+
+
+def test_the_backend_mpi_leaves_the_ranks_to_mpirun(ranks):
+    """Which tell a program its place in the same variables."""
+    (made,) = ranks(nodes=2, communicationBackend="MPI")
+    assert made.role is MPIRUN
+    assert "RANK=$OMPI_COMM_WORLD_RANK" in made.command_line
+    assert variables(made, "WORLD_SIZE", "MASTER_ADDR") == ["2", "10.0.0.4"]
 
 
 def test_they_talk_over_the_interface_of_their_node(ranks):

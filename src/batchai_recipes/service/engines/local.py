@@ -46,7 +46,7 @@ class LocalEngine:
 
     def __init__(self, state: StateDirectory, environ: Mapping[str, str] = os.environ) -> None:
         self._state = state
-        self._environment = safe_environment(environ)
+        self._environment = {**safe_environment(environ), **_mpi_as_root()}
         self._supervisors = Supervisors(state.supervisor_log, self._environment)
         self._statuses = TaskStatuses(self._folder_of)
         self._removal = FolderRemoval(state.released)
@@ -171,6 +171,13 @@ class LocalEngine:
             "time_limit_seconds": task.time_limit_seconds,
             "grace_seconds": task.grace_seconds,
         }
+
+
+def _mpi_as_root() -> dict[str, str]:
+    """Return what lets Open MPI run as root, which it refuses lest one does so by mistake."""
+    if os.geteuid() != 0:
+        return {}
+    return {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
 
 def safe_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -33,7 +33,8 @@ _SCRIPT_OR_CONFIG: Final = {
 
 
 def _check_cntk(settings: dict[str, Any], at: str) -> None:
-    language = settings.get("languageType", "Python")
+    guess = "BrainScript" if "configFilePath" in settings else "Python"  # as recipes leave it out
+    language = settings.get("languageType", guess)
     needed, other = "pythonScriptFilePath", "configFilePath"
     if language == "BrainScript":
         needed, other = other, needed

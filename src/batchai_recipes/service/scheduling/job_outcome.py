@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from attrs import frozen
 
@@ -14,8 +14,13 @@ from batchai_recipes.service.scheduling.job_plan import (
     preparation_suffix,
 )
 from batchai_recipes.service.scheduling.job_records import JobRecord
-from batchai_recipes.service.toolkits.toolkit import PROCESS, ROLES, Role
+from batchai_recipes.service.toolkits.toolkit import MPIRUN, PROCESS, ROLES, Role
 
+_NOT_FOUND: Final = 127
+_HINT_FOR_MPI: Final = (
+    ": a program was not found, or mpirun itself, which Open MPI brings (Debian and Ubuntu: "
+    "openmpi-bin)"
+)
 _HINTS: Mapping[int, str] = {
     126: ": a program could not be executed; check that it is executable and made for this machine",
     127: ": a program was not found; check its path and what is installed on the host",
@@ -132,6 +137,8 @@ def _error_of(job: JobRecord, name: str, status: Ended) -> BatchAIError:
     if status.reason == "not started":
         return BatchAIError(code, f"{subject} was not started: {status.message}")
     hint = _HINTS.get(status.exit_code or 0, "")
+    if status.exit_code == _NOT_FOUND and _role_of(name) is MPIRUN:
+        hint = _HINT_FOR_MPI
     file = f"stderr{suffix}.txt"
     return BatchAIError(
         code,
@@ -147,7 +154,7 @@ def _described(job: JobRecord, name: str) -> tuple[str, str, str]:
     if name.startswith(PREPARATION_PREFIX):
         return "JobPreparationFailed", "Job preparation", preparation_suffix(job, index)
     role = _role_of(name) or PROCESS
-    subject = "The job" if role is PROCESS else f"The job's {role.label.format(index)}"
+    subject = "The job" if role in {PROCESS, MPIRUN} else f"The job's {role.label.format(index)}"
     return "JobFailed", subject, role.suffix.format(index)
 
 

@@ -96,6 +96,7 @@ class _Planner:
             ToolkitJob(
                 settings,
                 tuple(self._nodes.values()),
+                tuple(found.variables({}) for found in self._environments.values()),
                 self._interpreter,
                 self._folders.shared_temp,
                 self._ports,

@@ -18,7 +18,8 @@ def custom(job: ToolkitJob) -> tuple[Process, ...]:
     Example:
         >>> from batchai_recipes.service.engines.engine import Node
         >>> node = Node("127.0.0.1", "/mounts", 0, {})
-        >>> job = ToolkitJob({"commandLine": "true"}, (node,), "python3", "/shared", lambda *_: ())
+        >>> settings = {"commandLine": "true"}
+        >>> job = ToolkitJob(settings, (node,), ({},), "python3", "/shared", lambda *_: ())
         >>> custom(job)[0].command_line
         'true'
     """

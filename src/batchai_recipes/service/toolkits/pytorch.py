@@ -1,10 +1,16 @@
-"""Jobs of PyTorch: one process for each rank, which meet by themselves."""
+"""Jobs of PyTorch: one process for each rank, which meet by themselves or through MPI."""
 
+from batchai_recipes.service.toolkits.mpi import mpi_process, process_count
 from batchai_recipes.service.toolkits.python_script import python_command, python_program
 from batchai_recipes.service.toolkits.ranks import Rank, spread
 from batchai_recipes.service.toolkits.toolkit import RANK, Process, ToolkitError, ToolkitJob
 
-_BACKENDS = ("gloo", "nccl", "tcp")
+_BACKENDS = ("gloo", "nccl", "mpi", "tcp")
+_MPI_RANK = {
+    "RANK": "$OMPI_COMM_WORLD_RANK",
+    "LOCAL_RANK": "$OMPI_COMM_WORLD_LOCAL_RANK",
+    "LOCAL_WORLD_SIZE": "$OMPI_COMM_WORLD_LOCAL_SIZE",
+}
 
 
 def pytorch(job: ToolkitJob) -> tuple[Process, ...]:
@@ -18,7 +24,7 @@ def pytorch(job: ToolkitJob) -> tuple[Process, ...]:
         job: The job; its settings are ``pyTorchSettings``.
 
     Returns:
-        A process for each rank.
+        A process for each rank, or with the backend ``mpi`` the one that starts them.
 
     Raises:
         ToolkitError: No script is named, or the backend is unknown.
@@ -26,10 +32,11 @@ def pytorch(job: ToolkitJob) -> tuple[Process, ...]:
     Source:
         https://docs.pytorch.org/docs/stable/elastic/run.html#environment-variables
     """
-    count = job.settings.get("processCount") or len(job.nodes)
+    count = process_count(job)
     ranks = spread(count, len(job.nodes))
     backend = _backend(job, ranks)
     command_line = f"exec {python_command(job.settings, job.interpreter)}"
+    program = python_program(job.settings, job.interpreter)
     address = job.nodes[0].address
     (port,) = job.ports(0, 1)
     common = {
@@ -39,11 +46,13 @@ def pytorch(job: ToolkitJob) -> tuple[Process, ...]:
         "MASTER_PORT": str(port),
         "WORLD_SIZE": str(count),
     }
+    if backend == "mpi":
+        return (mpi_process(job, command_line, program, common=common, of_rank=_MPI_RANK),)
     return tuple(
         Process(
             rank.node_index,
             command_line,
-            python_program(job.settings, job.interpreter),
+            program,
             {**common, **_of_rank(job, rank)},
             RANK,
             rank.rank,

@@ -3,9 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from batchai_recipes.service.toolkits.caffe import caffe
+from batchai_recipes.service.toolkits.caffe2 import caffe2
+from batchai_recipes.service.toolkits.chainer import chainer
 from batchai_recipes.service.toolkits.cntk import cntk
 from batchai_recipes.service.toolkits.custom import custom
+from batchai_recipes.service.toolkits.custom_mpi import custom_mpi
+from batchai_recipes.service.toolkits.horovod import horovod
 from batchai_recipes.service.toolkits.pytorch import pytorch
+from batchai_recipes.service.toolkits.tensorflow import tensorflow
 from batchai_recipes.service.toolkits.toolkit import Toolkit, ToolkitError
 
 _SETTINGS: Final = {
@@ -20,8 +26,18 @@ _SETTINGS: Final = {
     "horovod": "horovodSettings",
 }
 
-TOOLKITS: Final[Mapping[str, Toolkit]] = {"cntk": cntk, "custom": custom, "pytorch": pytorch}
-"""The toolkits of this release, by ``toolType``."""
+TOOLKITS: Final[Mapping[str, Toolkit]] = {
+    "caffe": caffe,
+    "caffe2": caffe2,
+    "chainer": chainer,
+    "cntk": cntk,
+    "custom": custom,
+    "custommpi": custom_mpi,
+    "horovod": horovod,
+    "pytorch": pytorch,
+    "tensorflow": tensorflow,
+}
+"""The toolkits by ``toolType``."""
 
 
 def toolkit_of(properties: Mapping[str, Any]) -> tuple[Toolkit, Mapping[str, Any]]:
@@ -34,7 +50,7 @@ def toolkit_of(properties: Mapping[str, Any]) -> tuple[Toolkit, Mapping[str, Any
         The toolkit and the job's settings for it.
 
     Raises:
-        ToolkitError: The toolkit is not supported, or the job names none or several.
+        ToolkitError: There is no such toolkit, or the job names none or several.
 
     Example:
         >>> job = {"toolType": "custom", "customToolkitSettings": {"commandLine": "true"}}
@@ -44,9 +60,7 @@ def toolkit_of(properties: Mapping[str, Any]) -> tuple[Toolkit, Mapping[str, Any
     tool = str(properties.get("toolType") or _tool_of(properties))
     toolkit = TOOLKITS.get(tool.casefold())
     if toolkit is None:
-        raise ToolkitError(
-            f"The toolkit {tool} is not supported by this release: use {' or '.join(TOOLKITS)}"
-        )
+        raise ToolkitError(f"There is no toolkit {tool}: use {', '.join(TOOLKITS)}")
     return toolkit, properties.get(_SETTINGS[tool.casefold()]) or {}
 
 

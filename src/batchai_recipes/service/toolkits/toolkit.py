@@ -34,13 +34,14 @@ class Role:
 
 
 PROCESS: Final = Role("process", "job", "")
+MPIRUN: Final = Role("mpirun", "job", "")
 RANK: Final = Role("rank", "rank {}", "-{}")
 MASTER: Final = Role("master", "master", "-wk-{}")
 WORKER: Final = Role("worker", "worker {}", "-wk-{}", follows=True)
 SERVER: Final = Role("server", "parameter server {}", "-ps-{}", follows=True)
 
 ROLES: Final[Mapping[str, Role]] = {
-    role.name: role for role in (PROCESS, RANK, MASTER, WORKER, SERVER)
+    role.name: role for role in (PROCESS, MPIRUN, RANK, MASTER, WORKER, SERVER)
 }
 """The roles by name."""
 
@@ -52,6 +53,7 @@ class ToolkitJob:
     Args:
         settings: The job's settings for this toolkit, as sent over the wire.
         nodes: Its nodes, the master first.
+        variables: What its processes find on each node, without what is a process's own.
         interpreter: The Python to use where the settings name none.
         shared_temp: A folder that all nodes see.
         ports: Gives free ports of a node, by the node's index and how many are needed; the same
@@ -60,6 +62,7 @@ class ToolkitJob:
 
     settings: Mapping[str, Any]
     nodes: tuple[Node, ...]
+    variables: tuple[Mapping[str, str], ...] = field(repr=False)
     interpreter: str
     shared_temp: str
     ports: Callable[[int, int], tuple[int, ...]] = field(repr=False)

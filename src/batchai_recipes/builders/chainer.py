@@ -1,0 +1,44 @@
+"""ChainerJobBuilder: a job that runs a Chainer program, under MPI when it has several processes."""
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from batchai_recipes.builders.python_job import ParallelPythonJobBuilder
+
+if TYPE_CHECKING:
+    from azure.mgmt.batchai.models import JobCreateParameters
+
+
+@frozen
+class ChainerJobBuilder(ParallelPythonJobBuilder):
+    """Describes a job of the Chainer toolkit; each method returns a new builder.
+
+    Args:
+        name: The job's name: 1 to 64 letters, digits, ``-`` and ``_``.
+
+    Raises:
+        ConfigurationError: The name is not allowed.
+
+    Example:
+        >>> job = (
+        ...     ChainerJobBuilder("myjob")
+        ...     .script("$AZ_BATCHAI_INPUT_CODE/train.py")
+        ...     .input("CODE", "$AZ_BATCHAI_MOUNT_ROOT/share/code")
+        ...     .std_out_err_path_prefix("$AZ_BATCHAI_MOUNT_ROOT/share")
+        ...     .nodes(2)
+        ...     .processes(4)
+        ... )
+        >>> job.build(cluster_id="/clusters/demo").chainer_settings.process_count
+        4
+    """
+
+    def _add_toolkit(self, parameters: "JobCreateParameters") -> None:
+        from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
+
+        parameters.chainer_settings = models.ChainerSettings(
+            python_script_file_path=self._checked_script(),
+            python_interpreter_path=self.interpreter,
+            command_line_args=self._command_line_args(),
+            process_count=self.process_count,
+        )
