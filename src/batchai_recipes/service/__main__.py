@@ -7,6 +7,7 @@ from pathlib import Path
 
 from batchai_recipes.service.app import ServiceOptions
 from batchai_recipes.service.listener import PortInUseError
+from batchai_recipes.service.log import start_log
 from batchai_recipes.service.process import StateInUseError, run, tell_ready
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import StateTooNewError
@@ -19,9 +20,7 @@ def main() -> int:
     parser.add_argument("--until-unused", action="store_true")
     parser.add_argument("--ready-fd", type=int, required=True)
     arguments = parser.parse_args()
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    start_log(logging.INFO)
     options = ServiceOptions(
         StateDirectory(arguments.state_dir), until_unused=arguments.until_unused
     )

@@ -8,7 +8,7 @@ transaction changed is on disk when its block ends (``synchronous=FULL``).
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -69,6 +69,16 @@ class Store:
             yield connection
         finally:
             connection.rollback()
+
+    def one(self, query: str, values: Sequence[object] = ()) -> sqlite3.Row | None:
+        """Return the first row of one query, which is a consistent view in itself.
+
+        Args:
+            query: The query.
+            values: The values of its placeholders.
+        """
+        row: sqlite3.Row | None = self._connection().execute(query, values).fetchone()
+        return row
 
     def write(self) -> AbstractContextManager[sqlite3.Connection]:
         """Open a transaction that is committed when the block ends and undone when it raises."""

@@ -109,6 +109,7 @@ def test_an_absent_group_cannot_be_deleted(api) -> None:
     assert answer.json()["error"]["code"] == "ResourceGroupNotFound"
 
 
+@pytest.mark.usefixtures("workspace")
 def test_nothing_is_made_in_a_group_that_is_being_deleted(api, group: str, scheduler) -> None:
     """A workspace would be lost with the group."""
     scheduler.held.set()

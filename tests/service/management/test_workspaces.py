@@ -114,12 +114,23 @@ def test_deleting_reports_the_end_by_operation(api, plane, workspace: str) -> No
     assert api("DELETE", workspace).status_code == 204
 
 
+@pytest.mark.usefixtures("experiment")
 def test_deleting_twice_is_one_operation(api, workspace: str, scheduler) -> None:
-    """The second request joins the first."""
+    """The second request joins the first, while there is something in it that must go before."""
     scheduler.held.set()
     first, second = api("DELETE", workspace), api("DELETE", workspace)
     assert first.headers["Location"] == second.headers["Location"]
     assert api("PUT", workspace, {"location": "northeurope"}).status_code == 409
+
+
+def test_what_is_empty_is_gone_at_once(api, workspace: str, scheduler) -> None:
+    """Nothing runs in it that the scheduler would have to end."""
+    scheduler.held.set()
+    begun = api("DELETE", workspace)
+    assert begun.status_code == 202
+    assert api("GET", workspace).status_code == 404
+    answer = api.session.get(begun.headers["Azure-AsyncOperation"], timeout=30)
+    assert answer.json()["status"] == "Succeeded"
 
 
 def test_a_workspace_needs_its_group(api) -> None:

@@ -54,12 +54,14 @@ class Claims:
         client_id: The principal that it was issued to.
         tenant_id: The tenant of the principal.
         audience: The API that it was issued for.
+        not_before: When it begins, in seconds since 1970.
         expires_at: When it ends, in seconds since 1970.
     """
 
     client_id: str
     tenant_id: str
     audience: str
+    not_before: int
     expires_at: int
 
 
@@ -84,9 +86,9 @@ class Tokens:
         self._base = issuer
         self._clock = clock
         self.tenant_id = tenant_id.lower()
-        # Signatures that were checked, by the token's digest: clients send one token for an hour,
-        # and checking it takes longer than most answers. All else is checked each time.
-        self._decoded: dict[bytes, dict[str, Any]] = {}
+        # Tokens that were found good but for the time, by their digests: clients send one token for
+        # an hour, and checking it takes longer than most answers.
+        self._known: dict[bytes, Claims] = {}
         public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         digest = hashlib.sha256(public).digest()
         self._key_id = base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
@@ -151,10 +153,29 @@ class Tokens:
             TokenError: It is not ours, not for the management plane, or not valid now.
         """
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-        claims = self._decoded.get(digest)
+        claims = self._known.get(digest)
         if claims is None:
-            claims = self._decode(token)
+            claims = self._checked(self._decode(token))
             self._remember(digest, claims)
+        self._check_times(claims)
+        return claims
+
+    def key_set(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the public key as a JSON Web Key Set."""
+        key = RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        public = {name: key[name] for name in ("kty", "n", "e")}
+        return {
+            "keys": [{**public, "use": "sig", "alg": _ALGORITHM, "kid": self._key_id}],
+        }
+
+    def _remember(self, digest: bytes, claims: Claims) -> None:
+        if len(self._known) >= _REMEMBERED:
+            # Other threads may remember at the same time; losing all is only slower.
+            self._known.clear()
+        self._known[digest] = claims
+
+    def _checked(self, claims: dict[str, Any]) -> Claims:
+        """Return what a token says after a look at everything but the time."""
         audience = str(claims["aud"])
         if audience.rstrip("/") not in self._accepted():
             raise TokenError(
@@ -168,27 +189,13 @@ class Tokens:
                 f"The access token is from the wrong issuer '{claims['iss']}'. It must match the "
                 f"tenant '{self.issuer}' of this service.",
             )
-        self._check_times(claims)
         return Claims(
             client_id=str(claims["appid"]),
             tenant_id=self.tenant_id,
             audience=audience,
+            not_before=claims["nbf"],
             expires_at=claims["exp"],
         )
-
-    def key_set(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the public key as a JSON Web Key Set."""
-        key = RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
-        public = {name: key[name] for name in ("kty", "n", "e")}
-        return {
-            "keys": [{**public, "use": "sig", "alg": _ALGORITHM, "kid": self._key_id}],
-        }
-
-    def _remember(self, digest: bytes, claims: dict[str, Any]) -> None:
-        if len(self._decoded) >= _REMEMBERED:
-            # Other threads may remember at the same time; losing all is only slower.
-            self._decoded.clear()
-        self._decoded[digest] = claims
 
     def _accepted(self) -> tuple[str, ...]:
         return (*_MANAGEMENT_AUDIENCES, self._base())
@@ -217,15 +224,15 @@ class Tokens:
             ) from error
         return claims
 
-    def _check_times(self, claims: dict[str, Any]) -> None:
+    def _check_times(self, claims: Claims) -> None:
         now = self._clock.now().timestamp()
-        if claims["exp"] <= now:
+        if claims.expires_at <= now:
             raise TokenError(
                 "ExpiredAuthenticationToken",
                 "The access token expiry UTC time is earlier than the current UTC time. "
                 "Get a new one.",
             )
-        if claims["nbf"] > now + _SKEW_SECONDS:
+        if claims.not_before > now + _SKEW_SECONDS:
             raise TokenError(
                 "InvalidAuthenticationToken",
                 "The access token is not valid yet: its 'nbf' lies in the future.",

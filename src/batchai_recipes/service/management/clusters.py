@@ -49,7 +49,7 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
             "VALUES (?, ?, ?, ?, ?)",
             (cluster.key, uid, target, "resizing" if target else "steady", cluster.created_at),
         )
-        operation = operations.begin(records, plane, cluster, "create")
+        operation = operations.done(records, plane, cluster, "create")
     plane.wake()
     return operations.accepted(plane, call, operation)
 

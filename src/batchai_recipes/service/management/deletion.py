@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from http import HTTPStatus
+from typing import Final
 
 from starlette.responses import Response
 
@@ -11,10 +12,12 @@ from batchai_recipes.service.clock import iso_timestamp
 from batchai_recipes.service.management import operations, resources
 from batchai_recipes.service.management.calls import Call
 from batchai_recipes.service.management.errors import ManagementError
-from batchai_recipes.service.management.kinds import Kind
+from batchai_recipes.service.management.kinds import CLUSTER, JOB, Kind
 from batchai_recipes.service.management.operations import Operation
 from batchai_recipes.service.management.plane import ManagementPlane
 from batchai_recipes.service.management.resources import DELETING, Resource
+
+_RUNNING: Final = (CLUSTER, JOB)
 
 Answer = Callable[[ManagementPlane, Call, Operation], Response]
 """Says that an operation has begun."""
@@ -44,13 +47,25 @@ def delete(
         resource = resources.find(records, kind.key(call.names))
         if resource is None:
             return Response(status_code=HTTPStatus.NO_CONTENT)
-        _check_not_needed(records, resource)
-        operation = operations.begin(records, plane, resource, "delete")
-        _mark_deleting(records, resource, plane.now())
+        if _is_empty(records, resource):
+            operation = operations.done(records, plane, resource, "delete")
+            records.execute("DELETE FROM resources WHERE key = ?", (resource.key,))
+        else:
+            _check_not_needed(records, resource)
+            operation = operations.begin(records, plane, resource, "delete")
+            _mark_deleting(records, resource, plane.now())
     if meanwhile is not None:
         meanwhile()
     plane.wake()
     return answer(plane, call, operation)
+
+
+def _is_empty(records: sqlite3.Connection, resource: Resource) -> bool:
+    """Tell whether nothing lies in a resource or runs behind it, for the scheduler to end first."""
+    if resource.kind in _RUNNING or resource.provisioning_state == DELETING:
+        return False
+    children = records.execute("SELECT 1 FROM resources WHERE parent_key = ?", (resource.key,))
+    return children.fetchone() is None
 
 
 def _mark_deleting(records: sqlite3.Connection, resource: Resource, now: datetime) -> None:

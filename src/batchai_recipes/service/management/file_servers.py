@@ -104,7 +104,7 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
         server_id = FILE_SERVER.child_id(workspace.id, name)
         server = resources.new_resource(FILE_SERVER, server_id, name, plane.now(), properties=shown)
         resources.add(records, server, workspace, hidden)
-        operation = operations.begin(records, plane, server, "create")
+        operation = operations.done(records, plane, server, "create")
     plane.wake()
     return operations.accepted(plane, call, operation)
 

@@ -28,6 +28,8 @@ from batchai_recipes.service.management.output_files import OutputLocation, loca
 from batchai_recipes.service.management.plane import ManagementPlane
 from batchai_recipes.service.management.resources import Resource
 
+# Clients that wait for a job ask for it over and over.
+_JOB: Final = "SELECT * FROM resources JOIN jobs USING (key) WHERE resources.key = ?"
 _ENDED: Final = ("succeeded", "failed")
 _LINK_MINUTES: Final = 60
 _LINK_MINUTES_RANGE: Final = (5, 600)
@@ -51,13 +53,16 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
         job = resources.new_resource(JOB, job_id, name, plane.now(), properties=shown)
         resources.add(records, job, experiment, job_properties.hidden(requested))
         _add_row(records, job, uid, cluster)
-        operation = operations.begin(records, plane, job, "create")
+        operation = operations.done(records, plane, job, "create")
     plane.wake()
     return operations.accepted(plane, call, operation)
 
 
 def get(plane: ManagementPlane, call: Call) -> Response:
     """Show a job."""
+    row = plane.store.one(_JOB, (JOB.key(call.names),))
+    if row is not None:
+        return _answer(resources.resource_of(row), row)
     with plane.store.read() as records:
         return _show(records, resources.require(records, JOB, call.names))
 
@@ -245,7 +250,7 @@ def _document(job: Resource, row: sqlite3.Row) -> dict[str, Any]:
         "startTime": row["started_at"],
         "endTime": row["ended_at"],
         "exitCode": row["exit_code"],
-        "errors": json.loads(row["errors"]) or None,
+        "errors": None if row["errors"] == "[]" else json.loads(row["errors"]),
     }
     known = {name: value for name, value in info.items() if value is not None}
     execution: dict[str, Any] = {
@@ -258,7 +263,11 @@ def _document(job: Resource, row: sqlite3.Row) -> dict[str, Any]:
 
 
 def _show(records: sqlite3.Connection, job: Resource) -> Response:
-    return JSONResponse(_document(job, _row(records, job)), headers=job.headers)
+    return _answer(job, _row(records, job))
+
+
+def _answer(job: Resource, row: sqlite3.Row) -> Response:
+    return JSONResponse(_document(job, row), headers=job.headers)
 
 
 _OUTPUT_FILES: Final = JOB.path + "/listOutputFiles"

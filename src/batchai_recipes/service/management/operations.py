@@ -31,6 +31,7 @@ POLL_SECONDS: Final = 1.0
 # Whole seconds, since older clients read only those; azure-core takes 0 for "not given".
 _RETRY_AFTER: Final = {"Retry-After": "1"}
 _IN_PROGRESS: Final = "InProgress"
+_SUCCEEDED: Final = "Succeeded"
 _BATCHAI: Final = "/subscriptions/{subscriptionId}/providers/Microsoft.BatchAI/locations/{location}"
 _RESOURCES: Final = "/subscriptions/{subscriptionId}/operationresults/{operationId}"
 
@@ -51,7 +52,7 @@ class Operation:
 def begin(
     records: sqlite3.Connection, plane: ManagementPlane, resource: Resource, action: Action
 ) -> Operation:
-    """Record that an operation has begun.
+    """Record that an operation has begun, which the scheduler will end.
 
     A second request for what is already under way joins the first.
 
@@ -70,10 +71,38 @@ def begin(
     ).fetchone()
     if row is not None:
         return Operation(row["id"], row["location"])
+    return _record(records, plane, resource, action, ended_at=None)
+
+
+def done(
+    records: sqlite3.Connection, plane: ManagementPlane, resource: Resource, action: Action
+) -> Operation:
+    """Record an operation of which nothing is left to do once the records say so.
+
+    Args:
+        records: The records, open for writing.
+        plane: The parts of the service.
+        resource: What it is about.
+        action: What it does.
+
+    Returns:
+        The operation.
+    """
+    return _record(records, plane, resource, action, ended_at=iso_timestamp(plane.now()))
+
+
+def _record(
+    records: sqlite3.Connection,
+    plane: ManagementPlane,
+    resource: Resource,
+    action: Action,
+    *,
+    ended_at: str | None,
+) -> Operation:
     operation = Operation(str(uuid.uuid4()), _location(records, resource))
     records.execute(
         "INSERT INTO operations (id, subscription, location, resource_key, resource_id, action, "
-        "status, started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "status, started_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             operation.id,
             plane.subscription_id,
@@ -81,8 +110,9 @@ def begin(
             resource.key,
             resource.id,
             action,
-            _IN_PROGRESS,
+            _IN_PROGRESS if ended_at is None else _SUCCEEDED,
             iso_timestamp(plane.now()),
+            ended_at,
         ),
     )
     return operation

@@ -5,7 +5,10 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from functools import lru_cache
 from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final
 from urllib.parse import parse_qsl
 
 from attrs import frozen
@@ -14,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
+from batchai_recipes.service.log import FIELDS
 from batchai_recipes.service.management.api_versions import check_version
 from batchai_recipes.service.management.authentication import Authentication
 from batchai_recipes.service.management.calls import Call, Endpoint, read_document
@@ -25,6 +29,7 @@ from batchai_recipes.service.management.plane import ManagementPlane
 from batchai_recipes.service.management.request_ids import RequestIds
 from batchai_recipes.service.management.routing import Found, Routes
 
+_COMMON_QUERY_BYTES: Final = 64
 _logger = logging.getLogger(__name__)
 
 
@@ -68,7 +73,11 @@ class Pipeline:
             response = Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody reads this
         except Exception:
             # The client gets no part of the traceback.
-            _logger.exception("request_id=%s The service failed to answer", ids.request_id)
+            _logger.exception(
+                'request_id=%s message="The service failed to answer"',
+                ids.request_id,
+                extra=FIELDS,
+            )
             response = _failure().response()
         # Before the answer is sent: who has it finds it counted and in the log.
         seconds = time.perf_counter() - began
@@ -137,9 +146,19 @@ class Pipeline:
             )
 
 
-def _query(query_string: bytes) -> dict[str, str]:
+def _query(query_string: bytes) -> Mapping[str, str]:
+    if len(query_string) <= _COMMON_QUERY_BYTES:
+        return _common_query(query_string)
+    return _parse_query(query_string)
+
+
+def _parse_query(query_string: bytes) -> Mapping[str, str]:
     pairs = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
-    return {name.lower(): value for name, value in pairs}
+    return MappingProxyType({name.lower(): value for name, value in pairs})
+
+
+# Nearly all queries are the same few.
+_common_query = lru_cache(maxsize=256)(_parse_query)
 
 
 def _no_such_path(path: str) -> ManagementError:

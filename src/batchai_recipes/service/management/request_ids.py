@@ -9,6 +9,8 @@ from typing import Final
 from attrs import frozen
 from starlette.types import Scope
 
+from batchai_recipes.service.log import FIELDS
+
 _LOG: Final = logging.getLogger(__name__)
 _CORRELATION: Final = b"x-ms-correlation-request-id"
 _CLIENT: Final = b"x-ms-client-request-id"
@@ -82,4 +84,5 @@ class RequestIds:
             seconds * 1000,
             self.request_id,
             self.correlation_id.decode("ascii"),
+            extra=FIELDS,
         )

@@ -22,6 +22,7 @@ from batchai_recipes.service.management.kinds import KINDS, RESOURCE_GROUP, Kind
 DELETING = "deleting"
 SUCCEEDED = "succeeded"
 _BESIDE = 16
+_NO_TAGS = (None, "{}")
 
 
 @frozen
@@ -166,7 +167,7 @@ def find(records: sqlite3.Connection, key: str) -> Resource | None:
         key: Its record key.
     """
     row = records.execute("SELECT * FROM resources WHERE key = ?", (key,)).fetchone()
-    return None if row is None else _resource(row)
+    return None if row is None else resource_of(row)
 
 
 def require(records: sqlite3.Connection, kind: Kind, names: Mapping[str, str]) -> Resource:
@@ -248,7 +249,7 @@ def children(
         f"SELECT * FROM resources WHERE {place}kind = ? AND key > ? ORDER BY key LIMIT ?",  # noqa: S608 - ours
         (*values, kind.name, after, limit),
     )
-    return [_resource(row) for row in rows]
+    return [resource_of(row) for row in rows]
 
 
 def add(
@@ -373,7 +374,12 @@ def beside(
     ]
 
 
-def _resource(row: sqlite3.Row) -> Resource:
+def resource_of(row: sqlite3.Row) -> Resource:
+    """Return the resource that a row records.
+
+    Args:
+        row: A row of the table of resources, perhaps joined with others.
+    """
     return Resource(
         kind=KINDS[row["kind"]],
         id=row["id"],
@@ -384,7 +390,7 @@ def _resource(row: sqlite3.Row) -> Resource:
         modified_at=row["modified_at"],
         etag=row["etag"],
         location=row["location"],
-        tags=json.loads(row["tags"] or "{}"),
+        tags={} if row["tags"] in _NO_TAGS else json.loads(row["tags"]),
         properties=json.loads(row["properties"]),
     )
 

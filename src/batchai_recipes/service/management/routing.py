@@ -39,15 +39,19 @@ class _Place:
     parameter: "_Place | None" = None
     endpoints: dict[str, Endpoint] = field(factory=dict)
 
-    def find(self, segments: Sequence[str], at: int, values: tuple[str, ...]) -> Found | None:
+    def next(self, segment: str) -> "_Place | None":
+        """Return what is below where a segment is spelt out."""
+        return self.literals.get(segment) or self.literals.get(segment.lower())
+
+    def search(self, segments: Sequence[str], at: int, values: tuple[str, ...]) -> Found | None:
         """Look for the rest of a path; what is spelt out goes before what is free."""
         if at == len(segments):
             return Found(self.endpoints, values) if self.endpoints else None
         segment = segments[at]
-        literal = self.literals.get(segment) or self.literals.get(segment.lower())
-        found = literal.find(segments, at + 1, values) if literal is not None else None
+        literal = self.next(segment)
+        found = literal.search(segments, at + 1, values) if literal is not None else None
         if found is None and self.parameter is not None and segment:
-            found = self.parameter.find(segments, at + 1, (*values, segment))
+            found = self.parameter.search(segments, at + 1, (*values, segment))
         return found
 
 
@@ -76,7 +80,22 @@ class Routes:
         Args:
             path: The path of a request, decoded.
         """
-        return self._root.find(path.split("/"), 0, ())
+        segments = path.split("/")
+        place, values = self._root, []
+        for segment in segments:
+            literal = place.next(segment)
+            if literal is not None:
+                place = literal
+            elif place.parameter is not None and segment:
+                values.append(segment)
+                place = place.parameter
+            else:
+                break
+        else:
+            if place.endpoints:
+                return Found(place.endpoints, tuple(values))
+        # What is a word of another path may be a value here: try all ways.
+        return self._root.search(segments, 0, ())
 
     def _place(self, template: str) -> _Place:
         place = self._root
@@ -85,5 +104,8 @@ class Routes:
                 place.parameter = place.parameter or _Place()
                 place = place.parameter
             else:
-                place = place.literals.setdefault(segment.lower(), _Place())
+                below = place.literals.setdefault(segment.lower(), _Place())
+                # Clients mostly write it as the contract does.
+                place.literals[segment] = below
+                place = below
         return place

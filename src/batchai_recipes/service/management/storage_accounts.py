@@ -15,7 +15,6 @@ from typing import Any, Final
 from attrs import frozen
 from starlette.responses import JSONResponse, Response
 
-from batchai_recipes.service.clock import iso_timestamp
 from batchai_recipes.service.files.accounts import Account, Accounts
 from batchai_recipes.service.files.errors import ShareNotFoundError
 from batchai_recipes.service.files.shares import Shares
@@ -129,12 +128,7 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
         records.execute(
             "INSERT INTO accounts (name, key1, key2) VALUES (?, ?, ?)", (name, _key(), _key())
         )
-        operation = operations.begin(records, plane, resource, "create")
-        # Nothing is left to do once the records say so.
-        records.execute(
-            "UPDATE operations SET status = 'Succeeded', ended_at = ? WHERE id = ?",
-            (iso_timestamp(plane.now()), operation.id),
-        )
+        operation = operations.done(records, plane, resource, "create")
     base = plane.base + _LOCATION.format(subscriptionId=plane.subscription_id, location=location)
     query = f"monitor=true&api-version={call.query['api-version']}"
     return Response(
