@@ -19,7 +19,7 @@ app = typer.Typer(
 )
 app.command()(quickstart)
 app.command()(data)
-app.command()(serve)
+app.add_typer(serve)
 app.command()(reap)
 
 

@@ -1,22 +1,39 @@
 """`batchai-recipes serve`: the service in the foreground."""
 
 import logging
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from batchai_recipes.cli.console import fail, say
+from batchai_recipes.cli.principals import principals
 from batchai_recipes.settings import default_state_dir
 
 if TYPE_CHECKING:
     from batchai_recipes.service.address import ServiceAddress
 
+serve = typer.Typer(name="serve", invoke_without_command=True)
+serve.add_typer(principals)
 
-def serve(
+
+class LogLevel(str, Enum):
+    """How much the service tells on standard error."""
+
+    debug = "debug"
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
+@serve.callback()
+def run_service(
+    context: typer.Context,
     state_dir: Annotated[
         Path | None, typer.Option(help="Where the service keeps everything.", show_default=False)
     ] = None,
+    *,
     management_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of the management plane; 0 for any.")
     ] = 0,
@@ -27,16 +44,26 @@ def serve(
         Path | None,
         typer.Option(help="Write the settings for clients here, as shell assignments."),
     ] = None,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; other machines reach only others.")
+    ] = "127.0.0.1",
+    log_level: Annotated[
+        LogLevel, typer.Option(help="What goes to standard error; info has a line per request.")
+    ] = LogLevel.warning,
 ) -> None:
     """Run the Azure-compatible service until Ctrl-C or SIGTERM."""
+    context.obj = state_dir
+    if context.invoked_subcommand is not None:
+        return
     # The service's own packages are loaded by this command alone.
     from batchai_recipes.service.app import ServiceOptions  # noqa: PLC0415
     from batchai_recipes.service.listener import PortInUseError  # noqa: PLC0415
+    from batchai_recipes.service.log import start_log  # noqa: PLC0415
     from batchai_recipes.service.process import StateInUseError, run  # noqa: PLC0415
     from batchai_recipes.service.state_directory import StateDirectory  # noqa: PLC0415
     from batchai_recipes.service.store import StateTooNewError  # noqa: PLC0415
 
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    start_log(getattr(logging, log_level.name.upper()))
     state = StateDirectory((state_dir or default_state_dir()).absolute())
 
     def announce(address: "ServiceAddress") -> None:
@@ -50,7 +77,9 @@ def serve(
 
     try:
         run(
-            ServiceOptions(state, management_port=management_port, files_port=files_port),
+            ServiceOptions(
+                state, host=host, management_port=management_port, files_port=files_port
+            ),
             env_file=env_file,
             announce=announce,
         )

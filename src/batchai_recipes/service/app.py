@@ -1,5 +1,6 @@
 """The service: its parts put together, in the order in which a request or a job meets them."""
 
+import logging
 import os
 import socket
 from collections.abc import Callable
@@ -21,15 +22,23 @@ from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.identity.certificates import ensure_authority, ensure_signing_key
 from batchai_recipes.service.identity.principals import Principals
 from batchai_recipes.service.identity.tokens import Tokens
-from batchai_recipes.service.listener import Listener, TlsFiles, bind
+from batchai_recipes.service.listener import Listener, TlsFiles, bind, is_loopback, reached_as
 from batchai_recipes.service.management.app import Addresses, management_app
 from batchai_recipes.service.management.operations import forget_ended
+from batchai_recipes.service.principal_register import record_own
 from batchai_recipes.service.scheduling.scheduler import Scheduler
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
 
 LOOPBACK: Final = "127.0.0.1"
 OPERATIONS_KEPT: Final = timedelta(days=7)
+
+_OPEN_TO_OTHERS: Final = (
+    "Listening on %s, where other machines reach the service: whoever has a principal's secret "
+    "runs programs as you, and files go over the network unencrypted. Listen on 127.0.0.1, or let "
+    "a firewall admit only those you trust."
+)
+_logger = logging.getLogger(__name__)
 
 
 @frozen
@@ -38,7 +47,7 @@ class ServiceOptions:
 
     Args:
         state: Where it keeps everything.
-        host: The address to listen on.
+        host: The address to listen on; other machines reach what is not a loopback address.
         management_port: The port of the management plane and the token endpoint; 0 for any.
         files_port: The port of the file shares; 0 for any.
         until_unused: Whether it stops when the last program that uses it has gone.
@@ -107,10 +116,13 @@ class Service:
         self._undo.append(management_socket.close)
         files_socket = bind(options.host, options.files_port)
         self._undo.append(files_socket.close)
+        host = reached_as(options.host)
         addresses = Addresses(
-            management_base=f"https://{_authority(management_socket)}",
-            files_base=f"http://{_authority(files_socket)}",
+            management_base=f"https://{_authority(host, management_socket)}",
+            files_base=f"http://{_authority(host, files_socket)}",
         )
+        if not is_loopback(options.host):
+            _logger.warning(_OPEN_TO_OTHERS, options.host)
 
         # The scheduler, which takes up the jobs that an earlier service left running.
         changes = Changes()
@@ -135,7 +147,7 @@ class Service:
         self._undo.append(files.stop)
 
         # The management plane with the token endpoint: https, since the Azure clients insist.
-        certificates = ensure_authority(state.certificates)
+        certificates = ensure_authority(state.certificates, clock, host=host)
         management = Listener(
             management_app(
                 state=state,
@@ -168,11 +180,11 @@ def _record(credentials: Credentials, accounts: Accounts, principals: Principals
         accounts.create(
             credentials.account_name, credentials.account_key, credentials.second_account_key
         )
-    principals.add(credentials.client_id, credentials.tenant_id, credentials.client_secret)
+    record_own(principals, credentials)
 
 
-def _authority(taken: socket.socket) -> str:
-    host, port = taken.getsockname()[:2]
+def _authority(host: str, taken: socket.socket) -> str:
+    port = taken.getsockname()[1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

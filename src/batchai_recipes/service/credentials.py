@@ -64,8 +64,19 @@ class Credentials:
             account_key=_account_key(),
             second_account_key=_account_key(),
         )
-        write_private(state.credentials, json.dumps(asdict(made), indent=2))
+        made.save(state)
         return made
+
+    def save(self, state: StateDirectory) -> None:
+        """Keep the credentials for the next service of a state directory.
+
+        Args:
+            state: The state directory.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        write_private(state.credentials, json.dumps(asdict(self), indent=2))
 
 
 def _account_key() -> str:

@@ -1,5 +1,6 @@
 """A web server on one socket, in a thread of its own."""
 
+import ipaddress
 import socket
 import threading
 from typing import Final
@@ -58,6 +59,40 @@ def bind(host: str, port: int) -> socket.socket:
             f"Cannot listen on {host}:{port}: {reason}; name another port, or 0 for any free one"
         ) from error
     return taken
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only programs on this machine reach an address.
+
+    Args:
+        host: An address to listen on, or a name.
+
+    Example:
+        >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
+        (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def reached_as(host: str) -> str:
+    """Return the name or address by which clients reach who listens on an address.
+
+    Args:
+        host: An address to listen on, or a name; for one that means all addresses of this machine,
+            it is the machine's own name.
+
+    Example:
+        >>> reached_as("127.0.0.1")
+        '127.0.0.1'
+    """
+    try:
+        everywhere = ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        everywhere = not host
+    return socket.gethostname() if everywhere else host
 
 
 class _Server(uvicorn.Server):

@@ -185,5 +185,17 @@ _MANY_JOBS: Final = (
     """,
 )
 
-MIGRATIONS: Final = (_FOUNDATION, _STORAGE_ACCOUNTS, _FILE_SERVICE_WIDENED, _MANY_JOBS)
+_NAMED_PRINCIPALS: Final = (
+    "ALTER TABLE principals ADD COLUMN name TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE principals ADD COLUMN created_at TEXT",
+    "ALTER TABLE principals ADD COLUMN rotated_at TEXT",
+)
+
+MIGRATIONS: Final = (
+    _FOUNDATION,
+    _STORAGE_ACCOUNTS,
+    _FILE_SERVICE_WIDENED,
+    _MANY_JOBS,
+    _NAMED_PRINCIPALS,
+)
 """The statements of each schema version, the first one first."""

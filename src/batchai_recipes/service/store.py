@@ -22,6 +22,10 @@ class StateTooNewError(Exception):
     """The state directory was written by a later release of this library."""
 
 
+class StateTooOldError(Exception):
+    """A service of an earlier release runs on the state directory."""
+
+
 class _ThreadConnection:
     """A connection that a thread keeps for as long as it lives."""
 
@@ -34,8 +38,11 @@ class Store:
 
     Args:
         path: The database file; made when missing.
+        migrate: Whether an earlier release's file is brought forward; else it is refused, for a
+            service of that release may run on it.
 
     Raises:
+        StateTooOldError: The file has an earlier schema version and must not be brought forward.
         StateTooNewError: The file has a schema version that this release does not know.
         sqlite3.Error: The file is no database or cannot be opened.
 
@@ -52,13 +59,17 @@ class Store:
         'demo'
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, migrate: bool = True) -> None:
         self._path = path
         self._local = threading.local()
         self._all: set[sqlite3.Connection] = set()
         self._all_lock = threading.Lock()
         self._writer = Writer(self._open())
-        self._migrate()
+        try:
+            self._migrate(may=migrate)
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -120,13 +131,18 @@ class Store:
             self._all.discard(connection)
         connection.close()
 
-    def _migrate(self) -> None:
+    def _migrate(self, *, may: bool) -> None:
         with self.write() as records:
             (version,) = records.execute("PRAGMA user_version").fetchone()
             if version > len(MIGRATIONS):
                 raise StateTooNewError(
                     f"{self._path} has schema version {version}, this release knows "
                     f"{len(MIGRATIONS)}: use the release that wrote it, or another state directory"
+                )
+            if version < len(MIGRATIONS) and not may:
+                raise StateTooOldError(
+                    f"A service of an earlier release runs on {self._path.parent}: restart it with "
+                    "this release first"
                 )
             for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
                 for statement in statements:

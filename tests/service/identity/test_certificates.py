@@ -39,6 +39,15 @@ def test_strict_clients_trust_the_server(tmp_path: Path, name: str) -> None:
     _shake_hands(ensure_authority(tmp_path), name)
 
 
+@pytest.mark.parametrize("name", ["trainer.example", "192.0.2.7"])
+def test_a_host_of_this_machine_can_be_added(tmp_path: Path, name: str) -> None:
+    """For a service that others reach; the names of this machine stay."""
+    ensure_authority(tmp_path)
+    files = ensure_authority(tmp_path, host=name)
+    _shake_hands(files, name)
+    _shake_hands(files, "localhost")
+
+
 def test_other_names_are_not_trusted(tmp_path: Path) -> None:
     """The certificate is for this machine only."""
     with pytest.raises(ssl.SSLCertVerificationError):

@@ -8,6 +8,8 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from batchai_recipes.service.clock import SystemClock
+from batchai_recipes.service.identity.principals import Principals
 from batchai_recipes.service.management.app import ENDPOINTS
 
 GROUPS = "/resourceGroups"
@@ -47,6 +49,20 @@ def test_a_token_for_storage_is_refused(plane) -> None:
     token, _ = plane.tokens.issue(plane.client, "https://storage.azure.com")
     answer = _get(plane, "/subscriptions/x", headers={"Authorization": f"Bearer {token}"})
     assert (answer.status_code, _code(answer)) == (401, "InvalidAuthenticationTokenAudience")
+
+
+def test_a_token_ends_with_its_principal(plane) -> None:
+    """A principal that was removed is refused with the token that it still has."""
+    principals = Principals(plane.store)
+    made = principals.create("short-lived", plane.tenant, SystemClock())
+    token, _ = plane.tokens.issue(made.principal.client_id, "https://management.azure.com")
+    path = f"/subscriptions/{plane.subscription}/resourceGroups?api-version=2021-04-01"
+    headers = {"Authorization": f"Bearer {token}"}
+    assert _get(plane, path, headers=headers).status_code == 200
+    principals.remove("short-lived")
+    answer = _get(plane, path, headers=headers)
+    assert (answer.status_code, _code(answer)) == (401, "InvalidAuthenticationToken")
+    assert "has been removed" in answer.json()["error"]["message"]
 
 
 def test_the_services_own_address_is_an_audience(plane) -> None:

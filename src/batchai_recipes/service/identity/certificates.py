@@ -27,6 +27,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from batchai_recipes.service.clock import Clock, SystemClock
 from batchai_recipes.service.state_directory import write_private
 
+_LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 _VALID_FOR: Final = timedelta(days=825)
 _RENEWED_BEFORE: Final = timedelta(days=30)
 _BACKDATED_BY: Final = timedelta(hours=1)
@@ -49,15 +50,18 @@ class Certificates:
     server_key_file: Path
 
 
-def ensure_authority(folder: Path, clock: Clock | None = None) -> Certificates:
+def ensure_authority(
+    folder: Path, clock: Clock | None = None, *, host: str = "localhost"
+) -> Certificates:
     """Return certificates that are valid for a good while, making them where needed.
 
-    The server's certificate is for 127.0.0.1, ::1 and localhost, and stands OpenSSL's strict
-    checks (``VERIFY_X509_STRICT``, the default from Python 3.13 on).
+    The server's certificate is for 127.0.0.1, ::1, localhost and the host, and stands OpenSSL's
+    strict checks (``VERIFY_X509_STRICT``, the default from Python 3.13 on).
 
     Args:
         folder: Where they are kept; made, with mode 0700, when missing.
         clock: Tells when certificates end; the machine's clock by default.
+        host: A name or address of this machine by which clients reach the server.
 
     Returns:
         The files.
@@ -72,8 +76,8 @@ def ensure_authority(folder: Path, clock: Clock | None = None) -> Certificates:
         server_cert_file=folder / "server.pem",
         server_key_file=folder / "server-key.pem",
     )
-    if not _usable(files, now):
-        _make(files, now)
+    if not _usable(files, now, host):
+        _make(files, now, host)
     return files
 
 
@@ -97,8 +101,8 @@ def ensure_signing_key(folder: Path) -> bytes:
     return path.read_bytes()
 
 
-def _usable(files: Certificates, now: datetime) -> bool:
-    """Tell whether the files are there, belong together and last."""
+def _usable(files: Certificates, now: datetime, host: str) -> bool:
+    """Tell whether the files are there, belong together, are for the host and last."""
     try:
         authority = x509.load_pem_x509_certificate(files.ca_file.read_bytes())
         server = x509.load_pem_x509_certificate(files.server_cert_file.read_bytes())
@@ -111,16 +115,28 @@ def _usable(files: Certificates, now: datetime) -> bool:
     certified = server.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return (
         public == certified
+        and _general_name(host) in _names(server)
         and server.not_valid_before_utc <= now
         and now + _RENEWED_BEFORE < server.not_valid_after_utc
     )
 
 
-def _make(files: Certificates, now: datetime) -> None:
+def _names(server: x509.Certificate) -> x509.SubjectAlternativeName:
+    return server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _make(files: Certificates, now: datetime, host: str) -> None:
     authority_key = ec.generate_private_key(ec.SECP256R1())
     server_key = ec.generate_private_key(ec.SECP256R1())
     authority = _authority_certificate(authority_key, now)
-    server = _server_certificate(authority, authority_key, server_key.public_key(), now)
+    server = _server_certificate(authority, authority_key, server_key.public_key(), now, host)
     write_private(files.server_key_file, _private_pem(server_key))
     write_private(files.server_cert_file, server.public_bytes(Encoding.PEM).decode("ascii"))
     write_private(files.ca_file, authority.public_bytes(Encoding.PEM).decode("ascii"))
@@ -160,13 +176,10 @@ def _server_certificate(
     authority_key: ec.EllipticCurvePrivateKey,
     public_key: ec.EllipticCurvePublicKey,
     now: datetime,
+    host: str,
 ) -> x509.Certificate:
     issuer_key = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    names = [
-        x509.DNSName("localhost"),
-        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-        x509.IPAddress(ipaddress.ip_address("::1")),
-    ]
+    names = dict.fromkeys(_general_name(name) for name in (*_LOCAL_NAMES, host))
     return (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]))

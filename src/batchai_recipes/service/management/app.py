@@ -112,7 +112,7 @@ def management_app(
         plane=plane,
         routes=Routes(ENDPOINTS),
         open_routes=(*identity.routes(), *metrics.routes()),
-        authentication=Authentication(tokens),
+        authentication=Authentication(tokens, principals),
         metrics=metrics,
         ends=OperationEnds(store, changes),
         workers=ThreadPoolExecutor(_WORKERS, thread_name_prefix="management"),

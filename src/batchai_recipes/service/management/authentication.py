@@ -6,6 +6,7 @@ from typing import Final
 
 from attrs import frozen
 
+from batchai_recipes.service.identity.principals import Principals
 from batchai_recipes.service.identity.tokens import TokenError, Tokens
 from batchai_recipes.service.management.errors import ManagementError
 
@@ -18,9 +19,11 @@ class Authentication:
 
     Args:
         tokens: Checks the tokens.
+        principals: Tells whether the principal that a token was issued to is still there.
     """
 
     tokens: Tokens
+    principals: Principals
 
     def check(self, headers: Mapping[bytes, bytes]) -> None:
         """Let a request with a valid token pass.
@@ -48,7 +51,13 @@ class Authentication:
                 "AuthenticationFailed",
                 "Authentication failed. The 'Authorization' header must read 'Bearer TOKEN'.",
             )
-        self.tokens.verify(token.strip())
+        client_id = self.tokens.verify(token.strip()).client_id
+        if not self.principals.exists(client_id):
+            raise TokenError(
+                "InvalidAuthenticationToken",
+                f"The access token was issued to the principal '{client_id}', which has been "
+                "removed. Sign in as another one.",
+            )
 
     def _refusal(self, error: TokenError) -> ManagementError:
         challenge = (
