@@ -10,9 +10,11 @@ CONSTRAINTS := requirements/lock.txt
 CONTRACT ?= ../shared/specs/BatchAI-2018-05-01.json
 # How many requests of each kind `make fuzz` makes up; CI takes fewer.
 EXAMPLES ?= 300
+# The environment with CNTK, made from a Python 3.6 that PYTHON36, PATH or pyenv gives.
+CNTK_VENV ?= .venv-cntk
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: help quickstart test lint types contracts fuzz check clean
+.PHONY: help quickstart cntk test lint types contracts fuzz check clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -23,6 +25,9 @@ quickstart: $(VENV)/trainer.stamp  ## Train the MNIST network as a Batch AI job,
 test: $(VENV)/develop.stamp  ## Run the whole test suite with coverage
 	$(BIN)/python -m coverage erase
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90 $(ARGS)
+
+cntk:  ## Make .venv-cntk with CNTK 2.7, for `quickstart --engine cntk`
+	$(PYTHON) src/batchai_recipes/trainer/cntk_environment.py $(CNTK_VENV)
 
 lint: $(VENV)/develop.stamp  ## Check style and format
 	$(BIN)/ruff check .
@@ -42,7 +47,7 @@ fuzz: $(VENV)/fuzz.stamp $(VENV)/develop.stamp  ## Ask the service all that the 
 check: test lint types contracts  ## Everything that CI checks
 
 clean:  ## Remove what these commands made
-	rm -rf $(VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(CNTK_VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

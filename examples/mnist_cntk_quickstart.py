@@ -15,7 +15,7 @@ from batchai_recipes import (
     FileShareStaging,
     TrainingSession,
 )
-from batchai_recipes.trainer.script import TRAINING_SCRIPT
+from batchai_recipes.trainer.script import TRAINING_PACKAGE, TRAINING_SCRIPT
 
 
 def main(
@@ -24,6 +24,7 @@ def main(
     *,
     epochs: int = 2,
     engine: str = "auto",
+    interpreter: str | None = None,
     keep: bool = False,
 ) -> list[Path]:
     """Stage the data and the script, train, and return the downloaded model files."""
@@ -32,6 +33,8 @@ def main(
         .directory("mnistcntksample")
         .upload(data_dir / "Train-28x28_cntk_text.txt", data_dir / "Test-28x28_cntk_text.txt")
         .upload(TRAINING_SCRIPT)
+        .directory("mnistcntksample/convnet")
+        .upload_tree(TRAINING_PACKAGE, ignore=["__pycache__/"])
     )
     cluster = (
         ClusterBuilder("mycluster")
@@ -46,10 +49,12 @@ def main(
         .script("$AZ_BATCHAI_INPUT_SAMPLE/ConvNet_MNIST.py")
         .args(
             *("$AZ_BATCHAI_INPUT_SAMPLE", "$AZ_BATCHAI_OUTPUT_MODEL"),
-            *("--epochs", str(epochs), "--engine", engine),
+            *("--epochs", str(epochs), "--engine", engine, "--resume"),
         )
         .container("microsoft/cntk:2.1-gpu-python3.5-cuda8.0-cudnn6.0")
     )
+    if interpreter is not None:  # a Python on the node that has CNTK, or another PyTorch
+        job = job.python_interpreter(interpreter)
     with (
         # The embedded service unless BATCHAI_ENDPOINT is set; with it come the storage account, the
         # location and the admin user of the nodes.

@@ -6,6 +6,7 @@ import typer
 
 from batchai_recipes.cli.console import fail
 from batchai_recipes.cli.data import data
+from batchai_recipes.cli.evaluate import evaluate
 from batchai_recipes.cli.quickstart import quickstart
 from batchai_recipes.cli.reap import reap
 from batchai_recipes.cli.serve import serve
@@ -20,6 +21,8 @@ app = typer.Typer(
 app.command()(quickstart)
 app.command()(data)
 app.add_typer(serve)
+app.command()(evaluate)
+app.command()(serve)
 app.command()(reap)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import platformdirs
 import typer
 
+from batchai_recipes.cli.cntk_python import VARIABLE, cntk_python
 from batchai_recipes.cli.console import fail, say
 from batchai_recipes.cli.data import DataSet, prepare
 from batchai_recipes.cli.example import load_example
@@ -48,8 +49,16 @@ def quickstart(
         typer.Option(min=1, help="Passes over the data; by default 2, with digits 30."),
     ] = None,
     engine: Annotated[
-        Engine, typer.Option(help="auto: CNTK where it can be imported, else PyTorch.")
+        Engine, typer.Option(help="auto: CNTK where the node's Python has it, else PyTorch.")
     ] = Engine.AUTO,
+    cntk: Annotated[
+        Path | None,
+        typer.Option(
+            "--cntk-python",
+            envvar=VARIABLE,
+            help="With --engine cntk: a Python that has CNTK; by default that of `make cntk`.",
+        ),
+    ] = None,
     models: Annotated[Path, typer.Option(help="Where to put the models.")] = Path("models"),
     *,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the file share.")] = False,
@@ -58,7 +67,7 @@ def quickstart(
     from batchai_recipes.trainer.errors import DataError  # noqa: PLC0415 - loaded on first use
 
     try:
-        _check_engine(engine)
+        interpreter = _interpreter(engine, cntk)
         files = _prepare(data)
     except (DataError, ConfigurationError) as error:
         fail(error)
@@ -68,20 +77,26 @@ def quickstart(
         models,
         epochs=epochs or _EPOCHS[files.name],
         engine=engine.value,
+        interpreter=interpreter,
         keep=keep,
     )
-    say(f"Downloaded {len(downloaded)} model files to {models}{os.sep}")
+    say(f"Downloaded {len(downloaded)} files to {models}{os.sep}")
+    _draw(models, files.test)
 
 
-def _check_engine(engine: Engine) -> None:
+def _interpreter(engine: Engine, cntk: Path | None) -> str | None:
+    """Return the Python for the job, None for the node's own; check that it has the engine."""
     if os.environ.get("BATCHAI_ENDPOINT") or os.environ.get(ENV_FILE_VARIABLE):
-        return  # the job runs elsewhere, with what is installed there
-    wanted = ["cntk", "torch"] if engine is Engine.AUTO else [engine.value]
-    if not any(importlib.util.find_spec(name) for name in wanted):
+        # The job runs elsewhere, with what is installed there.
+        return str(cntk) if engine is Engine.CNTK and cntk else None
+    if engine is Engine.CNTK:
+        return str(cntk_python(cntk))
+    if not importlib.util.find_spec("torch"):
         raise ConfigurationError(
-            f"{' and '.join(wanted)} cannot be imported, so nothing could train: install PyTorch "
-            f'with `pip install "batchai-recipes[trainer]"`'
+            "torch cannot be imported, so nothing could train: install PyTorch with "
+            '`pip install "batchai-recipes[trainer]"`, or use --engine cntk'
         )
+    return None
 
 
 def _prepare(choice: DataChoice) -> "DataFiles":
@@ -97,3 +112,22 @@ def _prepare(choice: DataChoice) -> "DataFiles":
             say(f"MNIST is not at hand: {error}")
             say("Training on the 1,797 digits that come with scikit-learn instead")
     return prepare(DataSet.DIGITS, cache / "digits-ctf")
+
+
+def _draw(models: Path, test: Path) -> None:
+    """Draw the training and what the model still mistakes, beside it; the training counts more."""
+    from batchai_recipes.trainer.errors import DataError  # noqa: PLC0415 - loaded on first use
+    from batchai_recipes.trainer.evaluation import evaluate  # noqa: PLC0415 - likewise
+    from batchai_recipes.trainer.pictures import draw_mistakes, draw_training  # noqa: PLC0415
+
+    curve, mistakes = models / "training.png", models / "misclassified.png"
+    try:
+        draw_training(models / "metrics.jsonl", curve)
+        evaluation = evaluate(models, test)
+        draw_mistakes(evaluation, mistakes)
+    except DataError as error:
+        say(f"No pictures: {error}")
+        return
+    wrong, count = len(evaluation.mistakes), evaluation.count
+    say(f"The downloaded model takes {wrong:,} of {count:,} test digits for others")
+    say(f"Pictures: {curve} and {mistakes}")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from batchai_recipes.trainer.ConvNet_MNIST import read_ctf
+from batchai_recipes.trainer.convnet.ctf_text import read_ctf
 from batchai_recipes.trainer.ctf import write_ctf
 from batchai_recipes.trainer.errors import DataError
 

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from batchai_recipes.trainer import ConvNet_MNIST
+from batchai_recipes.trainer.convnet import training
+from batchai_recipes.trainer.convnet.ctf_text import read_ctf
 from batchai_recipes.trainer.errors import DataError
 from batchai_recipes.trainer.prepare import (
     TEST_FILE,
@@ -13,7 +14,7 @@ from batchai_recipes.trainer.prepare import (
     prepare_digits,
     prepare_mnist,
 )
-from batchai_recipes.trainer.script import TRAINING_SCRIPT
+from batchai_recipes.trainer.script import TRAINING_PACKAGE, TRAINING_SCRIPT
 
 
 def test_mnist_is_prepared(mnist_folder, tmp_path):
@@ -30,8 +31,8 @@ def test_mnist_is_prepared(mnist_folder, tmp_path):
         test_samples=2,
     )
     assert expected == files
-    assert ConvNet_MNIST.read_ctf(files.train).labels.tolist() == [0, 1, 2]
-    assert ConvNet_MNIST.read_ctf(files.test).labels.tolist() == [0, 1]
+    assert read_ctf(files.train).labels.tolist() == [0, 1, 2]
+    assert read_ctf(files.test).labels.tolist() == [0, 1]
     assert {TRAIN_FILE, TEST_FILE} == {path.name for path in destination.iterdir()}
 
 
@@ -42,8 +43,8 @@ def test_digits_are_prepared(digit_files):
         digit_files.train_samples,
         digit_files.test_samples,
     ) == ("digits", 1500, 297)
-    assert len(ConvNet_MNIST.read_ctf(digit_files.train)) == 1500
-    assert len(ConvNet_MNIST.read_ctf(digit_files.test)) == 297
+    assert len(read_ctf(digit_files.train)) == 1500
+    assert len(read_ctf(digit_files.test)) == 297
 
 
 @pytest.mark.parametrize("prepare", [prepare_mnist, prepare_digits])
@@ -75,5 +76,6 @@ def test_the_error_without_the_extra_says_what_to_install(
 
 def test_script_and_preparation_agree_on_the_files():
     """The script, which imports nothing of the library, looks for the files that are made."""
-    assert (TRAIN_FILE, TEST_FILE) == (ConvNet_MNIST.TRAINING_FILE, ConvNet_MNIST.TEST_FILE)
+    assert (TRAIN_FILE, TEST_FILE) == (training.TRAINING_FILE, training.TEST_FILE)
     assert TRAINING_SCRIPT.is_file()
+    assert TRAINING_PACKAGE.is_dir()

@@ -1,4 +1,4 @@
-"""Tests of how `batchai_recipes.trainer.ConvNet_MNIST` reads its data."""
+"""Tests of `batchai_recipes.trainer.convnet.ctf_text`."""
 
 from pathlib import Path
 
@@ -7,8 +7,9 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from batchai_recipes.trainer import ConvNet_MNIST
-from batchai_recipes.trainer.ConvNet_MNIST import InputError, read_ctf
+from batchai_recipes.trainer.convnet import ctf_text
+from batchai_recipes.trainer.convnet.ctf_text import read_ctf
+from batchai_recipes.trainer.convnet.errors import InputError
 
 ZEROS = " ".join(["0"] * 784)
 LABELS = "|labels 0 0 1 0 0 0 0 0 0 0"
@@ -99,7 +100,7 @@ def test_a_malformed_line_is_named(tmp_path, line, complaint):
 
 def test_lines_are_counted_through_the_file(tmp_path, monkeypatch):
     """A file is read in blocks, of which the error shows nothing."""
-    monkeypatch.setattr(ConvNet_MNIST, "BLOCK_BYTES", 3 * len(GOOD) + 100)
+    monkeypatch.setattr(ctf_text, "BLOCK_BYTES", 3 * len(GOOD) + 100)
     file = write(tmp_path, f"{GOOD}\n" * 10 + "bad\n")
 
     with pytest.raises(InputError, match="line 11: the field"):
@@ -108,8 +109,8 @@ def test_lines_are_counted_through_the_file(tmp_path, monkeypatch):
 
 def test_a_file_without_lines_is_refused(tmp_path, monkeypatch):
     """Something without line ends, such as an archive, is not read to its end as one line."""
-    monkeypatch.setattr(ConvNet_MNIST, "BLOCK_BYTES", 100)
-    monkeypatch.setattr(ConvNet_MNIST, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(ctf_text, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(ctf_text, "LONGEST_LINE", 1000)
     file = write(tmp_path, "hello\n" + "0" * 5000)
 
     with pytest.raises(InputError, match="line 2: no end of the line found"):
@@ -140,9 +141,9 @@ def damaged_blocks(draw):
 @given(damaged_blocks())
 def test_the_fast_way_agrees_with_the_careful_one(block):
     """Whatever the fast parser accepts, the careful parser reads the same."""
-    fast = ConvNet_MNIST._parse_regular(block)
+    fast = ctf_text._parse_regular(block)
     event("accepted" if fast else "left to the careful parser")
     if fast is not None:
-        careful = ConvNet_MNIST._parse_lines(block, Path("samples.txt"), 1)
+        careful = ctf_text._parse_lines(block, Path("samples.txt"), 1)
         np.testing.assert_array_equal(careful.images, fast.images)
         np.testing.assert_array_equal(careful.labels, fast.labels)

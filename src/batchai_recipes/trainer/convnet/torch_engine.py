@@ -1,0 +1,220 @@
+"""Training with PyTorch, on one device or on several that share each minibatch."""
+
+import ctypes
+import ipaddress
+import os
+import platform
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import distributed
+from torch.nn.functional import cross_entropy
+from torch.nn.parallel import DistributedDataParallel
+
+from .engine import TEST_BATCH, Engine
+from .errors import InputError
+from .processes import torch_place
+from .samples import SIDE, Samples
+from .schedule import learning_rate_per_sample, momentum, order_of, random_of, shares_of
+from .torch_network import HIDDEN, KEPT_SHARE, ConvNet
+from .torch_onnx import export_onnx
+
+
+class TorchEngine(Engine):
+    """The network, trained by PyTorch.
+
+    On a CPU the same seed and number of threads give the same network.
+
+    Args:
+        training: The samples to learn.
+        minibatch_size: After how many samples, over all processes, the network is changed.
+        seed: Where the random numbers start.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        InputError: The device does not exist, or the other processes cannot be reached.
+    """
+
+    name = "torch"
+    model_suffix = ".pt"
+
+    def __init__(self, training: Samples, minibatch_size: int, seed: int, device: str) -> None:
+        self.rank, self._processes = torch_place()
+        self._device = _device_of(device)
+        if self._device.type == "cpu":
+            _keep_freed_memory()
+            _share_processors(self._processes)
+        self._minibatch_size = minibatch_size
+        self._seed = seed
+        self._images = self._on_device(training.images)
+        self._labels = torch.from_numpy(training.labels).to(self._device)
+        network = ConvNet(seed)
+        # Channels last makes pooling several times faster on a CPU, and suits tensor cores.
+        self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch lacks this overload
+        self._trained: torch.nn.Module = self._network
+        if self._processes > 1:
+            _join(self._device, self._processes)
+            self._trained = DistributedDataParallel(self._network, gradient_as_bucket_view=True)
+        self._optimizer = torch.optim.SGD(self._network.parameters(), lr=0.001, fused=True)
+
+    def describe(self) -> str:
+        """Return the engine and its device in words."""
+        if self._device.type == "cuda":
+            where = f"cuda, {torch.cuda.get_device_name(self._device)}"
+            where += ", bf16" if self._uses_bf16 else ""
+        else:
+            where = f"cpu, {torch.get_num_threads()} threads"
+        where += f", {self._processes} processes" if self._processes > 1 else ""
+        return f"PyTorch {torch.__version__}, device: {where}"
+
+    def train_epoch(self, epoch: int) -> tuple[float, int]:
+        """Learn every sample once, in random order; see :meth:`Engine.train_epoch`."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate_per_sample(epoch)
+            # CNTK averages gradients, so that momentum does not add to the rate ("unit gain").
+            group["momentum"] = group["dampening"] = momentum(epoch, self._minibatch_size)
+        samples = len(self._labels)
+        order = torch.from_numpy(order_of(self._seed, epoch, samples)).to(self._device)
+        images, labels, kept = self._images[order], self._labels[order], self._kept(epoch, samples)
+        # Asking for a loss in each step would wait for the device there, so that the outputs stay
+        # on it, and losses and errors are worked out of all of them once.
+        shares = shares_of(samples, self._minibatch_size, self.rank, self._processes)
+        outputs = torch.zeros((samples, 10), device=self._device)
+        for first, last in shares:
+            part = slice(first, last)
+            outputs[part] = self._step(images[part], labels[part], kept[part])
+        own = torch.cat([torch.arange(*share) for share in shares]).to(self._device)
+        outputs, labels = outputs[own], labels[own]
+        loss_sum = cross_entropy(outputs.double(), labels, reduction="sum")
+        errors = (outputs.argmax(1) != labels).sum()
+        if self._processes > 1:
+            distributed.all_reduce(loss_sum)
+            distributed.all_reduce(errors)
+        return float(loss_sum), int(errors)
+
+    def count_errors(self, samples: Samples) -> int:
+        """Return how many samples the network takes for another digit."""
+        errors = 0
+        with torch.no_grad():
+            for start in range(0, len(samples), TEST_BATCH):
+                part = slice(start, start + TEST_BATCH)
+                found = self._network(self._on_device(samples.images[part])).argmax(1)
+                errors += int((found.cpu() != torch.from_numpy(samples.labels[part])).sum())
+        return errors
+
+    def save_model(self, path: Path) -> None:
+        """Write the parameters of the network, as CPU tensors, to a file."""
+        state = {name: tensor.cpu() for name, tensor in self._network.state_dict().items()}
+        torch.save(state, path)
+
+    def save_onnx(self, path: Path) -> None:
+        """Write the network as ONNX, for any number of images at once."""
+        export_onnx(self._network, path)
+
+    def save_state(self, path: Path) -> None:
+        """Write the network and the optimizer; see :meth:`Engine.save_state`."""
+        if self.is_first:
+            state = {
+                "network": self._network.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+            }
+            torch.save(state, path)
+
+    def load_state(self, path: Path) -> None:
+        """Go on from what :meth:`save_state` wrote."""
+        state = torch.load(path, map_location=self._device, weights_only=True)
+        self._network.load_state_dict(state["network"])
+        self._optimizer.load_state_dict(state["optimizer"])
+
+    def close(self) -> None:
+        """Leave the other processes."""
+        if self._processes > 1:
+            distributed.destroy_process_group()
+
+    @property
+    def _uses_bf16(self) -> bool:
+        return self._device.type == "cuda" and torch.cuda.is_bf16_supported(
+            including_emulation=False
+        )
+
+    def _step(self, images: torch.Tensor, labels: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+        """Change the network by one minibatch, or this process's part; return what it gave."""
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._uses_bf16):
+            outputs = self._trained(images, kept)
+        # The sum, not the mean, because the rate is per sample; so a short last minibatch counts
+        # for what it is. Gradients are averaged over processes, which the factor undoes.
+        loss = cross_entropy(outputs.float(), labels, reduction="sum") * self._processes
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call] # untyped in torch
+        self._optimizer.step()
+        return outputs.detach()  # type: ignore[no-any-return] # modules are untyped calls
+
+    def _kept(self, epoch: int, samples: int) -> torch.Tensor:
+        """Draw what dropout keeps in an epoch, the same in each process and after each resume."""
+        seed = int(random_of(self._seed, epoch, 1).randint(1 << 31))
+        generator = torch.Generator(self._device).manual_seed(seed)
+        kept = torch.rand((samples, HIDDEN), generator=generator, device=self._device)
+        return kept.lt_(KEPT_SHARE).div_(KEPT_SHARE)
+
+    def _on_device(self, images: NDArray[np.generic]) -> torch.Tensor:
+        # The copy is of what may be mapped from a file that cannot be written to.
+        copied = torch.from_numpy(np.array(images))
+        return copied.reshape(-1, 1, SIDE, SIDE).to(self._device)
+
+
+def _device_of(name: str) -> torch.device:
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise InputError(f"--device cuda: PyTorch {torch.__version__} finds none")
+    if name == "cpu" or not available:
+        return torch.device("cpu")
+    number = int(os.environ.get("LOCAL_RANK") or 0) % torch.cuda.device_count()
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
+
+
+def _join(device: torch.device, processes: int) -> None:
+    """Meet the other processes at MASTER_ADDR and MASTER_PORT."""
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    try:
+        distributed.init_process_group(backend)
+    except (RuntimeError, ValueError, OSError) as error:
+        where = ":".join(os.environ.get(name, "?") for name in ("MASTER_ADDR", "MASTER_PORT"))
+        reason = str(error).strip().split("\n")[0]
+        raise InputError(f"the {processes} processes cannot meet at {where}: {reason}") from None
+
+
+def _share_processors(processes: int) -> None:
+    """Take a fair share of the threads where the processes are on one machine.
+
+    Twice as many threads as processors wait for each other most of the time.
+    """
+    if "OMP_NUM_THREADS" in os.environ or processes == 1:
+        return
+    here = int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
+    if _is_loopback(os.environ.get("MASTER_ADDR", "")):
+        here = processes
+    torch.set_num_threads(max(1, torch.get_num_threads() // here))
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def _keep_freed_memory() -> None:
+    """Tell glibc to keep what a step frees for the next step.
+
+    It would hand blocks of several MB back to the kernel and fault them in again in every step,
+    which costs a tenth to a third of the time of a step.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    trim_threshold, mmap_threshold = -1, -3  # from malloc.h
+    library = ctypes.CDLL(None)
+    library.mallopt(mmap_threshold, 1 << 30)
+    library.mallopt(trim_threshold, (1 << 31) - 1)

@@ -1,0 +1,151 @@
+"""Tests of `batchai_recipes.trainer.convnet.torch_engine`."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from batchai_recipes.trainer.convnet import torch_engine  # noqa: E402 - needs PyTorch
+from batchai_recipes.trainer.convnet.errors import InputError  # noqa: E402 - likewise
+from batchai_recipes.trainer.convnet.samples import Samples  # noqa: E402 - likewise
+from batchai_recipes.trainer.convnet.schedule import momentum, order_of  # noqa: E402 - likewise
+from batchai_recipes.trainer.convnet.torch_engine import TorchEngine  # noqa: E402 - likewise
+from batchai_recipes.trainer.convnet.torch_network import ConvNet  # noqa: E402 - likewise
+
+pytestmark = pytest.mark.usefixtures("one_process")
+functional = torch.nn.functional
+
+
+@pytest.mark.parametrize(("epoch", "rate"), [(1, 0.001), (6, 0.001), (11, 0.0005), (21, 0.0001)])
+def test_pytorch_follows_the_schedule(samples, epoch, rate):
+    """Momentum has unit gain, as in CNTK: what it keeps, the new gradient lacks."""
+    engine = TorchEngine(samples, 64, 1, "cpu")
+
+    engine.train_epoch(epoch)
+
+    (group,) = engine._optimizer.param_groups
+    assert rate == group["lr"]
+    assert momentum(epoch, 64) == group["momentum"] == group["dampening"]
+
+
+def test_one_step_is_the_rate_times_the_sum_of_gradients(samples):
+    """The learning rate is per sample: a minibatch of any size moves by the sum."""
+    few = Samples(samples.images[:7], samples.labels[:7])
+    engine = TorchEngine(few, 64, 1, "cpu")
+    reference = ConvNet()
+    reference.load_state_dict(engine._network.state_dict())
+    order = order_of(1, 1, 7)
+    outputs = reference(
+        torch.from_numpy(few.images[order]).reshape(-1, 1, 28, 28), engine._kept(1, 7)
+    )
+    labels = torch.from_numpy(few.labels)[order]
+    loss = functional.cross_entropy(outputs, labels)
+    (loss * 7).backward()
+
+    loss_sum, errors = engine.train_epoch(1)
+
+    assert loss_sum == pytest.approx(7 * loss.item(), rel=1e-4)
+    assert errors == (outputs.argmax(1) != labels).sum()
+    for before, after in zip(reference.parameters(), engine._network.parameters(), strict=True):
+        torch.testing.assert_close(before - 0.001 * before.grad, after, rtol=1e-3, atol=1e-6)
+
+
+def test_a_seed_gives_the_same_network(samples):
+    """Order, dropout and first weights follow from the seed alone."""
+
+    def trained(seed):
+        engine = TorchEngine(samples, 16, seed, "cpu")
+        result = engine.train_epoch(1)
+        return result, torch.cat([weights.flatten() for weights in engine._network.parameters()])
+
+    (first, weights), (again, same), (other, _) = trained(1), trained(1), trained(2)
+
+    assert first == again
+    assert torch.equal(weights, same)
+    assert first != other
+
+
+def test_errors_are_counted_over_all_samples(samples):
+    """Testing goes through all samples in several batches and changes nothing."""
+    many = Samples(np.tile(samples.images, (25, 1)), np.tile(samples.labels, 25))
+    engine = TorchEngine(samples, 64, 1, "cpu")
+
+    assert engine.count_errors(many) == 25 * engine.count_errors(samples)
+
+
+def test_dropout_keeps_half_and_doubles_it(samples):
+    """Each epoch draws anew, and each process and each resumed training draws the same."""
+    engine = TorchEngine(samples, 64, 1, "cpu")
+
+    kept = engine._kept(1, 4000)
+
+    assert set(kept.unique().tolist()) == {0, 2}
+    assert kept.mean().item() == pytest.approx(1, abs=0.01)
+    assert torch.equal(kept, engine._kept(1, 4000))
+    assert not torch.equal(kept, engine._kept(2, 4000))
+
+
+def test_a_saved_state_goes_on_as_if_nothing_had_happened(samples, tmp_path):
+    """Weights, momentum, order and dropout: the next epochs are the same to the last bit."""
+    undisturbed = TorchEngine(samples, 16, 1, "cpu")
+    for epoch in (6, 7):
+        undisturbed.train_epoch(epoch)
+    undisturbed.save_state(tmp_path / "state")
+    resumed = TorchEngine(samples, 16, 1, "cpu")
+    resumed.load_state(tmp_path / "state")
+
+    assert undisturbed.train_epoch(8) == resumed.train_epoch(8)
+    weights = (undisturbed._network.state_dict(), resumed._network.state_dict())
+    for one, other in zip(*(state.values() for state in weights), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_an_onnx_file_gives_what_the_network_gives(samples, tmp_path):
+    """For one image and for many."""
+    pytest.importorskip("onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    engine = TorchEngine(samples, 64, 1, "cpu")
+    engine.train_epoch(1)
+    engine.save_onnx(tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+
+    for count in (1, 9):
+        images = samples.images[:count].reshape(-1, 1, 28, 28)
+        (logits,) = session.run(["logits"], {"images": images.astype(np.float32)})
+        expected = engine._network(torch.from_numpy(images)).detach().numpy()
+        np.testing.assert_allclose(expected, logits, atol=1e-5)
+
+
+def test_processes_that_cannot_meet_are_told(samples, monkeypatch):
+    """With where they were to meet."""
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "2"), ("MASTER_PORT", "")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+
+    with pytest.raises(InputError, match=r"the 2 processes cannot meet at \?:"):
+        TorchEngine(samples, 64, 1, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("variables", "threads"),
+    [
+        ({"MASTER_ADDR": "127.0.0.1"}, 1),
+        ({"MASTER_ADDR": "localhost"}, 1),
+        ({"MASTER_ADDR": "10.0.0.4"}, 4),
+        ({"MASTER_ADDR": "10.0.0.4", "LOCAL_WORLD_SIZE": "2"}, 2),
+        ({"MASTER_ADDR": "node1", "OMP_NUM_THREADS": "4"}, 4),
+    ],
+)
+def test_processes_on_one_machine_share_its_processors(monkeypatch, variables, threads):
+    """Unless the user said how many threads each has."""
+    for name in ("OMP_NUM_THREADS", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        torch_engine._share_processors(4)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
