@@ -37,6 +37,8 @@ def environment(tmp_path: Path, state_dir: Path) -> dict[str, str]:
         "BATCHAI_RECIPES_STATE_DIR": str(state_dir),
         "XDG_CACHE_HOME": str(cache),
         "PYTHONUNBUFFERED": "1",
+        # Trainings beside each other would spend their time waiting for each other's threads.
+        "OMP_NUM_THREADS": "1",
         # A downloaded data set would make the tests depend on the network.
         "HTTPS_PROXY": "http://127.0.0.1:9",
     }

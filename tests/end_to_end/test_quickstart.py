@@ -33,6 +33,7 @@ def test_it_trains_on_digits_and_leaves_nothing(command, state_dir, tmp_path, no
         "Uploaded mnistcntksample/Train-28x28_cntk_text.txt",
         "Uploaded mnistcntksample/Test-28x28_cntk_text.txt",
         "Uploaded mnistcntksample/ConvNet_MNIST.py",
+        "Uploaded mnistcntksample/convnet/training.py",
         "Created workspace",
         READY,
         "Created experiment",
@@ -45,6 +46,7 @@ def test_it_trains_on_digits_and_leaves_nothing(command, state_dir, tmp_path, no
         "stdouterr: execution.log",
         "stdouterr: stderr.txt",
         "stdouterr: stdout.txt",
+        "MODEL: ConvNet_MNIST.onnx",
         "MODEL: ConvNet_MNIST_1",
         "Deleting job myjob",
         "Deleting experiment",
@@ -57,7 +59,13 @@ def test_it_trains_on_digits_and_leaves_nothing(command, state_dir, tmp_path, no
     places = [output.find(text) for text in expected_in_order]
     assert -1 not in places, expected_in_order[places.index(-1)]
     assert sorted(places) == places
-    assert len([model for model in (tmp_path / "m").iterdir() if model.stat().st_size]) == 2
+    assert {path.name for path in (tmp_path / "m").iterdir() if path.stat().st_size} == {
+        *("ConvNet_MNIST_0.pt", "ConvNet_MNIST_1.pt", "ConvNet_MNIST.onnx"),
+        *("checkpoints", "metrics.jsonl", "training.png", "misclassified.png"),
+    }
+    errors, samples = RESULT.findall(output)[0]
+    wrong = round(float(errors) * int(samples) / 100)
+    assert f"The downloaded model takes {wrong} of {samples} test digits for others" in output
     nothing_left()
 
 
@@ -93,11 +101,12 @@ def test_the_share_can_be_kept(command, state_dir, tmp_path):
 
 def test_without_an_engine_it_says_what_to_install(command, environment, tmp_path):
     """Before anything is made."""
+    environment["BATCHAI_RECIPES_CNTK_PYTHON"] = sys.executable
     done = command("quickstart", "--data", "digits", "--engine", "cntk")
 
     assert done.returncode == 1
-    assert "cntk cannot be imported" in done.stderr
-    assert 'pip install "batchai-recipes[trainer]"' in done.stderr
+    assert "cannot import cntk (ModuleNotFoundError" in done.stderr
+    assert "run `make cntk`" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -5,6 +5,7 @@ import ipaddress
 import os
 import platform
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -107,7 +108,7 @@ class TorchEngine(Engine):
     def save_model(self, path: Path) -> None:
         """Write the parameters of the network, as CPU tensors, to a file."""
         state = {name: tensor.cpu() for name, tensor in self._network.state_dict().items()}
-        torch.save(state, path)
+        _save(state, path)
 
     def save_onnx(self, path: Path) -> None:
         """Write the network as ONNX, for any number of images at once."""
@@ -120,7 +121,7 @@ class TorchEngine(Engine):
                 "network": self._network.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
             }
-            torch.save(state, path)
+            _save(state, path)
 
     def load_state(self, path: Path) -> None:
         """Go on from what :meth:`save_state` wrote."""
@@ -162,6 +163,12 @@ class TorchEngine(Engine):
         # The copy is of what may be mapped from a file that cannot be written to.
         copied = torch.from_numpy(np.array(images))
         return copied.reshape(-1, 1, SIDE, SIDE).to(self._device)
+
+
+def _save(state: dict[str, Any], path: Path) -> None:
+    # Given a path, PyTorch writes its name into the file, and this one is temporary.
+    with path.open("wb") as file:
+        torch.save(state, file)
 
 
 def _device_of(name: str) -> torch.device:
