@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from batchai_recipes import (
     ClusterBuilder,
+    CntkJobBuilder,
     Connection,
     FileShareStaging,
     PyTorchJobBuilder,
@@ -83,6 +85,23 @@ def test_two_nodes_of_pytorch_learn_what_one_does(bench):
     assert two[0]["loss"] == pytest.approx(one[0]["loss"], abs=1e-3)
     assert {record["samples"] for record in (*one, *two)} == {1500}
     assert (models / "ConvNet_MNIST.onnx").stat().st_size
+
+
+@pytest.mark.slow
+@needs_cntk
+@pytest.mark.skipif(not shutil.which("mpirun"), reason="Open MPI is not installed")
+def test_two_processes_of_cntk_learn_what_one_does(bench):
+    """With CNTK's data-parallel learner; dropout differs, and so does the loss a little."""
+    options = ("--epochs", "2", "--engine", "cntk")
+    job = CntkJobBuilder("single").python_interpreter(CNTK_PYTHON)
+    one, _, _ = bench.train(job, *options)
+    job = CntkJobBuilder("parallel").python_interpreter(CNTK_PYTHON).processes(2)
+    two, lines, models = bench.train(job, *options)
+
+    assert "Engine: CNTK 2.7, device: cpu, 2 processes" in lines
+    assert len([line for line in lines if line.startswith("Finished Epoch")]) == 2
+    assert two[0]["loss"] == pytest.approx(one[0]["loss"], abs=0.05)
+    assert (models / "ConvNet_MNIST_1.dnn").stat().st_size
 
 
 @needs_cntk
