@@ -20,9 +20,8 @@ app = typer.Typer(
 )
 app.command()(quickstart)
 app.command()(data)
-app.add_typer(serve)
 app.command()(evaluate)
-app.command()(serve)
+app.add_typer(serve)
 app.command()(reap)
 
 
