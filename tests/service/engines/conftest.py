@@ -1,12 +1,19 @@
-"""A local engine over a fresh state directory, and tasks for it."""
+"""Engines over a fresh state directory, and tasks for them."""
 
+import os
+import pkgutil
+import select
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from batchai_recipes.service.engines.engine import Task, TaskKey
-from batchai_recipes.service.engines.local import LocalEngine
 
+# What makes an engine from a state directory: the tests of every engine run against each of these.
+ENGINES = ["batchai_recipes.service.engines.local:LocalEngine"]
 PATIENCE_SECONDS = 30.0
 
 
@@ -33,16 +40,35 @@ def bell():
     return Bell()
 
 
+@pytest.fixture(params=ENGINES, ids=lambda name: name.rpartition(":")[2])
+def engine_name(request):
+    """The name of what makes an engine."""
+    return request.param
+
+
 @pytest.fixture
-def engine(state, bell):
-    """A local engine that watches."""
-    made = LocalEngine(state)
-    made.start(bell.ring)
-    yield made
-    for job in state.jobs.iterdir():
-        for name in made.tasks("job", job.name):
-            made.terminate(TaskKey("job", job.name, name))
-    made.stop()
+def new_engine(engine_name, state, bell):
+    """Start engines over the same state directory, as restarted services have them."""
+    started = []
+
+    def start(**options):
+        made = pkgutil.resolve_name(engine_name)(state, **options)
+        made.start(bell.ring)
+        started.append(made)
+        return made
+
+    yield start
+    for made in started:
+        for job in state.jobs.iterdir():
+            for name in made.tasks("job", job.name):
+                made.terminate(TaskKey("job", job.name, name))
+        made.stop()
+
+
+@pytest.fixture
+def engine(new_engine):
+    """An engine that watches."""
+    return new_engine()
 
 
 @pytest.fixture
@@ -51,11 +77,19 @@ def output(tmp_path):
     return tmp_path / "output"
 
 
-@pytest.fixture
-def new_task(output):
-    """Make tasks of job ``uid`` on node ``node``: ``new_task("command", X="1")``."""
+class NewTask:
+    """Makes tasks of job ``uid`` on node ``node``: ``new_task("command", X="1")``.
 
-    def make(command_line, *, grace_seconds=5.0, time_limit_seconds=None, **environment):
+    Args:
+        output: The folder of their output.
+    """
+
+    def __init__(self, output):
+        self.output = output
+
+    def __call__(self, command_line, *, grace_seconds=5.0, time_limit_seconds=None, **environment):
+        """Make a task."""
+        output = self.output
         return Task(
             key=TaskKey("job", "uid", "process-0"),
             node_id="node",
@@ -72,7 +106,11 @@ def new_task(output):
             time_limit_seconds=time_limit_seconds,
         )
 
-    return make
+
+@pytest.fixture
+def new_task(output):
+    """Make tasks of job ``uid`` on node ``node``: ``new_task("command", X="1")``."""
+    return NewTask(output)
 
 
 @pytest.fixture
@@ -89,3 +127,103 @@ def end_of(bell):
         return status
 
     return wait
+
+
+class Processes:
+    """What tests ask of processes that are not theirs."""
+
+    @staticmethod
+    def is_gone(pid):
+        """Tell whether a process is gone; a zombie is."""
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except FileNotFoundError:
+            return True
+        return stat.rpartition(")")[2].split()[0] == "Z"
+
+    @staticmethod
+    def wait_until_gone(pid):
+        """Wait for the end of a process that is no child of this one."""
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        ready, _, _ = select.select([handle], [], [], PATIENCE_SECONDS)
+        os.close(handle)
+        assert ready, "the process runs on"
+
+
+@pytest.fixture(scope="session")
+def processes():
+    """Look at processes: ``processes.is_gone(pid)``."""
+    return Processes
+
+
+@pytest.fixture
+def fifo(tmp_path):
+    """A FIFO that tasks write to, and a call that waits for what they write, without sleeping."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    descriptor = os.open(path, os.O_RDWR)
+
+    def line():
+        ready, _, _ = select.select([descriptor], [], [], PATIENCE_SECONDS)
+        assert ready, "the task wrote nothing"
+        return os.read(descriptor, 4096).decode()
+
+    yield path, line
+    os.close(descriptor)
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """A FIFO that tasks read from, until the test writes to it."""
+    path = tmp_path / "gate"
+    os.mkfifo(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def all_text_below():
+    """Return the content of every file below a folder."""
+
+    def read(folder):
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        return "".join(path.read_text(errors="replace") for path in files)
+
+    return read
+
+
+SERVICE = """
+import os, pkgutil, signal, sys
+from pathlib import Path
+from batchai_recipes.service.engines.engine import Task, TaskKey
+from batchai_recipes.service.state_directory import StateDirectory
+name, state, output, command, up = sys.argv[1:]
+engine = pkgutil.resolve_name(name)(StateDirectory(Path(state)))
+engine.start(lambda *_: None)
+engine.launch(
+    Task(
+        key=TaskKey("job", "uid", "process-0"), node_id="node", label="job",
+        command_line=f"echo up > {up}; {command}",
+        environment={"SECRET": "hunter2"}, working_directory=output, directories=(output,),
+        stdout=output + "/stdout.txt", stderr=output + "/stderr.txt", log=output + "/execution.log",
+    )
+)
+open(up).read()  # until the task runs
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def killed_service(engine_name, state, output, tmp_path):
+    """Let a service launch a task and be killed once that runs, without any chance to clean up."""
+
+    def run(command):
+        up = tmp_path / "up"
+        os.mkfifo(up)
+        arguments = [engine_name, str(state.root), str(output), command, str(up)]
+        done = subprocess.run([sys.executable, "-c", SERVICE, *arguments], check=False, timeout=60)
+        assert done.returncode == -9
+
+    return run

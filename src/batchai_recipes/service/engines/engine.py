@@ -150,7 +150,8 @@ class Ended:
         exit_code: As a shell reports it: 128 and the signal's number when a signal ended it; None
             when it never came up.
         ended_at: When, aware and in UTC.
-        message: What was in the way when it never came up, else empty.
+        message: What was in the way when it never came up, or what is known of its failure beyond
+            the exit code; else empty.
     """
 
     reason: EndReason

@@ -1,5 +1,6 @@
 """The engine whose nodes are folders of this machine and whose tasks are its processes."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from batchai_recipes.service.engines.folder_removal import FolderRemoval
 from batchai_recipes.service.engines.folders import make_folder, mount_all
 from batchai_recipes.service.engines.gpus import visible_gpus
 from batchai_recipes.service.engines.ports import JobPorts
+from batchai_recipes.service.engines.supervision.cgroups import Cgroup, own_directory
 from batchai_recipes.service.engines.supervisors import SupervisorError, Supervisors
 from batchai_recipes.service.engines.task_statuses import TaskStatuses
 from batchai_recipes.service.state_directory import StateDirectory
@@ -42,24 +44,40 @@ class LocalEngine:
     Args:
         state: Where nodes and jobs lie.
         environ: The variables from which a task's are picked.
+        memory_limit_bytes: How much memory a task may have: all its processes together where this
+            user may make control groups with such a limit, else each of them as address space;
+            None for all there is.
     """
 
-    def __init__(self, state: StateDirectory, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        state: StateDirectory,
+        environ: Mapping[str, str] = os.environ,
+        *,
+        memory_limit_bytes: int | None = None,
+    ) -> None:
         self._state = state
         self._environment = {**safe_environment(environ), **_mpi_as_root()}
         self._supervisors = Supervisors(state.supervisor_log, self._environment)
         self._statuses = TaskStatuses(self._folder_of)
         self._removal = FolderRemoval(state.released)
+        self._memory_limit_bytes = memory_limit_bytes
+        self._cgroup: Cgroup | None = None
 
     def start(self, notify: Notify) -> None:
         """Begin to watch."""
         self._statuses.start(notify)
         self._removal.start()
+        self._cgroup = _make_cgroup(self._state)
+        if self._cgroup is not None and self._memory_limit_bytes is not None:
+            self._cgroup.lend_memory()
 
     def stop(self) -> None:
         """Stop watching; what runs goes on running."""
         self._statuses.stop()
         self._supervisors.close()
+        if self._cgroup is not None:
+            self._cgroup.remove()  # unless something runs on
         self._removal.stop()
 
     def prepare_node(self, node_id: str, mounts: tuple[Mount, ...]) -> None:
@@ -157,6 +175,7 @@ class LocalEngine:
         return (self._state.jobs if owner == "job" else self._state.nodes) / owner_id
 
     def _request(self, task: Task) -> dict[str, Any]:
+        cgroup = self._cgroup
         return {
             "record": self._statuses.record(task.key),
             "label": task.label,
@@ -170,6 +189,8 @@ class LocalEngine:
             "log": task.log,
             "time_limit_seconds": task.time_limit_seconds,
             "grace_seconds": task.grace_seconds,
+            "memory_limit_bytes": self._memory_limit_bytes,
+            "cgroup": f"{cgroup.path}/{task.key.owner_id}-{task.key.name}" if cgroup else None,
         }
 
 
@@ -178,6 +199,13 @@ def _mpi_as_root() -> dict[str, str]:
     if os.geteuid() != 0:
         return {}
     return {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+
+
+def _make_cgroup(state: StateDirectory) -> Cgroup | None:
+    """Make the control group of a service's tasks, below the one that the service is in."""
+    own = own_directory()
+    name = hashlib.sha256(str(state.root).encode()).hexdigest()[:12]
+    return None if own is None else Cgroup.make(f"{own}/batchai-recipes-{name}")
 
 
 def safe_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -139,6 +139,8 @@ def _error_of(job: JobRecord, name: str, status: Ended) -> BatchAIError:
     hint = _HINTS.get(status.exit_code or 0, "")
     if status.exit_code == _NOT_FOUND and _role_of(name) is MPIRUN:
         hint = _HINT_FOR_MPI
+    if status.message:
+        hint = f": {status.message}"
     file = f"stderr{suffix}.txt"
     return BatchAIError(
         code,

@@ -22,6 +22,7 @@ from .processes import (
     process_identity,
     reap,
 )
+from .shortage import machine_memory_kills
 from .supervisor import failure, supervise
 
 
@@ -65,6 +66,7 @@ def main(control: int) -> NoReturn:
 def _warm_up() -> None:
     """Load what supervisors need, so that none of them has to, and keep its memory shared."""
     process_identity(os.getpid())
+    machine_memory_kills()
     json.loads(json.dumps({"text": "x", "number": 1.5, "list": [None]}))
     time.strftime("%Y", time.gmtime())
     gc.collect()

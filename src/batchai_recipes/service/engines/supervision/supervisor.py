@@ -10,9 +10,10 @@ import time
 import traceback
 from typing import Any, NoReturn
 
+from .cgroups import Cgroup
+from .main_process import message_of, open_output, start_main_process
 from .processes import (
     PR_SET_CHILD_SUBREAPER,
-    PR_SET_PDEATHSIG,
     WATCHED_SIGNALS,
     descendants,
     kill_all,
@@ -23,6 +24,7 @@ from .processes import (
     reap,
     wait_for_signal,
 )
+from .shortage import is_full, machine_memory_kills
 from .task_record import TaskRecord
 
 _KILL_AGAIN_SECONDS = 0.5
@@ -72,7 +74,7 @@ def failure(error: OSError) -> dict[str, str]:
     Args:
         error: What is in the way.
     """
-    return {"outcome": "failed", "message": _message(error)}
+    return {"outcome": "failed", "message": message_of(error)}
 
 
 def _record_end(record: TaskRecord, ending: dict[str, Any]) -> None:
@@ -82,7 +84,7 @@ def _record_end(record: TaskRecord, ending: dict[str, Any]) -> None:
             return record.add("ended", ending)
         except OSError as error:  # noqa: PERF203  # as rare as it is bad
             # As long as it is not written the task counts as running, and its end is not lost.
-            sys.stderr.write(f"{_message(error)}; next try in {pause:g} s\n")
+            sys.stderr.write(f"{message_of(error)}; next try in {pause:g} s\n")
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_RETRY_SECONDS)
 
@@ -92,8 +94,8 @@ class Supervisor:
 
     Args:
         task: What to run: ``label``, ``notes``, ``title``, ``command``, ``environment``,
-            ``working_directory``, ``stdout``, ``stderr``, ``log``, ``time_limit_seconds`` and
-            ``grace_seconds``.
+            ``working_directory``, ``stdout``, ``stderr``, ``log``, ``time_limit_seconds``,
+            ``grace_seconds``, ``memory_limit_bytes`` and, where there can be one, ``cgroup``.
         record: Where to say how it goes.
     """
 
@@ -101,6 +103,7 @@ class Supervisor:
         self._task = task
         self._record = record
         self._reason = "exited"
+        self._cgroup: Cgroup | None = None
 
     def run(self) -> dict[str, Any]:
         """Run the task and wait until nothing of it is left.
@@ -110,55 +113,25 @@ class Supervisor:
         """
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         label = self._task["label"]
+        memory_kills = machine_memory_kills()
         try:
             self._record.make_durable()
             self._log(*self._task["notes"], f"{label}: starting: {self._task['title']}")
             main = self._start()
         except OSError as error:
+            self._end_all()
             return self._not_started(error)
         code = os.waitstatus_to_exitcode(self._wait(main))
-        kill_descendants()
+        why = self._explain(code, memory_kills)
+        self._end_all()
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-        self._log(f"{label}: ended {how}")
-        return _ending(self._reason, 128 - code if code < 0 else code)
+        self._log(f"{label}: ended {how}{why and ': '}{why}")
+        return {**_ending(self._reason, 128 - code if code < 0 else code), "message": why}
 
     def _start(self) -> int:
-        task = self._task
-        stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        stdout, stderr = (_open_output(task[name]) for name in ("stdout", "stderr"))
-        failure, tell = os.pipe()
-        supervisor = os.getpid()
-        main = os.fork()
-        if main == 0:
-            try:
-                os.setsid()
-                # Should the supervisor be killed, its task must not go on with nobody watching.
-                prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-                if os.getppid() != supervisor:
-                    os._exit(1)  # that has happened already
-                self._record.add("main", process_identity(os.getpid()))
-                for number, descriptor in enumerate((stdin, stdout, stderr)):
-                    os.dup2(descriptor, number)
-                os.chdir(task["working_directory"])
-                for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores
-                    signal.signal(number, signal.SIG_DFL)
-                signal.pthread_sigmask(signal.SIG_SETMASK, ())
-                command = task["command"]
-                os.execve(command[0], command, task["environment"])  # noqa: S606  # it is the shell
-            except OSError as error:
-                os.write(tell, json.dumps([error.errno, _message(error)]).encode())
-            except BaseException as error:  # noqa: BLE001  # say, a NUL byte in a variable
-                os.write(tell, json.dumps([None, str(error)]).encode())
-            finally:
-                os._exit(127)
-        for descriptor in (stdin, stdout, stderr, tell):
-            os.close(descriptor)
-        told = read_all(failure)
-        os.close(failure)
-        if told:
-            os.waitpid(main, 0)
-            raise OSError(*json.loads(told))
-        return main
+        if self._task["cgroup"]:
+            self._cgroup = Cgroup.make(self._task["cgroup"])
+        return start_main_process(self._task, self._record, self._cgroup)
 
     def _wait(self, main: int) -> int:
         limit = self._task["time_limit_seconds"]
@@ -173,7 +146,7 @@ class Supervisor:
             now = time.monotonic()
             if kill_at is not None:
                 if now >= kill_at:
-                    kill_all(descendants(os.getpid()))
+                    self._kill()
                     kill_at = now + _KILL_AGAIN_SECONDS
             elif signalled == signal.SIGTERM:
                 kill_at = self._terminate(main, "terminated")
@@ -189,8 +162,34 @@ class Supervisor:
             os.killpg(main, signal.SIGTERM)
         return time.monotonic() + grace
 
+    def _kill(self) -> None:
+        if self._cgroup is not None:
+            self._cgroup.kill()
+        kill_all(descendants(os.getpid()))
+
+    def _end_all(self) -> None:
+        """End whatever is left of the task."""
+        if self._cgroup is not None:
+            self._cgroup.end()
+        kill_descendants()
+
+    def _explain(self, code: int, memory_kills_before: int) -> str:
+        """Say what is known of a failure beyond its exit code."""
+        if code == 0 or self._reason != "exited":
+            return ""
+        if code in {-signal.SIGKILL, 128 + signal.SIGKILL}:
+            if self._cgroup is not None and self._cgroup.memory_kills():
+                return "it was killed, since it needed more memory than a task may have"
+            if machine_memory_kills() > memory_kills_before:
+                return "it was killed, as the machine ran out of memory"
+            return "it was killed by SIGKILL, which this service did not send"
+        folder = os.path.dirname(self._task["stdout"])
+        if is_full(folder):
+            return f"the disk of its output directory is full: make room below {folder}"
+        return ""
+
     def _not_started(self, error: OSError) -> dict[str, Any]:
-        message = _message(error)
+        message = message_of(error)
         self._log(f"{self._task['label']}: not started: {message}")
         ending = _ending("not started", _NOT_STARTED_CODES.get(error.errno or 0))
         return {**ending, "message": message}
@@ -201,7 +200,7 @@ class Supervisor:
         stamp = f"{moment}.{int(now * 1000) % 1000:03d}Z"
         lines = "".join(f"{stamp} {text}\n" for text in texts)
         try:
-            log = _open_output(self._task["log"])
+            log = open_output(self._task["log"])
             os.write(log, lines.encode())
             os.close(log)
         except OSError:
@@ -211,11 +210,3 @@ class Supervisor:
 
 def _ending(reason: str, exit_code: int | None) -> dict[str, Any]:
     return {"reason": reason, "exit_code": exit_code, "message": "", "ended_at": time.time()}
-
-
-def _open_output(path: str) -> int:
-    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-
-
-def _message(error: OSError) -> str:
-    return f"{error.strerror}: {error.filename}" if error.filename else error.strerror or str(error)

@@ -1,0 +1,102 @@
+"""Starting the main process of a task."""
+
+import json
+import os
+import resource
+import signal
+from typing import Any, NoReturn
+
+from .cgroups import Cgroup
+from .processes import PR_SET_PDEATHSIG, prctl, process_identity, read_all
+from .shortage import volunteer_for_memory_kill
+from .task_record import TaskRecord
+
+
+def start_main_process(task: dict[str, Any], record: TaskRecord, cgroup: Cgroup | None) -> int:
+    """Start a task's command in a session of its own, inheriting nothing but its output files.
+
+    Args:
+        task: What to run.
+        record: Gets the process's identity before any of the command runs.
+        cgroup: The group to run it in, if there is one.
+
+    Returns:
+        Its process id.
+
+    Raises:
+        OSError: A file or the program cannot be opened, or there can be no more processes.
+    """
+    limit = task["memory_limit_bytes"]
+    if limit and cgroup and cgroup.limit_memory(limit):
+        limit = None
+    files = [
+        os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC),
+        *(open_output(task[name]) for name in ("stdout", "stderr")),
+    ]
+    told, tell = os.pipe()
+    supervisor = os.getpid()
+    main = os.fork()
+    if main == 0:
+        try:
+            _detach(supervisor, files)
+            inside = cgroup is not None and cgroup.enter()
+            path = cgroup.path if cgroup is not None and inside else None
+            record.add("main", {**process_identity(os.getpid()), "cgroup": path})
+            if limit:
+                resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+            _become(task)
+        except OSError as error:
+            os.write(tell, json.dumps([error.errno, message_of(error)]).encode())
+        except BaseException as error:  # noqa: BLE001  # say, a NUL byte in a variable
+            os.write(tell, json.dumps([None, str(error)]).encode())
+        finally:
+            os._exit(127)
+    for descriptor in (*files, tell):
+        os.close(descriptor)
+    failure = read_all(told)
+    os.close(told)
+    if failure:
+        os.waitpid(main, 0)
+        raise OSError(*json.loads(failure))
+    return main
+
+
+def _detach(supervisor: int, files: list[int]) -> None:
+    os.setsid()
+    # Should the supervisor be killed, its task must not go on with nobody watching.
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != supervisor:
+        os._exit(1)  # that has happened already
+    for number, descriptor in enumerate(files):
+        os.dup2(descriptor, number)
+
+
+def _become(task: dict[str, Any]) -> NoReturn:
+    volunteer_for_memory_kill()
+    os.chdir(task["working_directory"])
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    command = task["command"]
+    os.execve(command[0], command, task["environment"])  # noqa: S606  # it is the shell
+
+
+def open_output(path: str) -> int:
+    """Open a file to add to it.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+
+def message_of(error: OSError) -> str:
+    """Say what an error of the system is about, in words for a person.
+
+    Args:
+        error: The error.
+    """
+    return f"{error.strerror}: {error.filename}" if error.filename else error.strerror or str(error)
