@@ -8,6 +8,7 @@ from batchai_recipes.builders.cntk import CntkJobBuilder
 from batchai_recipes.builders.custom import CustomJobBuilder, CustomMpiJobBuilder
 from batchai_recipes.builders.horovod import HorovodJobBuilder
 from batchai_recipes.builders.job import JobBuilder
+from batchai_recipes.builders.key_vault import KeyVaultSecret
 from batchai_recipes.builders.pytorch import PyTorchJobBuilder
 from batchai_recipes.builders.tensorflow import TensorFlowJobBuilder
 from batchai_recipes.builders.vm_size import UnknownVmSizeWarning
@@ -22,6 +23,7 @@ __all__ = [
     "CustomMpiJobBuilder",
     "HorovodJobBuilder",
     "JobBuilder",
+    "KeyVaultSecret",
     "PyTorchJobBuilder",
     "TensorFlowJobBuilder",
     "UnknownVmSizeWarning",

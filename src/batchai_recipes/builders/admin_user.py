@@ -1,11 +1,14 @@
 """The administrator account of a cluster's nodes."""
 
 import secrets
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
 from batchai_recipes.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from azure.mgmt.batchai.models import UserAccountSettings
 
 _PASSWORD_BYTES: Final = 24
 
@@ -59,3 +62,13 @@ class AdminUser:
     def generated(cls) -> "AdminUser":
         """Return an account with a random password, for nodes that nobody logs in to."""
         return cls("batchai", password=secrets.token_urlsafe(_PASSWORD_BYTES))
+
+    def model(self) -> "UserAccountSettings":
+        """Return the official model."""
+        from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
+
+        return models.UserAccountSettings(
+            admin_user_name=self.name,
+            admin_user_ssh_public_key=self.ssh_public_key,
+            admin_user_password=self.password,
+        )

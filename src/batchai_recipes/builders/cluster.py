@@ -1,21 +1,28 @@
 """ClusterBuilder: a Batch AI cluster as a value."""
 
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
+from typing_extensions import Self
 
 from batchai_recipes.builders.admin_user import AdminUser
-from batchai_recipes.builders.count import checked_count
-from batchai_recipes.builders.mount import FileShareMount
-from batchai_recipes.builders.vm_size import UnknownVmSizeWarning, unknown_vm_size_message
-from batchai_recipes.errors import ConfigurationError
-from batchai_recipes.names import (
-    checked_relative_path,
-    checked_resource_name,
-    checked_share_name,
+from batchai_recipes.builders.app_insights import AppInsights
+from batchai_recipes.builders.key_vault import KeyVaultSecret
+from batchai_recipes.builders.mount import mount_volumes
+from batchai_recipes.builders.mounting import MountingBuilder
+from batchai_recipes.builders.scale import AutoScale, DeallocationOption, ManualScale
+from batchai_recipes.builders.setup_task import SetupTask
+from batchai_recipes.builders.vm_image import VmImage
+from batchai_recipes.builders.vm_size import (
+    UnknownVmSizeWarning,
+    VmPriority,
+    unknown_vm_size_message,
 )
-from batchai_recipes.staging.file_share_staging import FileShareStaging
+from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.names import checked_resource_name
+from batchai_recipes.staging.mounted_path import MountedPath
 from batchai_recipes.staging.storage_account import StorageAccount
 
 if TYPE_CHECKING:
@@ -27,7 +34,7 @@ def _cluster_name(name: str) -> str:
 
 
 @frozen
-class ClusterBuilder:
+class ClusterBuilder(MountingBuilder):
     """Describes a cluster; each method returns a new builder.
 
     Args:
@@ -49,11 +56,15 @@ class ClusterBuilder:
 
     name: str = field(converter=_cluster_name)
     size: str | None = field(default=None, kw_only=True)
-    target_node_count: int = field(default=1, kw_only=True)
+    priority: VmPriority | None = field(default=None, kw_only=True)
+    scale: ManualScale | AutoScale = field(default=ManualScale(1), kw_only=True)
     admin: AdminUser | None = field(default=None, kw_only=True)
-    mounts: tuple[FileShareMount, ...] = field(default=(), kw_only=True)
+    image: VmImage | None = field(default=None, kw_only=True)
+    setup: SetupTask | None = field(default=None, kw_only=True)
+    insights: AppInsights | None = field(default=None, kw_only=True)
+    subnet_id: str | None = field(default=None, kw_only=True)
 
-    def vm_size(self, size: str) -> "ClusterBuilder":
+    def vm_size(self, size: str) -> Self:
         """Set the size of the cluster's virtual machines.
 
         Args:
@@ -70,22 +81,46 @@ class ClusterBuilder:
             warnings.warn(message, UnknownVmSizeWarning, stacklevel=2)
         return evolve(self, size=size)
 
-    def nodes(self, count: int) -> "ClusterBuilder":
+    def nodes(
+        self, count: int, *, node_deallocation_option: DeallocationOption | None = None
+    ) -> Self:
         """Keep the cluster at a number of nodes (manual scale).
 
         Args:
             count: How many nodes, 0 or more.
+            node_deallocation_option: What becomes of jobs on nodes that it gives up: ``requeue``
+                (the service's default), ``terminate`` or ``waitforjobcompletion``.
 
         Raises:
-            ConfigurationError: The count is negative or not a whole number.
+            ConfigurationError: The count is negative or not a whole number, or the option is
+                another word.
         """
-        return evolve(
-            self, target_node_count=checked_count("nodes of a cluster", count, at_least=0)
-        )
+        return evolve(self, scale=ManualScale.checked(count, node_deallocation_option))
+
+    def auto_scale(self, *, minimum: int, maximum: int, initial: int = 0) -> Self:
+        """Let the service choose the number of nodes by the jobs that wait and run.
+
+        Args:
+            minimum: The fewest nodes, 0 or more.
+            maximum: The most nodes.
+            initial: How many nodes to begin with.
+
+        Raises:
+            ConfigurationError: A count is negative or not a whole number, or lies out of order.
+        """
+        return evolve(self, scale=AutoScale.checked(minimum, maximum, initial))
+
+    def low_priority(self) -> Self:
+        """Use spare virtual machines, which are cheaper and may be taken away at any time."""
+        return evolve(self, priority="lowpriority")
+
+    def dedicated(self) -> Self:
+        """Use virtual machines of one's own, as the service does unless it is told otherwise."""
+        return evolve(self, priority="dedicated")
 
     def admin_user(
         self, name: str, *, ssh_public_key: str | None = None, password: str | None = None
-    ) -> "ClusterBuilder":
+    ) -> Self:
         """Set the administrator account of each node.
 
         Args:
@@ -100,24 +135,80 @@ class ClusterBuilder:
         admin = AdminUser.checked(name, ssh_public_key=ssh_public_key, password=password)
         return evolve(self, admin=admin)
 
-    def mount(self, share: FileShareStaging | str, *, at: str) -> "ClusterBuilder":
-        """Mount a file share on each node.
+    def virtual_machine_image(
+        self,
+        *,
+        publisher: str,
+        offer: str,
+        sku: str,
+        version: str | None = None,
+        custom_image_id: str | None = None,
+    ) -> Self:
+        """Set the operating system of the nodes.
 
         Args:
-            share: The share, by its staging or its name; it belongs to the session's account.
-            at: The path under ``$AZ_BATCHAI_MOUNT_ROOT``.
+            publisher: The publisher of the image in Azure's marketplace.
+            offer: The publisher's offer.
+            sku: The offer's variant.
+            version: Its version; None for the latest.
+            custom_image_id: The resource id of an image of one's own, made from that one.
 
         Raises:
-            ConfigurationError: A name or path is not allowed, or the place is taken.
+            ConfigurationError: One of the first three is empty.
         """
-        name = share.share if isinstance(share, FileShareStaging) else checked_share_name(share)
-        place = checked_relative_path("mount", at)
-        for other in self.mounts:
-            if other.at == place:
-                raise ConfigurationError(
-                    f"Share {other.share!r} is already mounted at {place!r}: choose another path"
-                )
-        return evolve(self, mounts=(*self.mounts, FileShareMount(name, place)))
+        image = VmImage.checked(publisher, offer, sku, version, custom_image_id)
+        return evolve(self, image=image)
+
+    def subnet(self, subnet_id: str) -> Self:
+        """Put the nodes into a virtual network.
+
+        Args:
+            subnet_id: The resource id of the subnet.
+
+        Raises:
+            ConfigurationError: It is none.
+        """
+        if "/subnets/" not in subnet_id:
+            raise ConfigurationError(
+                f"{subnet_id!r} is no resource id of a subnet: it ends in "
+                f"'/virtualNetworks/NETWORK/subnets/NAME'"
+            )
+        return evolve(self, subnet_id=subnet_id)
+
+    def setup_task(
+        self,
+        command_line: str,
+        *,
+        std_out_err_path_prefix: str | MountedPath | None = None,
+        environment: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str | KeyVaultSecret] | None = None,
+    ) -> Self:
+        """Run a command on each node before it takes jobs.
+
+        Args:
+            command_line: The command for the node's shell.
+            std_out_err_path_prefix: Where its output is stored; None for the first mounted share.
+            environment: Its environment variables.
+            secrets: Environment variables whose values the service never gives back.
+
+        Raises:
+            ConfigurationError: The command is empty, or a variable's name is not allowed, reserved
+                or used twice.
+        """
+        task = SetupTask.checked(command_line, std_out_err_path_prefix, environment, secrets)
+        return evolve(self, setup=task)
+
+    def app_insights(self, component_id: str, *, instrumentation_key: str | KeyVaultSecret) -> Self:
+        """Send the nodes' performance counters to Azure Application Insights.
+
+        Args:
+            component_id: The resource id of the Application Insights component.
+            instrumentation_key: Its key, or where to read it.
+
+        Raises:
+            ConfigurationError: The id or the key is empty.
+        """
+        return evolve(self, insights=AppInsights.checked(component_id, instrumentation_key))
 
     def build(
         self, storage: StorageAccount | None = None, *, admin: AdminUser | None = None
@@ -125,11 +216,12 @@ class ClusterBuilder:
         """Return the parameters that azure-mgmt-batchai's ``clusters.begin_create`` takes.
 
         Args:
-            storage: The account of the mounted shares; needed only when there are any.
+            storage: The account of the mounted shares that name none.
             admin: The admin user where the builder names none.
 
         Raises:
-            ConfigurationError: No VM size was set, or shares are mounted and no account is given.
+            ConfigurationError: No VM size was set, or shares of the session's account are mounted
+                and it is not given.
         """
         from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
 
@@ -137,41 +229,25 @@ class ClusterBuilder:
             raise ConfigurationError(
                 f"Cluster {self.name!r} has no VM size: add .vm_size('STANDARD_NC6')"
             )
-        admin = self.admin or admin
+        user = self.admin or admin
         return models.ClusterCreateParameters(
             vm_size=self.size,
-            scale_settings=models.ScaleSettings(
-                manual=models.ManualScaleSettings(target_node_count=self.target_node_count)
-            ),
+            vm_priority=self.priority,
+            scale_settings=self.scale.model(),
+            virtual_machine_configuration=self.image.model() if self.image else None,
             node_setup=self._node_setup(storage),
-            user_account_settings=models.UserAccountSettings(
-                admin_user_name=admin.name,
-                admin_user_ssh_public_key=admin.ssh_public_key,
-                admin_user_password=admin.password,
-            )
-            if admin
-            else None,
+            user_account_settings=user.model() if user else None,
+            subnet=models.ResourceId(id=self.subnet_id) if self.subnet_id else None,
         )
 
     def _node_setup(self, storage: StorageAccount | None) -> "NodeSetup | None":
         from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
 
-        if not self.mounts:
+        volumes = mount_volumes(self.mounts, storage)
+        if not (volumes or self.setup or self.insights):
             return None
-        if storage is None:
-            raise ConfigurationError(
-                f"Cluster {self.name!r} mounts shares: give build() the storage account"
-            )
         return models.NodeSetup(
-            mount_volumes=models.MountVolumes(
-                azure_file_shares=[
-                    models.AzureFileShareReference(
-                        account_name=storage.name,
-                        azure_file_url=storage.share_url(mount.share),
-                        credentials=models.AzureStorageCredentialsInfo(account_key=storage.key),
-                        relative_mount_path=mount.at,
-                    )
-                    for mount in self.mounts
-                ]
-            )
+            setup_task=self.setup.model(self.mounts) if self.setup else None,
+            mount_volumes=volumes,
+            performance_counters_settings=self.insights.model() if self.insights else None,
         )

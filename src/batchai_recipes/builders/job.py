@@ -10,18 +10,29 @@ from typing_extensions import Self
 from batchai_recipes.builders.container import Container
 from batchai_recipes.builders.count import checked_count
 from batchai_recipes.builders.directory import InputDirectory, OutputDirectory
-from batchai_recipes.builders.mount import FileShareMount, path_on_node
+from batchai_recipes.builders.environment_variable import (
+    Secrets,
+    Variables,
+    checked_variable,
+    secret_models,
+    variable_models,
+)
+from batchai_recipes.builders.key_vault import KeyVaultSecret
+from batchai_recipes.builders.mount import Mount, mount_volumes, path_on_node, rooted
+from batchai_recipes.builders.mounting import MountingBuilder
+from batchai_recipes.builders.references import check_directories, check_mounts
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.names import checked_directory_id, checked_relative_path, checked_resource_name
 from batchai_recipes.staging.mounted_path import MountedPath
+from batchai_recipes.staging.storage_account import StorageAccount
 
 if TYPE_CHECKING:
-    from azure.mgmt.batchai.models import ContainerSettings, JobCreateParameters
+    from azure.mgmt.batchai import models
+    from azure.mgmt.batchai.models import JobCreateParameters
+
+_SIZE: Final = re.compile(r"[1-9][0-9]*[bkmgBKMG]?")
 
 JobPriority: TypeAlias = Literal["low", "normal", "high"]
-
-_VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_RESERVED_PREFIX: Final = "AZ_BATCH"
 
 
 def _job_name(name: str) -> str:
@@ -29,7 +40,7 @@ def _job_name(name: str) -> str:
 
 
 @frozen
-class JobBuilder:
+class JobBuilder(MountingBuilder):
     """The base of each toolkit's builder; each method returns a new builder.
 
     Args:
@@ -46,8 +57,8 @@ class JobBuilder:
     outputs: tuple[OutputDirectory, ...] = field(default=(), kw_only=True)
     std_out_err: str | MountedPath | None = field(default=None, kw_only=True)
     image: Container | None = field(default=None, kw_only=True)
-    environment: tuple[tuple[str, str], ...] = field(default=(), kw_only=True)
-    secrets: tuple[tuple[str, str], ...] = field(default=(), kw_only=True, repr=False)
+    environment: Variables = field(default=(), kw_only=True)
+    secrets: Secrets = field(default=(), kw_only=True, repr=False)
     preparation: str | None = field(default=None, kw_only=True)
     max_wall_clock: timedelta | None = field(default=None, kw_only=True)
 
@@ -136,7 +147,8 @@ class JobBuilder:
         *,
         server_url: str | None = None,
         username: str | None = None,
-        password: str | None = None,
+        password: str | KeyVaultSecret | None = None,
+        shm_size: str | None = None,
     ) -> Self:
         """Ask for the job to run in a container; where the service has none, it says so in the log.
 
@@ -144,16 +156,21 @@ class JobBuilder:
             image: The image's name with its tag.
             server_url: The registry; None for the public one.
             username: The registry's user, for a private image.
-            password: The user's password.
+            password: The user's password, or where to read it.
+            shm_size: The size of ``/dev/shm``, as Docker takes it, such as ``2g``.
 
         Raises:
-            ConfigurationError: The image's name is empty, or one of user and password is missing.
+            ConfigurationError: The image's name is empty, one of user and password is missing, or
+                the size is none.
         """
         if not image.strip():
             raise ConfigurationError("The container image's name is empty")
         if (username is None) != (password is None):
             raise ConfigurationError("Give both username and password of the registry, or neither")
-        return evolve(self, image=Container(image, server_url, username, password))
+        if shm_size is not None and not _SIZE.fullmatch(shm_size):
+            raise ConfigurationError(f"{shm_size!r} is no size: write it as '64m' or '2g'")
+        container = Container(image, server_url, username, password, shm_size)
+        return evolve(self, image=container)
 
     def environment_variable(self, name: str, value: str) -> Self:
         """Set an environment variable of the job's processes; the service shows it to readers.
@@ -165,20 +182,20 @@ class JobBuilder:
         Raises:
             ConfigurationError: The name is not allowed, reserved or set twice.
         """
-        self._check_variable(name)
+        checked_variable(name, self._variable_names())
         return evolve(self, environment=(*self.environment, (name, value)))
 
-    def secret(self, name: str, value: str) -> Self:
+    def secret(self, name: str, value: str | KeyVaultSecret) -> Self:
         """Set an environment variable whose value the service never gives back.
 
         Args:
             name: The variable's name; names beginning with ``AZ_BATCH`` are the service's.
-            value: Its value.
+            value: Its value, or where the service shall read it.
 
         Raises:
             ConfigurationError: The name is not allowed, reserved or set twice.
         """
-        self._check_variable(name)
+        checked_variable(name, self._variable_names())
         return evolve(self, secrets=(*self.secrets, (name, value)))
 
     def job_preparation(self, command_line: str) -> Self:
@@ -208,65 +225,32 @@ class JobBuilder:
         return evolve(self, max_wall_clock=limit)
 
     def build(
-        self, *, cluster_id: str, mounts: tuple[FileShareMount, ...] = ()
+        self,
+        *,
+        cluster_id: str,
+        mounts: tuple[Mount, ...] | None = None,
+        storage: StorageAccount | None = None,
     ) -> "JobCreateParameters":
         """Return the parameters that azure-mgmt-batchai's ``jobs.begin_create`` takes.
 
         Args:
             cluster_id: The resource id of the cluster to run on.
-            mounts: What the cluster mounts: ``ClusterBuilder.mounts``.
+            mounts: What the cluster mounts: ``ClusterBuilder.mounts``; None where that is not
+                known, so that paths under its mount root are not checked.
+            storage: The account of the volumes that the job mounts itself and that name none.
 
         Raises:
-            ConfigurationError: The toolkit's settings are incomplete, a path is on a share that the
-                cluster does not mount, or a default place is needed and the cluster mounts no
-                share.
+            ConfigurationError: The toolkit's settings are incomplete, a directory is named and not
+                declared, a path is on a share or volume that is not mounted, or a default place is
+                needed and no share is mounted.
         """
-        from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
-
-        constraints = (
-            models.JobBasePropertiesConstraints(max_wall_clock_time=self.max_wall_clock)
-            if self.max_wall_clock
-            else None
-        )
-        parameters = models.JobCreateParameters(
-            cluster=models.ResourceId(id=cluster_id),
-            node_count=self.node_count,
-            scheduling_priority=self.scheduling_priority,
-            std_out_err_path_prefix=self._prefix(
-                self.std_out_err, mounts, "std_out_err_path_prefix"
-            ),
-            input_directories=[
-                models.InputDirectory(
-                    id=known.id,
-                    path=path_on_node(known.path, mounts, of=f"input directory {known.id!r}"),
-                )
-                for known in self.inputs
-            ],
-            output_directories=[
-                models.OutputDirectory(
-                    id=known.id,
-                    path_prefix=self._prefix(
-                        known.prefix, mounts, f"prefix of output directory {known.id!r}"
-                    ),
-                    path_suffix=known.suffix,
-                )
-                for known in self.outputs
-            ],
-            container_settings=self._container_settings(),
-            environment_variables=[
-                models.EnvironmentVariable(name=name, value=value)
-                for name, value in self.environment
-            ],
-            secrets=[
-                models.EnvironmentVariableWithSecretValue(name=name, value=value)
-                for name, value in self.secrets
-            ],
-            job_preparation=models.JobPreparation(command_line=self.preparation)
-            if self.preparation
-            else None,
-            constraints=constraints,
-        )
+        parameters = self._parameters(cluster_id, mounts or (), storage)
         self._add_toolkit(parameters)
+        document: object = parameters.serialize()  # type: ignore[no-untyped-call]  # msrest's
+        inputs = [known.id for known in self.inputs]
+        check_directories(document, inputs, [known.id for known in self.outputs])
+        if mounts is not None:
+            check_mounts(document, self.mounts, mounts)
         return parameters
 
     def _add_toolkit(self, parameters: "JobCreateParameters") -> None:
@@ -277,44 +261,57 @@ class JobBuilder:
             f"PyTorchJobBuilder or CntkJobBuilder"
         )
 
-    def _prefix(
-        self, path: str | MountedPath | None, mounts: tuple[FileShareMount, ...], of: str
-    ) -> str:
+    def _parameters(
+        self, cluster_id: str, mounts: tuple[Mount, ...], storage: StorageAccount | None
+    ) -> "JobCreateParameters":
+        from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
+
+        limit = self.max_wall_clock
+        constraints = models.JobBasePropertiesConstraints(max_wall_clock_time=limit)
+        return models.JobCreateParameters(
+            cluster=models.ResourceId(id=cluster_id),
+            node_count=self.node_count,
+            scheduling_priority=self.scheduling_priority,
+            mount_volumes=mount_volumes(self.mounts, storage),
+            std_out_err_path_prefix=self._prefix(
+                self.std_out_err, mounts, "std_out_err_path_prefix"
+            ),
+            input_directories=[self._input(known, mounts) for known in self.inputs],
+            output_directories=[self._output(known, mounts) for known in self.outputs],
+            container_settings=self.image.model() if self.image else None,
+            environment_variables=variable_models(self.environment),
+            secrets=secret_models(self.secrets),
+            job_preparation=models.JobPreparation(command_line=self.preparation)
+            if self.preparation
+            else None,
+            constraints=constraints if limit else None,
+        )
+
+    def _input(self, known: InputDirectory, mounts: tuple[Mount, ...]) -> "models.InputDirectory":
+        from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
+
+        shares = rooted(self.mounts, mounts)
+        path = path_on_node(known.path, shares, of=f"input directory {known.id!r}")
+        return models.InputDirectory(id=known.id, path=path)
+
+    def _output(
+        self, known: OutputDirectory, mounts: tuple[Mount, ...]
+    ) -> "models.OutputDirectory":
+        from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
+
+        prefix = self._prefix(known.prefix, mounts, f"prefix of output directory {known.id!r}")
+        return models.OutputDirectory(id=known.id, path_prefix=prefix, path_suffix=known.suffix)
+
+    def _prefix(self, path: str | MountedPath | None, mounts: tuple[Mount, ...], of: str) -> str:
+        shares = tuple(rooted(self.mounts, mounts))
         if path is not None:
-            return path_on_node(path, mounts, of=of)
-        if not mounts:
+            return path_on_node(path, shares, of=of)
+        if not shares:
             raise ConfigurationError(
                 f"Job {self.name!r} has no {of} and the cluster mounts no share to put it on: "
                 f"set it, or mount a share with ClusterBuilder.mount(...)"
             )
-        return mounts[0].root
+        return shares[0][0]
 
-    def _container_settings(self) -> "ContainerSettings | None":
-        from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
-
-        if self.image is None:
-            return None
-        credentials = (
-            models.PrivateRegistryCredentials(
-                username=self.image.username, password=self.image.password
-            )
-            if self.image.username
-            else None
-        )
-        return models.ContainerSettings(
-            image_source_registry=models.ImageSourceRegistry(
-                image=self.image.image,
-                server_url=self.image.server_url,
-                credentials=credentials,
-            )
-        )
-
-    def _check_variable(self, name: str) -> None:
-        if not _VARIABLE_NAME.fullmatch(name):
-            raise ConfigurationError(f"{name!r} is no name for an environment variable")
-        if name.upper().startswith(_RESERVED_PREFIX):
-            raise ConfigurationError(
-                f"Names beginning with {_RESERVED_PREFIX} are the service's own: rename {name!r}"
-            )
-        if any(name == known for known, _ in (*self.environment, *self.secrets)):
-            raise ConfigurationError(f"Environment variable {name!r} is set twice")
+    def _variable_names(self) -> set[str]:
+        return {name for name, _ in (*self.environment, *self.secrets)}

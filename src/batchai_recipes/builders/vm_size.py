@@ -1,7 +1,9 @@
 """The VM sizes that Batch AI documented, to tell a typo from a size."""
 
 import difflib
-from typing import Final
+from typing import Final, Literal, TypeAlias
+
+VmPriority: TypeAlias = Literal["dedicated", "lowpriority"]
 
 KNOWN_VM_SIZES: Final = frozenset(
     f"STANDARD_{name}"

@@ -147,7 +147,11 @@ Preparing: 0; Leaving: 0
             RequestError: The service refused it, for one because a job of the name exists.
         """
         provisioning = self._active()
-        parameters = job.build(cluster_id=provisioning.cluster_id, mounts=self._cluster.mounts)
+        parameters = job.build(
+            cluster_id=provisioning.cluster_id,
+            mounts=self._cluster.mounts,
+            storage=provisioning.connection.storage,
+        )
         provisioning.create_job(job.name, parameters)
         names = self.names
         return JobRun(

@@ -10,6 +10,7 @@ from batchai_recipes import (
     ClusterBuilder,
     ConfigurationError,
     FileShareStaging,
+    KeyVaultSecret,
     StorageAccount,
     UnknownVmSizeWarning,
 )
@@ -22,7 +23,7 @@ def test_each_method_returns_a_new_builder_and_leaves_the_old_one():
     """A builder is a value."""
     two = PLAIN.nodes(2)
 
-    assert (PLAIN.target_node_count, two.target_node_count) == (1, 2)
+    assert (PLAIN.scale.target_node_count, two.scale.target_node_count) == (1, 2)
 
 
 def test_it_builds_the_official_model():
@@ -96,6 +97,33 @@ def test_an_unknown_vm_size_warns_with_the_nearest_one():
         lambda: PLAIN.mount("data", at="/absolute"),
         lambda: PLAIN.mount("data", at="../up"),
         lambda: PLAIN.mount("data", at="d").mount("other", at="d/"),
+        lambda: PLAIN.mount("data", at="d").mount("other", at="d/e"),
+        lambda: PLAIN.mount("data", at="d/e").mount_blob_container("other", at="d"),
+        lambda: PLAIN.mount("data", at="d", account="other"),
+        lambda: PLAIN.mount("data", at="d", account="Other!", key="k"),
+        lambda: PLAIN.mount("data", at="d", url="https://x.test/data"),
+        lambda: PLAIN.mount("data", at="d", file_mode="rwx"),
+        lambda: PLAIN.mount_blob_container("Upper", at="d"),
+        lambda: PLAIN.mount_blob_container("a--b", at="d"),
+        lambda: PLAIN.mount_file_server("nfs", at="d"),
+        lambda: PLAIN.mount_unmanaged_file_system(" ", at="d"),
+        lambda: PLAIN.nodes(1, node_deallocation_option="wait"),
+        lambda: PLAIN.auto_scale(minimum=2, maximum=1),
+        lambda: PLAIN.auto_scale(minimum=0, maximum=1, initial=2),
+        lambda: PLAIN.auto_scale(minimum=-1, maximum=1),
+        lambda: PLAIN.virtual_machine_image(publisher="", offer="o", sku="s"),
+        lambda: PLAIN.virtual_machine_image(
+            publisher="p", offer="o", sku="s", custom_image_id="mine"
+        ),
+        lambda: PLAIN.subnet("default"),
+        lambda: PLAIN.setup_task(" "),
+        lambda: PLAIN.setup_task("true", environment={"AZ_BATCHAI_X": "x"}),
+        lambda: PLAIN.setup_task("true", environment={"A": "a"}, secrets={"A": "b"}),
+        lambda: PLAIN.setup_task("true").build(),
+        lambda: PLAIN.app_insights("mine", instrumentation_key="k"),
+        lambda: PLAIN.app_insights("/x/components/c", instrumentation_key=""),
+        lambda: KeyVaultSecret("vault", "https://v.test/secrets/s"),
+        lambda: KeyVaultSecret("/x/vaults/v", "secret"),
         lambda: ClusterBuilder("c").build(),
         lambda: PLAIN.mount("data", at="d").build(),
     ],

@@ -12,9 +12,13 @@ from batchai_recipes import (
     ClusterBuilder,
     CntkJobBuilder,
     ConfigurationError,
+    CustomJobBuilder,
+    CustomMpiJobBuilder,
     FileShareStaging,
     JobBuilder,
     PyTorchJobBuilder,
+    StorageAccount,
+    TensorFlowJobBuilder,
 )
 from batchai_recipes.builders.command_line import shell_words
 
@@ -121,6 +125,14 @@ def test_methods_of_the_base_keep_the_toolkit():
         lambda: PLAIN.script(""),
         lambda: PLAIN.python_interpreter(" "),
         lambda: PLAIN.processes(0),
+        lambda: PLAIN.container("i", shm_size="big"),
+        lambda: PLAIN.config_file("a.cntk").build(cluster_id="c", mounts=MOUNTS),
+        lambda: PLAIN.config_file(" "),
+        lambda: CustomJobBuilder("j").command_line(" "),
+        lambda: CustomMpiJobBuilder("j").processes(True),
+        lambda: TensorFlowJobBuilder("j").workers(0),
+        lambda: TensorFlowJobBuilder("j").parameter_servers(0),
+        lambda: PLAIN.mount("data", at="own").build(cluster_id="c", mounts=MOUNTS),
         lambda: PyTorchJobBuilder("j").communication_backend("ucc"),
         lambda: JobBuilder("j").build(cluster_id="c", mounts=MOUNTS),
         lambda: CntkJobBuilder("j").build(cluster_id="c", mounts=MOUNTS),
@@ -142,6 +154,54 @@ def test_a_share_that_is_not_mounted_is_named_with_those_that_are():
 
     with pytest.raises(ConfigurationError, match=r"'other'.*mounts 'data'.*\.mount\('other'"):
         job.build(cluster_id="c", mounts=MOUNTS)
+
+
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        (PLAIN.args("$AZ_BATCHAI_INPUT_SMPLE"), r"did you mean \$AZ_BATCHAI_INPUT_SAMPLE\?"),
+        (PLAIN.args("${AZ_BATCHAI_OUTPUT_MODEL}/x"), r"there is none; add \.output\('MODEL'\)"),
+        (PLAIN.job_preparation("ls $AZ_BATCHAI_INPUT_X"), r"there are \$AZ_BATCHAI_INPUT_SAMPLE;"),
+        (PLAIN.environment_variable("A", "$AZ_BATCHAI_INPUT_X"), "does not declare"),
+        (PLAIN.script("$AZ_BATCHAI_MOUNT_ROOT/shar/t.py"), r"cluster mounts 'share': add"),
+        (PLAIN.std_out_err_path_prefix("$AZ_BATCHAI_JOB_MOUNT_ROOT/no"), "mounts 'share'"),
+        (
+            PLAIN.mount("own", at="own").script("$AZ_BATCHAI_JOB_MOUNT_ROOT/share/t.py"),
+            "the job mounts 'own'",
+        ),
+    ],
+)
+def test_what_a_job_names_must_be_declared(job, message):
+    """In command lines, paths and variables alike, before anything is submitted."""
+    storage = StorageAccount("demo", "a2V5", "http://127.0.0.1:1/demo")
+    with pytest.raises(ConfigurationError, match=message):
+        job.input("SAMPLE", "/data").build(cluster_id="c", mounts=MOUNTS, storage=storage)
+
+
+def test_what_is_declared_may_be_named_in_any_order():
+    """The script that is in an input directory may be named before it."""
+    job = PLAIN.script("$AZ_BATCHAI_INPUT_CODE/t.py").input("CODE", STAGING.mounted("code"))
+    job = job.args("$AZ_BATCHAI_JOB_MOUNT_ROOT/share/x", "$AZ_BATCHAI_MOUNT_ROOT")
+
+    assert job.build(cluster_id="c", mounts=MOUNTS)
+
+
+def test_paths_of_an_unknown_cluster_are_not_checked():
+    """It may mount whatever it likes."""
+    job = PLAIN.std_out_err_path_prefix("$AZ_BATCHAI_MOUNT_ROOT/somewhere")
+
+    assert job.build(cluster_id="c")
+
+
+def test_a_job_may_mount_a_share_itself():
+    """Then its output goes there, too, unless it is told otherwise."""
+    storage = StorageAccount("demo", "a2V5", "http://127.0.0.1:1/demo")
+    job = PLAIN.mount(STAGING, at="own").input("CODE", STAGING.mounted("code"))
+    built = job.build(cluster_id="c", mounts=(), storage=storage)
+
+    assert built.std_out_err_path_prefix == "$AZ_BATCHAI_JOB_MOUNT_ROOT/own"
+    assert built.input_directories[0].path == "$AZ_BATCHAI_JOB_MOUNT_ROOT/own/code"
+    assert built.mount_volumes.azure_file_shares[0].azure_file_url == storage.share_url("data")
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0$`", exclude_categories=["Cs"]))))

@@ -20,7 +20,7 @@ from batchai_recipes.session.journal import abandoned
 from batchai_recipes.session.made import Made
 
 CLUSTER = ClusterBuilder("c").vm_size("STANDARD_NC6")
-JOB = CntkJobBuilder("j").script("train.py").std_out_err_path_prefix("$AZ_BATCHAI_MOUNT_ROOT/x")
+JOB = CntkJobBuilder("j").script("train.py").std_out_err_path_prefix("$AZ_BATCHAI_MOUNT_ROOT")
 MISSING = (404, {"error": {"code": "ResourceNotFound", "message": "it is not found"}})
 READY = {
     "properties": {
