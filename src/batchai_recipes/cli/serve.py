@@ -40,6 +40,16 @@ def run_service(
     files_port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of the file shares; 0 for any.")
     ] = 0,
+    blob_endpoint: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ACCOUNT=URL",
+            envvar="BATCHAI_RECIPES_BLOB_ENDPOINTS",
+            help="Where the blob service of an account is that containers are mounted from, if it "
+            "is not https://ACCOUNT.blob.core.windows.net; may be given several times.",
+            show_default=False,
+        ),
+    ] = None,
     env_file: Annotated[
         Path | None,
         typer.Option(help="Write the settings for clients here, as shell assignments."),
@@ -61,6 +71,7 @@ def run_service(
     from batchai_recipes.service.log import start_log  # noqa: PLC0415
     from batchai_recipes.service.process import StateInUseError, run  # noqa: PLC0415
     from batchai_recipes.service.state_directory import StateDirectory  # noqa: PLC0415
+    from batchai_recipes.service.storage_endpoints import parse_blob_endpoints  # noqa: PLC0415
     from batchai_recipes.service.store import StateTooNewError  # noqa: PLC0415
 
     start_log(getattr(logging, log_level.name.upper()))
@@ -78,7 +89,11 @@ def run_service(
     try:
         run(
             ServiceOptions(
-                state, host=host, management_port=management_port, files_port=files_port
+                state,
+                host=host,
+                management_port=management_port,
+                files_port=files_port,
+                blob_endpoints=parse_blob_endpoints(" ".join(blob_endpoint or ())),
             ),
             env_file=env_file,
             announce=announce,

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from batchai_recipes.service.listener import PortInUseError
 from batchai_recipes.service.log import start_log
 from batchai_recipes.service.process import StateInUseError, run, tell_ready
 from batchai_recipes.service.state_directory import StateDirectory
+from batchai_recipes.service.storage_endpoints import VARIABLE, parse_blob_endpoints
 from batchai_recipes.service.store import StateTooNewError
 
 
@@ -21,10 +23,12 @@ def main() -> int:
     parser.add_argument("--ready-fd", type=int, required=True)
     arguments = parser.parse_args()
     start_log(logging.INFO)
-    options = ServiceOptions(
-        StateDirectory(arguments.state_dir), until_unused=arguments.until_unused
-    )
     try:
+        options = ServiceOptions(
+            StateDirectory(arguments.state_dir),
+            blob_endpoints=parse_blob_endpoints(os.environ.get(VARIABLE, "")),
+            until_unused=arguments.until_unused,
+        )
         run(options, announce=lambda _: tell_ready(arguments.ready_fd))
     except (StateInUseError, PortInUseError, StateTooNewError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")

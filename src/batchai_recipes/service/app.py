@@ -3,7 +3,7 @@
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from batchai_recipes.service.changes import Changes
 from batchai_recipes.service.clock import Clock, SystemClock
 from batchai_recipes.service.credentials import Credentials
 from batchai_recipes.service.engines.local import LocalEngine
+from batchai_recipes.service.file_server_disks import FileServerDisks
 from batchai_recipes.service.files.accounts import Accounts
 from batchai_recipes.service.files.app import files_app
 from batchai_recipes.service.files.protocol import HeaderCaseProtocol
@@ -27,7 +28,9 @@ from batchai_recipes.service.management.app import Addresses, management_app
 from batchai_recipes.service.management.operations import forget_ended
 from batchai_recipes.service.principal_register import record_own
 from batchai_recipes.service.scheduling.scheduler import Scheduler
+from batchai_recipes.service.scheduling.volume_places import VolumePlaces
 from batchai_recipes.service.state_directory import StateDirectory
+from batchai_recipes.service.storage_endpoints import StorageEndpoints
 from batchai_recipes.service.store import Store
 
 LOOPBACK: Final = "127.0.0.1"
@@ -50,6 +53,7 @@ class ServiceOptions:
         host: The address to listen on; other machines reach what is not a loopback address.
         management_port: The port of the management plane and the token endpoint; 0 for any.
         files_port: The port of the file shares; 0 for any.
+        blob_endpoints: The URLs of the blob services of accounts that are not at Azure's own.
         until_unused: Whether it stops when the last program that uses it has gone.
         clock: The time of day.
     """
@@ -58,6 +62,7 @@ class ServiceOptions:
     host: str = LOOPBACK
     management_port: int = 0
     files_port: int = 0
+    blob_endpoints: Mapping[str, str] = field(factory=dict)
     until_unused: bool = False
     clock: Clock = field(factory=SystemClock)
 
@@ -133,6 +138,12 @@ class Service:
             engine=LocalEngine(state),
             shares=Shares(store, state, clock),
             accounts=accounts,
+            places=VolumePlaces(
+                copies=state.volumes,
+                private=state.root,
+                disks=FileServerDisks(store, state),
+                endpoints=StorageEndpoints(addresses.files_base, options.blob_endpoints),
+            ),
         )
         scheduler.start()
         self._undo.append(scheduler.stop)

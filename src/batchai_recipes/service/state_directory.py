@@ -1,5 +1,6 @@
 """Where each thing of a service lies under its state directory."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -23,7 +24,7 @@ class StateDirectory:
             OSError: The folder cannot be made or is not writable.
         """
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (self.shares, self.nodes, self.jobs):
+        for folder in (self.shares, self.nodes, self.jobs, self.volumes, self.file_servers):
             folder.mkdir(mode=0o700, exist_ok=True)
 
     @property
@@ -95,6 +96,26 @@ class StateDirectory:
     def released(self) -> Path:
         """The folders of nodes and jobs that wait for their removal."""
         return self.root / "released"
+
+    @property
+    def volumes(self) -> Path:
+        """The folder of the copies of remote volumes, one folder per cluster, job or node in it."""
+        return self.root / "volumes"
+
+    @property
+    def file_servers(self) -> Path:
+        """The folder of the disks of file servers, one folder per file server in it."""
+        return self.root / "fileservers"
+
+    def file_server(self, key: str, created_at: str) -> Path:
+        """Return the folder that is a file server's disk, another for each server of the same id.
+
+        Args:
+            key: Its resource id in lower case.
+            created_at: When it was made, as recorded.
+        """
+        name = hashlib.sha256(f"{key} {created_at}".encode()).hexdigest()[:32]
+        return self.file_servers / name
 
     def share(self, account: str, share: str) -> Path:
         """Return the folder that is the given file share."""

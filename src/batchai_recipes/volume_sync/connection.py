@@ -3,6 +3,7 @@
 import base64
 import binascii
 from typing import Any
+from urllib.parse import urlsplit
 
 from batchai_recipes.volume_sync.request import VolumeRequest
 
@@ -10,6 +11,7 @@ CONCURRENCY = 4
 """How many parts of one large file move at once."""
 CONNECTION_SECONDS = 10
 READ_SECONDS = 60
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 def client_settings(volume: VolumeRequest, retry_policy: Any) -> dict[str, Any]:
@@ -34,6 +36,8 @@ def client_settings(volume: VolumeRequest, retry_policy: Any) -> dict[str, Any]:
         "retry_policy": retry_policy,
         "connection_timeout": CONNECTION_SECONDS,
         "read_timeout": READ_SECONDS,
+        # A proxy of the environment cannot reach this machine itself.
+        "use_env_settings": urlsplit(volume.endpoint).hostname not in _LOOPBACK,
     }
 
 

@@ -12,6 +12,7 @@ Action = Literal["copy-in", "copy-back", "follow"]
 REQUEST_FILE = "request.json"
 RESULT_FILE = "result.json"
 FINISH_FILE = "finish"
+LISTENING_FILE = "listening"
 
 
 class RequestError(Exception):
@@ -33,7 +34,6 @@ class VolumeRequest:
         read_only: Whether nothing is ever copied back.
         file_mode: The permission bits of files.
         directory_mode: The permission bits of directories.
-        kept: Whether the copy stays once all of it has been copied back.
     """
 
     kind: Kind
@@ -46,7 +46,6 @@ class VolumeRequest:
     read_only: bool = False
     file_mode: int = 0o777
     directory_mode: int = 0o777
-    kept: bool = True
 
     def __str__(self) -> str:
         """Say which volume it is."""
@@ -60,7 +59,8 @@ class SyncRequest:
 
     Args:
         action: ``copy-in``, ``copy-back`` once, or ``follow``: copy back again and again until the
-            file ``finish`` lies beside the request and SIGTERM comes, then a last time.
+            file ``finish`` lies beside the request, then a last time. Once there is a file
+            ``listening``, SIGTERM has it look at once.
         volumes: The volumes.
         log: The file that gets a line about each copy; empty for none.
         notes: Lines for the log, written first.

@@ -11,7 +11,12 @@ from pathlib import Path
 
 from batchai_recipes.volume_sync.copying_back import CopyBack
 from batchai_recipes.volume_sync.copying_in import Copied, copy_in
-from batchai_recipes.volume_sync.request import FINISH_FILE, RESULT_FILE, SyncRequest
+from batchai_recipes.volume_sync.request import (
+    FINISH_FILE,
+    LISTENING_FILE,
+    RESULT_FILE,
+    SyncRequest,
+)
 from batchai_recipes.volume_sync.sync_error import SyncError
 from batchai_recipes.volume_sync.volume_copy import VolumeCopy
 
@@ -69,6 +74,7 @@ class Synchronisation:
         rounds = [CopyBack(copy) for copy in copies]
         if self._request.action == "follow":
             signal.signal(signal.SIGTERM, lambda *_: self._asked_to_finish.set())
+            (self._control / LISTENING_FILE).touch()
             self._follow(rounds, copies)
         self._finish(rounds, copies)
 
@@ -90,7 +96,7 @@ class Synchronisation:
             self._asked_to_finish.wait(max(self._request.interval_seconds, _SLOW_ROUND * took))
 
     def _is_to_finish(self) -> bool:
-        # A signal may have come before there was anything to catch it; the file tells.
+        # Whoever finds that this does not listen yet sends no signal, and leaves the file alone.
         return self._asked_to_finish.is_set() or (self._control / FINISH_FILE).exists()
 
     def _finish(self, rounds: list[CopyBack], copies: list[VolumeCopy]) -> None:
@@ -101,9 +107,6 @@ class Synchronisation:
         self._tell_notes(copies)
         for back in rounds:  # what has just been logged may lie on one of them
             self._persist(back, deadline)
-        for copy in copies:
-            if not copy.volume.kept:
-                copy.remove()
 
     def _persist(self, back: CopyBack, deadline: float) -> Copied:
         """Copy back a last time, again and again while what is in the way may pass."""

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,10 +73,6 @@ class VolumeCopy:
     def mark_ready(self) -> None:
         """Note that all of the volume has been copied in once."""
         (self.volume.folder / _READY).touch()
-
-    def remove(self) -> None:
-        """Remove the copy: all of it has been copied back."""
-        shutil.rmtree(self.volume.folder / DATA, ignore_errors=True)
 
     def note(self, text: str) -> None:
         """Keep a line for the log, once."""

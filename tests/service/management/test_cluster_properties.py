@@ -70,8 +70,8 @@ def _with(body: dict, path: str, value: object) -> dict:
         (
             "nodeSetup/mountVolumes/fileServers",
             [{}],
-            "NotSupported",
-            "properties.nodeSetup.mountVolumes.fileServers",
+            "MissingRequiredProperty",
+            "properties.nodeSetup.mountVolumes.fileServers[0].fileServer",
         ),
     ],
 )
@@ -124,6 +124,58 @@ def test_mount_points_do_not_overlap(cluster_body, file_share, second: str) -> N
     error = _refused(cluster_body(nodeSetup={"mountVolumes": volumes}))
     assert error.target is not None
     assert error.target.endswith("azureFileShares[1].relativeMountPath")
+
+
+CONTAINER = {
+    "accountName": "demo",
+    "containerName": "data",
+    "credentials": {"accountKey": "a2V5"},
+    "relativeMountPath": "bfs",
+}
+FILE_SERVER = {"fileServer": {"id": "/a/server"}, "relativeMountPath": "nfs"}
+UNMANAGED = {"mountCommand": "mount --bind /data", "relativeMountPath": "data"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "volume", "target"),
+    [
+        ("azureBlobFileSystems", CONTAINER | {"containerName": "UPPER"}, "containerName"),
+        ("azureBlobFileSystems", CONTAINER | {"containerName": "a--b"}, "containerName"),
+        ("azureBlobFileSystems", CONTAINER | {"mountOptions": "-o 'ro"}, "mountOptions"),
+        ("azureBlobFileSystems", CONTAINER | {"credentials": {}}, "credentials.accountKey"),
+        ("azureBlobFileSystems", CONTAINER | {"relativeMountPath": ".."}, "relativeMountPath"),
+        ("fileServers", FILE_SERVER | {"sourceDirectory": "a/../.."}, "sourceDirectory"),
+        ("fileServers", FILE_SERVER | {"relativeMountPath": "a/../.."}, "relativeMountPath"),
+        ("unmanagedFileSystems", UNMANAGED | {"mountCommand": "mount -t nfs h:/x"}, "mountCommand"),
+        ("unmanagedFileSystems", UNMANAGED | {"relativeMountPath": "$HOME"}, "relativeMountPath"),
+    ],
+)
+def test_mistakes_in_other_volumes_are_named(cluster_body, kind, volume, target) -> None:
+    """The error says which volume, and which property of it."""
+    error = _refused(cluster_body(nodeSetup={"mountVolumes": {kind: [volume]}}))
+    assert error.target == f"properties.nodeSetup.mountVolumes.{kind}[0].{target}"
+
+
+def test_mount_points_of_all_kinds_do_not_overlap(cluster_body, file_share) -> None:
+    """Whichever two of them."""
+    volumes = {
+        "azureFileShares": [file_share()],
+        "azureBlobFileSystems": [CONTAINER | {"relativeMountPath": "a/b"}],
+        "unmanagedFileSystems": [UNMANAGED | {"relativeMountPath": "a"}],
+    }
+    error = _refused(cluster_body(nodeSetup={"mountVolumes": volumes}))
+    assert error.target is not None
+    assert error.target.endswith("unmanagedFileSystems[0].relativeMountPath")
+
+
+def test_the_keys_of_containers_are_secret_too(cluster_body) -> None:
+    """They are kept by mount path, and never shown."""
+    volumes = {"azureBlobFileSystems": [CONTAINER]}
+    body = read_body(cluster_properties.CREATE, cluster_body(nodeSetup={"mountVolumes": volumes}))[
+        "properties"
+    ]
+    assert cluster_properties.hidden(body)["accountKeys"] == {"bfs": "a2V5"}
+    assert "a2V5" not in str(cluster_properties.shown(body, "segment"))
 
 
 def test_a_typo_is_answered_with_the_nearest_property(cluster_body) -> None:

@@ -1,5 +1,7 @@
 """File servers: records that clients make, read and delete."""
 
+from pathlib import Path
+
 BODY = {
     "properties": {
         "vmSize": "STANDARD_NC6",
@@ -28,6 +30,40 @@ def test_a_file_server_is_made_shown_listed_and_deleted(api, workspace) -> None:
     assert api("DELETE", path).status_code == 202
     assert api("GET", path).status_code == 404
     assert api("DELETE", path).status_code == 204
+
+
+def test_a_file_server_has_a_directory_to_put_things_in(api, workspace) -> None:
+    """It is there at once, goes with the server, and another one comes with the next one."""
+    path = f"{workspace}/fileServers/server"
+    first = Path(api.made(path, BODY)["properties"]["mountSettings"]["mountPoint"])
+    assert first.is_dir()
+    (first / "data").touch()
+    api("DELETE", path)
+    assert not first.exists()
+    again = Path(api.made(path, BODY)["properties"]["mountSettings"]["mountPoint"])
+    assert again.is_dir()
+    assert again != first
+
+
+def test_a_file_server_that_is_not_there_cannot_be_mounted(
+    api, workspace, cluster_body, job_body, experiment
+) -> None:
+    """The nearest one that is there is named."""
+    server = api.made(f"{workspace}/fileServers/server", BODY)["id"]
+    volume = {"fileServer": {"id": server}, "relativeMountPath": "nfs"}
+    volumes = {"fileServers": [volume]}
+    body = cluster_body(nodeSetup={"mountVolumes": volumes})
+    assert api("PUT", f"{workspace}/clusters/with", body).status_code == 202
+    volume["fileServer"] = {"id": f"{server}s"}
+    for path, wrong, place in (
+        (f"{workspace}/clusters/without", body, "nodeSetup.mountVolumes"),
+        (f"{experiment}/jobs/without", job_body(mountVolumes=volumes), "mountVolumes"),
+    ):
+        answer = api("PUT", path, wrong)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (400, "FileServerNotFound")
+        assert error["target"] == f"properties.{place}.fileServers[0].fileServer.id"
+        assert error["message"].endswith(f"Did you mean '{server}'?")
 
 
 def test_a_file_server_with_other_properties_is_refused(api, workspace) -> None:

@@ -386,8 +386,8 @@ class TestJobs:
             ),
             (
                 {"mountVolumes": {"azureBlobFileSystems": [{}]}},
-                "MountVolumeNotSupported",
-                "azureBlobFileSystems",
+                "ShareMountFailed",
+                "relativeMountPath",
             ),
             ({"inputDirectories": [{"path": "/x"}]}, "JobFailed", "malformed"),
         ],

@@ -35,10 +35,12 @@ class Mount:
     Args:
         relative_path: Where, relative to the mount root; POSIX, no ``..``.
         source: The folder that holds the volume.
+        read_only: Whether nothing may be written into it there.
     """
 
     relative_path: str
     source: Path
+    read_only: bool = False
 
 
 @frozen

@@ -15,6 +15,7 @@ from batchai_recipes.service.management.calls import Call, Endpoint
 from batchai_recipes.service.management.deletion import delete
 from batchai_recipes.service.management.errors import ManagementError
 from batchai_recipes.service.management.kinds import CLUSTER, WORKSPACE, names_of
+from batchai_recipes.service.management.mount_volumes import check_file_servers
 from batchai_recipes.service.management.plane import ManagementPlane
 from batchai_recipes.service.management.resources import Resource
 
@@ -32,6 +33,8 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
         if existing is not None:
             _check_same(records, existing, requested)
             return _show(records, existing)
+        volumes = requested.get("nodeSetup", {}).get("mountVolumes", {})
+        check_file_servers(records, volumes, "properties.nodeSetup.mountVolumes")
         cluster_properties.warn_of_vm_size(requested)
         uid = uuid.uuid4().hex
         cluster_id = CLUSTER.child_id(workspace.id, name)

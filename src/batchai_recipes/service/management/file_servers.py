@@ -1,14 +1,16 @@
-"""File servers: recorded with all that a client may ask of them, but no machine stands behind one.
+"""File servers: a directory of this machine stands for the data disks of each.
 
-The service has no virtual machines to export disks from, so a file server shows no addresses, and
-clusters cannot mount one; a request that tries says so.
+The service has no virtual machines to export disks from, so a file server shows no addresses;
+``mountSettings.mountPoint`` is its directory, which clusters and jobs mount by link.
 """
 
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 
 from starlette.responses import JSONResponse, Response
 
+from batchai_recipes.service.file_server_disks import FileServerDisks
 from batchai_recipes.service.management import operations, resources
 from batchai_recipes.service.management.bodies import ENVELOPE, read_body
 from batchai_recipes.service.management.calls import Call, Endpoint
@@ -100,11 +102,13 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
                     f"The file server {existing.name} already exists with other properties. "
                     "Choose another name, or delete it first.",
                 )
-            return _show(existing)
+            return _show(plane, existing)
         server_id = FILE_SERVER.child_id(workspace.id, name)
         server = resources.new_resource(FILE_SERVER, server_id, name, plane.now(), properties=shown)
         resources.add(records, server, workspace, hidden)
         operation = operations.done(records, plane, server, "create")
+    # Its user may want to put something there before anything mounts it.
+    _disk(plane, server).mkdir(mode=0o700, parents=True, exist_ok=True)
     plane.wake()
     return operations.accepted(plane, call, operation)
 
@@ -112,7 +116,7 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
 def get(plane: ManagementPlane, call: Call) -> Response:
     """Show a file server."""
     with plane.store.read() as records:
-        return _show(resources.require(records, FILE_SERVER, call.names))
+        return _show(plane, resources.require(records, FILE_SERVER, call.names))
 
 
 def list_by_workspace(plane: ManagementPlane, call: Call) -> Response:
@@ -121,20 +125,26 @@ def list_by_workspace(plane: ManagementPlane, call: Call) -> Response:
     with plane.store.read() as records:
         workspace = resources.require(records, WORKSPACE, call.names)
         found = resources.children(records, FILE_SERVER, workspace.key, call.skipped_to(), size + 1)
-    return call.page(plane, [(one.key, _document(one)) for one in found], size)
+    return call.page(plane, [(one.key, _document(plane, one)) for one in found], size)
 
 
 def begin_delete(plane: ManagementPlane, call: Call) -> Response:
-    """Begin to delete a file server."""
-    return delete(plane, call, FILE_SERVER)
+    """Begin to delete a file server, with what is on its disk."""
+    disks = FileServerDisks(plane.store, plane.state)
+    return delete(plane, call, FILE_SERVER, meanwhile=disks.remove_orphans)
 
 
-def _document(server: Resource) -> dict[str, Any]:
-    return server.document({**server.provisioning(), **server.properties})
+def _document(plane: ManagementPlane, server: Resource) -> dict[str, Any]:
+    settings = {"mountSettings": {"mountPoint": str(_disk(plane, server))}}
+    return server.document({**server.provisioning(), **server.properties, **settings})
 
 
-def _show(server: Resource) -> Response:
-    return JSONResponse(_document(server), headers=server.headers)
+def _disk(plane: ManagementPlane, server: Resource) -> Path:
+    return plane.state.file_server(server.key, server.created_at)
+
+
+def _show(plane: ManagementPlane, server: Resource) -> Response:
+    return JSONResponse(_document(plane, server), headers=server.headers)
 
 
 ROUTES: Final = (

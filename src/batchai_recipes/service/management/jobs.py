@@ -24,6 +24,7 @@ from batchai_recipes.service.management.errors import (
     suggestion,
 )
 from batchai_recipes.service.management.kinds import CLUSTER, EXPERIMENT, JOB, names_of
+from batchai_recipes.service.management.mount_volumes import check_file_servers
 from batchai_recipes.service.management.output_files import OutputLocation, locate_outputs
 from batchai_recipes.service.management.plane import ManagementPlane
 from batchai_recipes.service.management.resources import Resource
@@ -47,6 +48,8 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
             _check_same(records, existing, experiment, requested)
             return _show(records, existing)
         cluster = _cluster(records, requested["cluster"]["id"])
+        volumes = requested.get("mountVolumes", {})
+        check_file_servers(records, volumes, "properties.mountVolumes")
         uid = str(uuid.uuid4())
         job_id = JOB.child_id(experiment.id, name)
         shown = job_properties.shown(requested, experiment.name, _path_segment(job_id, uid))

@@ -13,8 +13,9 @@ from batchai_recipes.service.batchai_error import BatchAIError
 from batchai_recipes.service.engines.engine import Engine, EngineError, MountError, Running, TaskKey
 from batchai_recipes.service.scheduling.ledger import Ledger
 from batchai_recipes.service.scheduling.node_setup import NodeSetup, SetupFailedError
+from batchai_recipes.service.scheduling.node_volumes import NodeVolumes
 from batchai_recipes.service.scheduling.placement import ClusterNode, NodeState, resize_cluster
-from batchai_recipes.service.scheduling.volumes import VolumeError, Volumes
+from batchai_recipes.service.scheduling.volume import VolumeError
 
 _logger = logging.getLogger(__name__)
 
@@ -40,16 +41,20 @@ class _Cluster:
     nodes: tuple[ClusterNode, ...]
 
 
+class _NotYet(Exception):  # noqa: N818  # nothing is wrong
+    """A node's setup task still runs."""
+
+
 class Allocation:
     """Brings every cluster one step nearer to its target.
 
     Args:
         ledger: The records.
         engine: Where the nodes are.
-        volumes: Finds what the nodes mount.
+        volumes: Mounts what the nodes mount.
     """
 
-    def __init__(self, ledger: Ledger, engine: Engine, volumes: Volumes) -> None:
+    def __init__(self, ledger: Ledger, engine: Engine, volumes: NodeVolumes) -> None:
         self._ledger = ledger
         self._engine = engine
         self._volumes = volumes
@@ -103,26 +108,40 @@ class Allocation:
 
     def _prepare(self, cluster: _Cluster, node_id: str) -> bool:
         setup = cluster.properties.get("nodeSetup") or {}
-        keys = cluster.secrets.get("accountKeys") or {}
+        mounted = (
+            *(node_id, cluster.uid, setup.get("mountVolumes")),
+            cluster.secrets.get("accountKeys") or {},
+        )
+        error: BatchAIError | None = None
         try:
-            mounts = self._volumes.resolve(setup.get("mountVolumes"), keys)
-            self._engine.prepare_node(node_id, mounts)
-            task = setup.get("setupTask")
-            secrets = cluster.secrets.get("setupTask") or {}
-            if task and not self._setup.is_done(
-                node_id, task, secrets, f"{cluster.key.strip('/')}/{cluster.uid}"
-            ):
+            if not self._volumes.are_mounted(*mounted):
                 return False
-        except VolumeError as error:
-            return self._set_state(cluster, node_id, BatchAIError(error.code, error.message))
-        except MountError as error:
-            return self._set_state(cluster, node_id, BatchAIError("ShareMountFailed", str(error)))
-        except SetupFailedError as error:
-            return self._set_state(cluster, node_id, error.error)
-        except EngineError as error:
-            failure = BatchAIError("NodePreparationFailed", str(error))
-            return self._set_state(cluster, node_id, failure)
-        return self._set_state(cluster, node_id, None)
+            if setup.get("setupTask"):
+                error = self._set_up(cluster, node_id, setup["setupTask"])
+                # What the task wrote, its standard error among it, is to be seen by then.
+                if not self._volumes.are_back(*mounted):
+                    return False
+        except _NotYet:
+            return False
+        except VolumeError as refused:
+            error = error or BatchAIError(refused.code, refused.message)
+        except MountError as failure:
+            error = BatchAIError("ShareMountFailed", str(failure))
+        except EngineError as failure:
+            error = error or BatchAIError("NodePreparationFailed", str(failure))
+        return self._set_state(cluster, node_id, error)
+
+    def _set_up(
+        self, cluster: _Cluster, node_id: str, task: Mapping[str, Any]
+    ) -> BatchAIError | None:
+        secrets = cluster.secrets.get("setupTask") or {}
+        segment = f"{cluster.key.strip('/')}/{cluster.uid}"
+        try:
+            if not self._setup.is_done(node_id, task, secrets, segment):
+                raise _NotYet
+        except SetupFailedError as failure:
+            return failure.error
+        return None
 
     def _set_state(self, cluster: _Cluster, node_id: str, error: BatchAIError | None) -> bool:
         state = "idle" if error is None else "unusable"

@@ -19,8 +19,10 @@ from batchai_recipes.service.engines.engine import (
 from batchai_recipes.service.scheduling.job_outcome import Outcome, Stop, decides, judge, succeeded
 from batchai_recipes.service.scheduling.job_plan import JobError, plan_job
 from batchai_recipes.service.scheduling.job_records import JobRecord, jobs_in
+from batchai_recipes.service.scheduling.job_volumes import JobVolumes
 from batchai_recipes.service.scheduling.ledger import Ledger
-from batchai_recipes.service.scheduling.volumes import VolumeError, Volumes
+from batchai_recipes.service.scheduling.volume import VolumeError
+from batchai_recipes.service.scheduling.volume_copies import without_copies
 
 _logger = logging.getLogger(__name__)
 
@@ -31,11 +33,13 @@ class JobRuns:
     Args:
         ledger: The records.
         engine: Where the jobs run.
-        volumes: Finds what the jobs mount.
+        volumes: Mounts what the jobs mount.
         interpreter: The Python of jobs that name none.
     """
 
-    def __init__(self, ledger: Ledger, engine: Engine, volumes: Volumes, interpreter: str) -> None:
+    def __init__(
+        self, ledger: Ledger, engine: Engine, volumes: JobVolumes, interpreter: str
+    ) -> None:
         self._ledger = ledger
         self._engine = engine
         self._volumes = volumes
@@ -53,21 +57,24 @@ class JobRuns:
         return any(changes)
 
     def _advance(self, job: JobRecord) -> bool:
-        tasks = self._engine.tasks("job", job.uid)
+        tasks = without_copies(self._engine.tasks("job", job.uid))
         stop = self._stop(job)
         outcome = judge(job, tasks, stop)
         if outcome is None:
             try:
                 step = self._go_on(job, tasks)
             except JobError as error:
-                tasks = self._engine.tasks("job", job.uid)  # some may have been launched just now
+                # Some may have been launched just now.
+                tasks = without_copies(self._engine.tasks("job", job.uid))
                 step = Outcome("failed", error=error.error)
             if not isinstance(step, Outcome):
                 return step
             outcome = step
         running = [name for name, status in tasks.items() if isinstance(status, Running)]
         if not running:
-            return self._conclude(job, outcome)
+            settled = self._volumes.settled(job, outcome, ran=bool(tasks))
+            if settled is not None:
+                return self._conclude(job, settled)
         for name in running:
             self._engine.terminate(TaskKey("job", job.uid, name))
         return self._show_terminating(job) if stop is not None and not stop.requeue else False
@@ -78,16 +85,16 @@ class JobRuns:
         for phase in (plan.preparation, plan.processes):
             due = [task for task in phase if task.key.name not in tasks]
             if due:
-                self._launch(job, due)
-                return True
+                return self._launch(job, due)
             if any(decides(task.key.name) and not _has_ended(tasks, task) for task in phase):
                 return False
         return succeeded(tasks)
 
-    def _launch(self, job: JobRecord, due: list[Task]) -> None:
+    def _launch(self, job: JobRecord, due: list[Task]) -> bool:
+        """Launch tasks once their volumes are there, and tell whether they are."""
         try:
-            mounts = self._volumes.resolve(job.properties.get("mountVolumes"), job.account_keys)
-            self._engine.prepare_job(job.uid, job.node_ids, mounts)
+            if not self._volumes.are_mounted(job, log=due[0].log):
+                return False
             for task in due:
                 self._engine.launch(task)
         except VolumeError as error:
@@ -98,6 +105,7 @@ class JobRuns:
             raise JobError(
                 BatchAIError("JobFailed", f"The job was not started: {error}")
             ) from error
+        return True
 
     def _stop(self, job: JobRecord) -> Stop | None:
         if job.termination_requested:

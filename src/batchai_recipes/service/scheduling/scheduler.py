@@ -17,8 +17,16 @@ from batchai_recipes.service.scheduling.allocation import Allocation
 from batchai_recipes.service.scheduling.deletions import Deletions
 from batchai_recipes.service.scheduling.job_queue import JobQueue
 from batchai_recipes.service.scheduling.job_runs import JobRuns
+from batchai_recipes.service.scheduling.job_volumes import JobVolumes
 from batchai_recipes.service.scheduling.ledger import Ledger
-from batchai_recipes.service.scheduling.volumes import AccountLookup, ShareLookup, Volumes
+from batchai_recipes.service.scheduling.node_volumes import NodeVolumes
+from batchai_recipes.service.scheduling.volume_folders import VolumeFolders
+from batchai_recipes.service.scheduling.volume_places import (
+    AccountLookup,
+    ShareLookup,
+    VolumePlaces,
+)
+from batchai_recipes.service.scheduling.volumes import Volumes
 from batchai_recipes.service.store import Store
 
 _FIRST_RETRY_SECONDS = 0.5
@@ -37,6 +45,7 @@ class Scheduler:
         engine: Where nodes are and processes run.
         shares: The file shares that nodes and jobs mount.
         accounts: The storage accounts whose keys open them.
+        places: What volumes need that are not the service's own shares; None to mount no others.
         interpreter: The Python of jobs that name none.
     """
 
@@ -49,14 +58,19 @@ class Scheduler:
         engine: Engine,
         shares: ShareLookup,
         accounts: AccountLookup,
+        places: VolumePlaces | None = None,
         interpreter: str = sys.executable,
     ) -> None:
         self._ledger = Ledger(store, clock, changes)
         self._engine = engine
-        volumes = Volumes(accounts, shares)
+        volumes = Volumes(accounts, shares, places)
+        copies = None if places is None else places.copies
+        self._places = places
         self._deletions = Deletions(self._ledger, engine)
-        self._allocation = Allocation(self._ledger, engine, volumes)
-        self._runs = JobRuns(self._ledger, engine, volumes, interpreter)
+        self._allocation = Allocation(self._ledger, engine, NodeVolumes(engine, volumes, copies))
+        self._runs = JobRuns(
+            self._ledger, engine, JobVolumes(self._ledger, engine, volumes, copies), interpreter
+        )
         self._queue = JobQueue(self._ledger)
         self._bell = threading.Event()
         self._stopping = False
@@ -66,6 +80,7 @@ class Scheduler:
         """Begin to schedule, in a thread of its own; what runs already is taken over."""
         self._stopping = False
         self._engine.start(self._task_changed)
+        self._remove_orphans()
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
         self._thread.start()
         self.wake()
@@ -110,14 +125,23 @@ class Scheduler:
                 _logger.exception("Scheduling failed; next try in %g s", retry_seconds)
 
     def _step(self) -> bool:
+        deleted = self._deletions.settle()
+        if deleted:
+            self._remove_orphans()
         changes = [
             self._finish_operations(),
-            self._deletions.settle(),
+            deleted,
             self._allocation.settle(),
             self._runs.advance(),
             self._queue.settle(),
         ]
         return any(changes)
+
+    def _remove_orphans(self) -> None:
+        """Remove the folders of what is no more."""
+        if self._places is not None:
+            VolumeFolders(self._ledger, self._places.copies).remove_orphans()
+            self._places.disks.remove_orphans()
 
     def _finish_operations(self) -> bool:
         """Close the operations that are over: what was created exists, what was ended has ended."""

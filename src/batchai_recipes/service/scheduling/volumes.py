@@ -1,57 +1,39 @@
 """Turning the mount volumes of a cluster or a job into folders that an engine can mount."""
 
-import hmac
-from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from attrs import frozen
 
 from batchai_recipes.service.engines.engine import Mount
-from batchai_recipes.service.files.addressing import share_of_url
+from batchai_recipes.service.scheduling.local_volumes import file_server_volume, unmanaged_volume
+from batchai_recipes.service.scheduling.remote_volume import RemoteVolume
+from batchai_recipes.service.scheduling.storage_volumes import StorageVolumes
+from batchai_recipes.service.scheduling.volume import Volume, VolumeError, refusal
+from batchai_recipes.service.scheduling.volume_places import (
+    AccountLookup,
+    ShareLookup,
+    VolumePlaces,
+)
 
-_SUPPORTED = "azureFileShares"
-
-
-class AccountKeys(Protocol):
-    """What is asked of a storage account."""
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The keys that open it, base64."""
-        ...
-
-
-class AccountLookup(Protocol):
-    """Where storage accounts are known."""
-
-    def get(self, name: str) -> AccountKeys | None:
-        """Return an account, or None when there is none of that name."""
-        ...
+_logger = logging.getLogger(__name__)
 
 
-class ShareLookup(Protocol):
-    """Where file shares are known."""
-
-    def root(self, account: str, share: str) -> Path:
-        """Return a share's folder.
-
-        Raises:
-            LookupError: There is no such share.
-        """
-        ...
-
-
-class VolumeError(Exception):
-    """A volume cannot be mounted.
+@frozen
+class ResolvedVolumes:
+    """What to mount.
 
     Args:
-        code: Batch AI's error code.
-        message: What is wrong and what to do.
+        mounts: The folders to mount.
+        remote: What those of them that are copies are copies of.
+        notes: What their user should know, for the execution log.
     """
 
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
+    mounts: tuple[Mount, ...] = ()
+    remote: tuple[RemoteVolume, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Volumes:
@@ -60,20 +42,27 @@ class Volumes:
     Args:
         accounts: The storage accounts.
         shares: The file shares.
+        places: What other volumes need; without it only the service's own shares can be mounted.
     """
 
-    def __init__(self, accounts: AccountLookup, shares: ShareLookup) -> None:
-        self._accounts = accounts
-        self._shares = shares
+    def __init__(
+        self, accounts: AccountLookup, shares: ShareLookup, places: VolumePlaces | None = None
+    ) -> None:
+        self._storage = StorageVolumes(accounts, shares, places)
+        self._places = places
 
     def resolve(
-        self, mount_volumes: Mapping[str, Any] | None, account_keys: Mapping[str, str]
-    ) -> tuple[Mount, ...]:
+        self,
+        mount_volumes: Mapping[str, Any] | None,
+        account_keys: Mapping[str, str],
+        owner: str = "",
+    ) -> ResolvedVolumes:
         """Check the volumes and find their folders.
 
         Args:
             mount_volumes: ``mountVolumes`` of a cluster's node setup or of a job.
             account_keys: The account keys given with them, by relative mount path.
+            owner: The uid of the cluster or the job, whose copies remote volumes get.
 
         Returns:
             What to mount where.
@@ -81,62 +70,71 @@ class Volumes:
         Raises:
             VolumeError: One of them cannot be mounted.
         """
-        volumes = mount_volumes or {}
-        for kind, wanted in volumes.items():
-            if wanted and kind != _SUPPORTED:
-                raise VolumeError(
-                    "MountVolumeNotSupported",
-                    f"Mounting {kind} is not supported by this release: use {_SUPPORTED}",
-                )
-        references = volumes.get(_SUPPORTED) or ()
-        mounts = tuple(self._resolve_share(item, account_keys) for item in references)
-        _refuse_overlaps([mount.relative_path for mount in mounts])
-        return mounts
+        found = list(self._found(mount_volumes or {}, account_keys, owner))
+        _refuse_overlaps([volume.mount.relative_path for volume in found])
+        return ResolvedVolumes(
+            mounts=tuple(volume.mount for volume in found),
+            remote=tuple(volume.remote for volume in found if volume.remote is not None),
+            notes=tuple(note for volume in found for note in volume.notes),
+        )
 
-    def _resolve_share(self, reference: Mapping[str, Any], keys: Mapping[str, str]) -> Mount:
-        path = str(reference.get("relativeMountPath") or "")
-        place = _relative_path(path)
+    def remote(
+        self, mount_volumes: Mapping[str, Any] | None, account_keys: Mapping[str, str], owner: str
+    ) -> tuple[RemoteVolume, ...]:
+        """Find the copies among volumes that have been mounted before.
+
+        Args:
+            mount_volumes: As for :meth:`resolve`.
+            account_keys: Likewise.
+            owner: Likewise.
+
+        Returns:
+            The copies; what cannot be mounted (any more) is left out.
+        """
+        found: list[RemoteVolume] = []
+        for kind in ("azureFileShares", "azureBlobFileSystems"):
+            for reference in (mount_volumes or {}).get(kind) or ():
+                found += self._remote(kind, reference, account_keys, owner)
+        return tuple(found)
+
+    def _remote(
+        self, kind: str, reference: Mapping[str, Any], keys: Mapping[str, str], owner: str
+    ) -> tuple[RemoteVolume, ...]:
         try:
-            account_name, share = share_of_url(str(reference.get("azureFileUrl") or ""))
-        except ValueError as error:
-            raise _refusal(path, f"azureFileUrl: {error}") from error
-        account = self._accounts.get(account_name)
-        if account is None:
-            raise _refusal(path, f"this service has no storage account {account_name!r}")
-        _check_key(path, account_name, account, keys.get(path))
-        try:
-            return Mount(place, self._shares.root(account_name, share))
-        except LookupError as error:
-            raise _refusal(
-                path,
-                f"storage account {account_name!r} has no share {share!r}: create the share, then "
-                "scale the cluster down and up (or submit the job again)",
-            ) from error
+            return self.resolve({kind: [reference]}, keys, owner).remote
+        except VolumeError as error:
+            _logger.warning("A volume is not copied: %s", error)
+            return ()
+
+    def _found(
+        self, volumes: Mapping[str, Any], keys: Mapping[str, str], owner: str
+    ) -> Iterator[Volume]:
+        for kind, references in volumes.items():
+            for reference in references or ():
+                given = str(reference.get("relativeMountPath") or "")
+                yield self._volume(kind, _checked(given), reference, keys.get(given, ""), owner)
+
+    def _volume(
+        self, kind: str, path: str, reference: Mapping[str, Any], key: str, owner: str
+    ) -> Volume:
+        if kind == "azureFileShares":
+            return self._storage.share(path, reference, key, owner)
+        if kind == "azureBlobFileSystems":
+            return self._storage.container(path, reference, key, owner)
+        if self._places is not None and kind == "fileServers":
+            return file_server_volume(path, reference, self._places)
+        if self._places is not None and kind == "unmanagedFileSystems":
+            return unmanaged_volume(path, reference, self._places)
+        raise VolumeError("MountVolumeNotSupported", f"This service does not mount {kind}")
 
 
-def _relative_path(path: str) -> str:
+def _checked(path: str) -> str:
     pure = PurePosixPath(path)
     if not pure.parts or pure.is_absolute() or ".." in pure.parts or "\0" in path:
-        raise _refusal(
+        raise refusal(
             path, "relativeMountPath must name a directory below the mount root, without '..'"
         )
     return str(pure)
-
-
-def _check_key(path: str, account_name: str, account: AccountKeys, key: str | None) -> None:
-    if not key:
-        raise _refusal(
-            path,
-            f"no key of storage account {account_name!r} was given: set credentials.accountKey "
-            "(key vault references are not supported by this release)",
-        )
-    given = key.encode()
-    if not any(hmac.compare_digest(given, known.encode()) for known in account.keys):
-        raise _refusal(
-            path,
-            f"the given key is not a key of storage account {account_name!r}: check "
-            "credentials.accountKey",
-        )
 
 
 def _refuse_overlaps(paths: Sequence[str]) -> None:
@@ -144,12 +142,6 @@ def _refuse_overlaps(paths: Sequence[str]) -> None:
         for other in paths[:number]:
             first, second = PurePosixPath(other), PurePosixPath(path)
             if first == second or first in second.parents or second in first.parents:
-                raise _refusal(
+                raise refusal(
                     path, f"relativeMountPath overlaps with {other!r}: give each its own directory"
                 )
-
-
-def _refusal(path: str, problem: str) -> VolumeError:
-    return VolumeError(
-        "ShareMountFailed", f"The file share for {path!r} cannot be mounted: {problem}"
-    )

@@ -38,6 +38,7 @@ _VOLATILE = {
     "currentValue",
     "limit",
     "azureFileUrl",
+    "mountPoint",
     "file",
     "value",
 }

@@ -6,9 +6,9 @@ import pytest
 
 GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
 WORKSPACE = GROUP + "/providers/Microsoft.BatchAI/workspaces/{workspaceName}"
-# What this service, which has no network and mounts nothing but file shares, cannot truthfully
-# show.
-ABSENT = {"subnet", "mountSettings", "fileServers"}
+# What this service, which has no network, cannot truthfully show; and a file server that no example
+# makes.
+ABSENT = {"subnet", "fileServerPublicIP", "fileServerInternalIP", "fileServers"}
 # Slips of the examples' authors; and names that a storage account cannot have.
 CORRECTIONS = {
     "Microsoft.BatchAI/workspace/": "Microsoft.BatchAI/workspaces/",

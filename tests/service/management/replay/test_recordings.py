@@ -29,17 +29,17 @@ HEADERS = ("etag", "last-modified", "azure-asyncoperation", "location")
 NOBODY = "00000000-0000-0000-0000-000000000000"
 STATE_OF_ALL = ".value[0].properties.provisioningState"
 PASSING = {"resizing", "queued", "running", "InProgress"}
-# This service has no virtual network and no machine that exports disks, so it shows none.
-NO_NETWORK = ("subnet", "mountSettings")
+# This service has no virtual network, and its file servers have no addresses in one.
+NO_NETWORK = ("subnet", "fileServerPublicIP", "fileServerInternalIP")
 
 
 def _without_other_volumes(document: object) -> object:
-    """Leave out the kinds of volumes that this service says it cannot mount."""
+    """Leave out the containers, which no blob service is there for, and all of networks."""
     if isinstance(document, list):
         return [_without_other_volumes(item) for item in document]
     if not isinstance(document, dict):
         return document
-    dropped = {"azureBlobFileSystems", "fileServers", *NO_NETWORK}
+    dropped = {"azureBlobFileSystems", *NO_NETWORK}
     return {
         key: _without_other_volumes(value) for key, value in document.items() if key not in dropped
     }
@@ -49,7 +49,6 @@ def _readable(text: str) -> object:
     document = json.loads(text)
     # What those volumes were for goes to the file share instead.
     moved = re.sub(r"(MOUNT_ROOT)/bfs", r"\1/afs", json.dumps(document["body"]))
-    moved = re.sub(r"(MOUNT_ROOT)/nfs", r"\1/azfiles", moved)
     return _without_other_volumes(json.loads(moved))
 
 
