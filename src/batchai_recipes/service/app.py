@@ -18,7 +18,7 @@ from batchai_recipes.service.engines.local import LocalEngine
 from batchai_recipes.service.file_server_disks import FileServerDisks
 from batchai_recipes.service.files.accounts import Accounts
 from batchai_recipes.service.files.app import files_app
-from batchai_recipes.service.files.protocol import HeaderCaseProtocol
+from batchai_recipes.service.files.server import FileServer
 from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.identity.certificates import ensure_authority, ensure_signing_key
 from batchai_recipes.service.identity.principals import Principals
@@ -149,11 +149,8 @@ class Service:
         self._undo.append(scheduler.stop)
 
         # The file shares: http, since every request carries its own signature.
-        files = Listener(
-            files_app(state=state, store=store, clock=clock),
-            files_socket,
-            protocol=HeaderCaseProtocol,
-        )
+        handle = files_app(state=state, store=store, clock=clock).handle
+        files = FileServer(handle, files_socket)
         files.start()
         self._undo.append(files.stop)
 

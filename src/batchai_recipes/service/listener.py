@@ -131,7 +131,6 @@ class Listener:
         application: The application.
         taken: A socket from :func:`bind`.
         tls: The certificate for https; None for http.
-        protocol: How HTTP is read; by default as uvicorn does.
     """
 
     def __init__(
@@ -140,13 +139,12 @@ class Listener:
         taken: socket.socket,
         *,
         tls: TlsFiles | None = None,
-        protocol: type[HttpToolsProtocol] = HttpToolsProtocol,
     ) -> None:
         self._socket = taken
         self._server = _Server(
             uvicorn.Config(
                 application,
-                http=protocol,
+                http=HttpToolsProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

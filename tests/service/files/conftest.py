@@ -4,8 +4,6 @@ import base64
 import hashlib
 import hmac
 import http.client
-import socket
-import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -13,15 +11,17 @@ from pathlib import Path
 from urllib.parse import unquote_plus
 
 import pytest
-import uvicorn
 from attrs import define, field, frozen
-from azure.storage.file import FileService
+from azure.storage.file import FileService as AzureFiles
 from hypothesis import settings
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from batchai_recipes.service.files.accounts import Account, Accounts
-from batchai_recipes.service.files.app import files_app
-from batchai_recipes.service.files.protocol import HeaderCaseProtocol
+from batchai_recipes.service.files.answer import Answer
+from batchai_recipes.service.files.app import FileService, files_app
+from batchai_recipes.service.files.body import BodyReader
+from batchai_recipes.service.files.call import Call
+from batchai_recipes.service.files.server import FileServer
+from batchai_recipes.service.listener import bind
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
 
@@ -167,60 +167,30 @@ def string_to_sign(
     return "\n".join([verb, *values, *canonical, f"/{account}{path}{resource}"])
 
 
-class _Uvicorn(uvicorn.Server):
-    """Says when it accepts connections."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
-        await super().startup(sockets)
-        self.ready.set()
-
-
-class _Stage:
-    """Hands requests to the application of the running test."""
+class Stage:
+    """Hands requests to the file service of the running test."""
 
     def __init__(self) -> None:
-        self.application: ASGIApp | None = None
+        self.service: FileService | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def handle(self, call: Call, read_body: BodyReader) -> Answer:
         """Answer one request."""
-        assert self.application is not None
-        await self.application(scope, receive, send)
+        assert self.service is not None
+        return self.service.handle(call, read_body)
 
 
 @pytest.fixture(scope="session")
-def listener() -> Iterator[tuple[int, _Stage]]:
-    """Run one web server for all tests: starting and stopping one takes longer than most tests."""
-    stage = _Stage()
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        stage,
-        http=HeaderCaseProtocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-    )
-    running = _Uvicorn(config)
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        assert running.ready.wait(30)
-        yield listening.getsockname()[1], stage
-    finally:
-        running.should_exit = True
-        thread.join(30)
-        listening.close()
-    assert not thread.is_alive()
+def listener() -> Iterator[tuple[int, Stage]]:
+    """Run one web server for all tests."""
+    stage = Stage()
+    running = FileServer(stage.handle, bind("127.0.0.1", 0))
+    running.start()
+    yield running.port, stage
+    running.stop()
 
 
 @pytest.fixture
-def server(tmp_path: Path, listener: tuple[int, _Stage]) -> Iterator[Server]:
+def server(tmp_path: Path, listener: tuple[int, Stage]) -> Iterator[Server]:
     """A file service of its own for each test, with one account."""
     port, stage = listener
     state = StateDirectory(tmp_path / "state")
@@ -228,22 +198,22 @@ def server(tmp_path: Path, listener: tuple[int, _Stage]) -> Iterator[Server]:
     store = Store(state.database)
     clock = MovableClock()
     Accounts(store).create("batchtest", KEY1, KEY2)
-    stage.application = files_app(state=state, store=store, clock=clock)
+    stage.service = files_app(state=state, store=store, clock=clock)
     yield Server(port, clock, state, store)
-    stage.application = None
+    stage.service = None
     store.close()
 
 
 @pytest.fixture
-def client(server: Server) -> Iterator[FileService]:
+def client(server: Server) -> Iterator[AzureFiles]:
     """Azure's own client, connected to the service."""
-    service = FileService(connection_string=server.connection_string)
+    service = AzureFiles(connection_string=server.connection_string)
     yield service
     service.request_session.close()
 
 
 @pytest.fixture
-def share(client: FileService) -> str:
+def share(client: AzureFiles) -> str:
     """The name of a share that exists."""
     client.create_share("data")
     return "data"

@@ -72,19 +72,21 @@ def test_a_refused_upload_leaves_the_connection_usable(server, client, share):
 
 
 SERVE = """
-    import socket, sys, uvicorn
+    import sys, threading
     from pathlib import Path
     from batchai_recipes.service.clock import SystemClock
     from batchai_recipes.service.files.app import files_app
+    from batchai_recipes.service.files.server import FileServer
+    from batchai_recipes.service.listener import bind
     from batchai_recipes.service.state_directory import StateDirectory
     from batchai_recipes.service.store import Store
 
     state = StateDirectory(Path(sys.argv[1]))
     app = files_app(state=state, store=Store(state.database), clock=SystemClock())
-    listening = socket.create_server(("127.0.0.1", 0))
-    print(listening.getsockname()[1], flush=True)
-    config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none")
-    uvicorn.Server(config).run(sockets=[listening])
+    server = FileServer(app.handle, bind("127.0.0.1", 0))
+    server.start()
+    print(server.port, flush=True)
+    threading.Event().wait()
 """
 
 
@@ -109,7 +111,6 @@ def test_what_was_acknowledged_outlives_a_kill(server, tmp_path):
 
     survivor = FileService(connection_string=server.connection_string)
     assert content == survivor.get_file_to_bytes("data", "d", "f").content
-    # Behind uvicorn's own protocol the names of metadata are in lower case.
     assert dict(survivor.get_file_metadata("data", "d", "f")) == {"a": "b"}
     survivor.request_session.close()
 

@@ -166,7 +166,7 @@ class ShareMachine(RuleBasedStateMachine):
         """A new service on the same state."""
         self.server.store.close()
         self.server.store = Store(self.server.state.database)
-        self.stage.application = files_app(
+        self.stage.service = files_app(
             state=self.server.state, store=self.server.store, clock=self.server.clock
         )
 

@@ -11,17 +11,8 @@ parameters = st.lists(st.tuples(st.text("abc", min_size=1), st.text()))
 
 def call_of(verb, target, headers):
     """Return a call as the web server would hand it over."""
-    path, _, query = target.partition("?")
-    return Call.from_scope(
-        {
-            "method": verb,
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers],
-            "scheme": "http",
-            "client": ("127.0.0.1", 1),
-        }
-    )
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+    return Call.of(verb, target.encode(), raw, "http", "127.0.0.1")
 
 
 def test_the_string_of_a_put_range():

@@ -1,26 +1,23 @@
 """What the service answers, before the web server sends it."""
 
-import os
 import re
+import time
 from collections.abc import Mapping
-from email.utils import format_datetime
+from email.utils import format_datetime, formatdate
+from functools import lru_cache
+from http import HTTPStatus
 from io import FileIO
 from typing import Final
 
 from attrs import evolve, field, frozen
-from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from batchai_recipes.service.files.byte_range import ByteRange
 from batchai_recipes.service.files.call import NEWEST_KNOWN_VERSION, Call
 from batchai_recipes.service.files.entries import Properties
 from batchai_recipes.service.files.errors import ErrorCode, FileServiceError
-from batchai_recipes.service.files.metadata import PREFIX
 from batchai_recipes.service.files.xml_documents import error_document
 
 XML: Final = "application/xml"
-CHUNK: Final = 512 * 1024
 
 _UNSENDABLE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -145,94 +142,51 @@ def common_headers(call: Call) -> dict[str, str]:
     return headers
 
 
-class _MetadataName(bytes):
-    """A header's name that keeps its case: web servers write the names that they get in lower."""
-
-    __slots__ = ()
-
-    def lower(self) -> "_MetadataName":
-        return self
-
-
-def response_of(answer: Answer) -> Response:
-    """Return an answer in the form that the web server sends.
+def wire_head(answer: Answer, *, keep_alive: bool) -> bytes:
+    """Return the first lines of an answer in the form in which HTTP/1.1 sends them.
 
     Args:
         answer: The answer.
+        keep_alive: Whether the connection may be used again.
     """
     content = answer.content
     if isinstance(content, FilePart):
         start, end = content.bounds
         length = end - start
-        response: Response = FilePartResponse(content, answer.status)
     else:
         length = len(content)
-        response = Response(content, answer.status)
+    if answer.length is not None:
+        length = answer.length
     latest = {name.lower(): (name, value) for name, value in answer.headers}
-    latest["content-length"] = (
-        "Content-Length",
-        str(length if answer.length is None else answer.length),
-    )
-    response.raw_headers = [_encoded(name, value) for name, value in latest.values()]
-    return response
-
-
-def _encoded(name: str, value: str) -> tuple[bytes, bytes]:
+    latest["content-length"] = ("Content-Length", str(length))
+    if not keep_alive:
+        latest["connection"] = ("Connection", "close")
+    lines = [_STATUS_LINES.get(answer.status) or _status_line(answer.status), _date_line()]
+    lines += [f"{name}: {value}" for name, value in latest.values()]
     # Values may come out of a SAS, where `%0d%0a` could begin another header.
-    value = _UNSENDABLE.sub("", value)
+    text = "\r\n".join([_UNSENDABLE.sub("", line) for line in lines])
     try:
-        raw = value.encode("latin-1")  # as it came in
+        raw = text.encode("latin-1")  # as it came in
     except UnicodeEncodeError:
-        raw = value.encode()
-    if name.lower().startswith(PREFIX):
-        return _MetadataName(name.encode("latin-1")), raw
-    return name.lower().encode("latin-1"), raw
+        raw = text.encode()
+    return raw + b"\r\n\r\n"
 
 
-class FilePartResponse(StreamingResponse):
-    """Sends a part of a file in chunks and closes the file, whatever happens.
+def _status_line(status: int) -> str:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    return f"HTTP/1.1 {status} {phrase}"
 
-    Where a job cuts the file short meanwhile, the answer ends early and the connection is closed:
-    the client sees that bytes are missing and asks again.
 
-    Args:
-        content: The part.
-        status: The HTTP status.
-    """
+_STATUS_LINES: Final = {status.value: _status_line(status) for status in HTTPStatus}
 
-    def __init__(self, content: FilePart, status: int) -> None:
-        super().__init__((), status)  # the chunks are read below, where the end can be held back
-        self._content = content
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the answer.
+@lru_cache(maxsize=1)
+def _date_line_of(second: int) -> str:
+    return f"Date: {formatdate(second, usegmt=True)}"
 
-        Args:
-            scope: The request.
-            receive: Tells when the client has gone.
-            send: Sends.
-        """
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._content.file.close()
 
-    async def stream_response(self, send: Send) -> None:
-        """Send headers and chunks; stop without an end where the file is too short.
-
-        Args:
-            send: Sends.
-        """
-        await send(
-            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-        )
-        descriptor = self._content.file.fileno()
-        offset, end = self._content.bounds
-        while offset < end:
-            size = min(CHUNK, end - offset)
-            chunk = await run_in_threadpool(os.pread, descriptor, size, offset)
-            if not chunk:
-                return
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            offset += len(chunk)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+def _date_line() -> str:
+    return _date_line_of(int(time.time()))

@@ -1,13 +1,9 @@
-"""The file service as an ASGI application, and the way of a request through it."""
+"""The file service put together, and the way of a request through it."""
 
 import logging
 import sqlite3
 
 from attrs import evolve, frozen
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.routing import Mount
-from starlette.types import Receive, Scope, Send
 
 from batchai_recipes.service.clock import Clock
 from batchai_recipes.service.files.access_policies import AccessPolicies
@@ -18,10 +14,9 @@ from batchai_recipes.service.files.answer import (
     bug_answer,
     common_headers,
     refusal_answer,
-    response_of,
 )
 from batchai_recipes.service.files.authentication import AuthenticationChain
-from batchai_recipes.service.files.body import ClientGoneError, read_body
+from batchai_recipes.service.files.body import BodyReader, ClientGoneError
 from batchai_recipes.service.files.call import AdmittedCall, Call
 from batchai_recipes.service.files.copy_sources import CopySources
 from batchai_recipes.service.files.errors import FileServiceError
@@ -40,12 +35,8 @@ from batchai_recipes.service.store import Store
 _logger = logging.getLogger(__name__)
 
 
-def files_app(*, state: StateDirectory, store: Store, clock: Clock) -> Starlette:
-    """Return the file service as an application for a web server.
-
-    The web server must tell the raw path (uvicorn does), must not log queries, which hold
-    signatures, and keeps the case of metadata names with
-    :class:`~batchai_recipes.service.files.protocol.HeaderCaseProtocol`.
+def files_app(*, state: StateDirectory, store: Store, clock: Clock) -> "FileService":
+    """Return the file service, to be served by :class:`~.server.FileServer`.
 
     Args:
         state: Where the shares have their folders.
@@ -64,8 +55,7 @@ def files_app(*, state: StateDirectory, store: Store, clock: Clock) -> Starlette
     )
     nouns = Nouns.of(state, store, clock, CopySources(chain))
     nouns.shares.finish_deletions()
-    # One endpoint for every path: requests are told apart by verb and query, see `operations`.
-    return Starlette(routes=[Mount("/", app=FileService(chain, nouns, clock))])
+    return FileService(chain, nouns, clock)
 
 
 @frozen
@@ -82,36 +72,38 @@ class FileService:
     nouns: Nouns
     clock: Clock
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def handle(self, call: Call, read_body: BodyReader) -> Answer:
         """Answer one request.
 
         Args:
-            scope: The request without its body.
-            receive: Gives the body.
-            send: Takes the answer.
+            call: The request without its body.
+            read_body: Reads the body.
+
+        Raises:
+            ClientGoneError: The client has gone before its body was complete; nothing was changed.
         """
-        call = Call.from_scope(scope)
         try:
             # 1. Find out what the request is about, who sent it, what it asks for, and whether the
             #    sender may: all before a byte of its body is read.
-            operation, admitted = await run_in_threadpool(self._admit, call)
+            operation, admitted = self._admit(call)
             # 2. Read the body, as much as the operation takes.
-            body = await read_body(call, receive, operation.body_limit)
-            admitted = evolve(admitted, call=evolve(call, body=body))
-            # 3. Carry the operation out. It works on the disk, so a thread of the pool does it.
-            answer = await run_in_threadpool(self._perform, operation, admitted)
+            if operation.body_limit:
+                body = read_body(operation.body_limit)
+                admitted = evolve(admitted, call=evolve(call, body=body))
+            # 3. Carry the operation out.
+            answer = self._perform(operation, admitted)
         except FileServiceError as error:
             # 4. Whatever was refused on the way is answered with Azure's code and document.
             answer = refusal_answer(error, call, self._time())
         except ClientGoneError:
-            return  # and nothing was changed
+            raise
         except Exception:
             # 5. What nobody foresaw is a bug: its details go to the log, its id to the client.
-            _logger.exception("%s %s failed, request %s", call.verb, scope["path"], call.request_id)
+            path = call.raw_path.decode("latin-1")
+            _logger.exception("%s %s failed, request %s", call.verb, path, call.request_id)
             answer = bug_answer(call, self._time())
-        # 6. Send the answer with the headers that all answers have; files go in chunks.
-        response = response_of(answer.with_headers(common_headers(call)))
-        await response(scope, receive, send)
+        # 6. Add the headers that all answers have; the web server sends it, files in large pieces.
+        return answer.with_headers(common_headers(call))
 
     def _admit(self, call: Call) -> tuple[Operation, AdmittedCall]:
         # a. Resolve the address, in path style or host style.

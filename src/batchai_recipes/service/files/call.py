@@ -3,20 +3,18 @@
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 from attrs import field, frozen
-from starlette.types import Scope
 
 from batchai_recipes.service.files.addressing import Address
+from batchai_recipes.service.files.body import Content
 from batchai_recipes.service.files.errors import invalid_header, missing_header
 from batchai_recipes.service.files.grants import Grant
 
 OLDEST_VERSION: Final = "2015-02-21"
 NEWEST_KNOWN_VERSION: Final = "2026-10-06"
-# Where `HeaderCaseProtocol` leaves the header names as the client wrote them.
-HEADER_NAMES_EXTENSION: Final = "batchai_recipes.header_names"
 
 _VERSION = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])")
 
@@ -31,10 +29,10 @@ class Call:
         raw_path: The path as sent, without the query: what clients sign.
         parameters: The query: names in lower case and decoded values, in the order sent.
         headers: The headers by lower-case name; repeated ones joined by commas.
-        header_names: How the client wrote a header's name, by lower-case name, where known.
+        header_names: How the client wrote a header's name, by lower-case name.
         scheme: ``http`` or ``https``.
         client_ip: Where it comes from.
-        body: The request's body, once read.
+        body: The request's body, once read; good while the request is carried out.
     """
 
     request_id: str
@@ -45,37 +43,58 @@ class Call:
     header_names: Mapping[str, str] = field(repr=False)
     scheme: str
     client_ip: str
-    body: bytes = field(default=b"", repr=False)
+    body: Content = field(default=b"", repr=False)
 
     @classmethod
-    def from_scope(cls, scope: Scope) -> "Call":
+    def of(
+        cls,
+        verb: str,
+        target: bytes,
+        headers: Iterable[tuple[bytes, bytes]],
+        scheme: str,
+        client_ip: str,
+    ) -> "Call":
         """Take a request from the web server.
 
         Args:
-            scope: The ASGI scope.
+            verb: The HTTP method.
+            target: The path and query as sent; an address with scheme and host, as for a proxy,
+                counts for the path and query in it.
+            headers: Names and values as sent.
+            scheme: ``http`` or ``https``.
+            client_ip: Where it comes from.
         """
-        client = scope.get("client")
-        names: Iterable[tuple[bytes, bytes]] = scope["headers"]
-        query: bytes = scope["query_string"]
+        if not target.startswith(b"/"):
+            target = _origin_form(target)
+        raw_path, _, query = target.partition(b"#")[0].partition(b"?")
+        joined: dict[str, str] = {}
+        names: dict[str, str] = {}
+        for raw_name, raw_value in headers:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1").strip()
+            lower = name.lower()
+            names[lower] = name
+            joined[lower] = f"{joined[lower]},{value}" if lower in joined else value
         return cls(
             request_id=str(uuid4()),
-            verb=scope["method"],
-            raw_path=scope["raw_path"],
+            verb=verb,
+            raw_path=raw_path,
             # Blank values count: one of Azure's clients signs them.
             parameters=tuple(
                 (name.lower(), value)
                 for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-            ),
-            headers=_joined(names),
-            header_names=scope.get("extensions", {}).get(HEADER_NAMES_EXTENSION, {}),
-            scheme=scope["scheme"],
-            client_ip=client[0] if client else "",
+            )
+            if query
+            else (),
+            headers=joined,
+            header_names=names,
+            scheme=scheme,
+            client_ip=client_ip,
         )
 
     @property
     def cased_headers(self) -> list[tuple[str, str]]:
-        """The headers, names as the client wrote them where the web server tells."""
-        return [(self.header_names.get(name, name), value) for name, value in self.headers.items()]
+        """The headers, names as the client wrote them."""
+        return [(self.header_names[name], value) for name, value in self.headers.items()]
 
     def parameter(self, name: str) -> str:
         """Return the first value of a query parameter, or an empty text.
@@ -141,14 +160,14 @@ class AdmittedCall:
         return base if self.address.style == "host" else f"{base}{self.address.account}/"
 
     @property
-    def body(self) -> bytes:
+    def body(self) -> Content:
         """The request's body."""
         return self.call.body
 
 
-def _joined(headers: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
-    joined: dict[str, str] = {}
-    for raw_name, raw_value in headers:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1").strip()
-        joined[name] = f"{joined[name]},{value}" if name in joined else value
-    return joined
+def _origin_form(target: bytes) -> bytes:
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return b"/"
+    return (parts.path or b"/") + (b"?" + parts.query if parts.query else b"")

@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Mapping
 from typing import Final
 
+from batchai_recipes.service.files.body import Content
 from batchai_recipes.service.files.errors import ErrorCode, FileServiceError
 
 MD5: Final = "Content-MD5"
 _LENGTH: Final = 16
 
 
-def md5_of(content: bytes) -> str:
+def md5_of(content: Content) -> str:
     """Return the MD5 of some bytes, base64.
 
     Args:
@@ -41,7 +42,7 @@ def decode_md5(text: str) -> bytes:
     return digest
 
 
-def check_body(headers: Mapping[str, str], body: bytes) -> tuple[tuple[str, str], ...]:
+def check_body(headers: Mapping[str, str], body: Content) -> tuple[tuple[str, str], ...]:
     """Make sure that a body is the one whose MD5 the client sent along, if it sent one.
 
     Args:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
+from batchai_recipes.service.files.body import Content
 from batchai_recipes.service.files.byte_range import ByteRange
 
 # From <linux/falloc.h>; Python's `os` has no call for it.
@@ -85,7 +86,7 @@ def zero_extent(descriptor: int, extent: ByteRange) -> None:
             write_all(descriptor, _ZEROS[:length], offset)
 
 
-def write_all(descriptor: int, data: bytes, offset: int) -> None:
+def write_all(descriptor: int, data: Content, offset: int) -> None:
     """Write all of some bytes to a file.
 
     Nothing is flushed to the disk itself: what the page cache holds outlives the service process,

@@ -7,6 +7,7 @@ from io import FileIO
 
 from attrs import evolve, frozen
 
+from batchai_recipes.service.files.body import Content
 from batchai_recipes.service.files.entries import Entries, Entry, Properties
 from batchai_recipes.service.files.errors import EMPTY, ErrorCode, FileServiceError
 from batchai_recipes.service.files.extents import write_all
@@ -32,7 +33,7 @@ class NewFile:
     """
 
     size: int
-    content: bytes = b""
+    content: Content = b""
     headers: Mapping[str, str] = EMPTY
     metadata: Mapping[str, str] = EMPTY
 

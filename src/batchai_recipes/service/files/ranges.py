@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 
+from batchai_recipes.service.files.body import Content
 from batchai_recipes.service.files.byte_range import ByteRange, RangeRequest, outside
 from batchai_recipes.service.files.entries import Entries, Properties
 from batchai_recipes.service.files.extents import clear_extent, data_extents, write_all
@@ -32,7 +33,7 @@ class Ranges:
         self._contents = contents
 
     def write(
-        self, location: Location, target: ByteRange, data: bytes, guard: Guard = FREE
+        self, location: Location, target: ByteRange, data: Content, guard: Guard = FREE
     ) -> Properties:
         """Write a range of a file.
 
@@ -91,7 +92,7 @@ class Ranges:
             return list(data_extents(descriptor, part)), known
 
     def _change(
-        self, location: Location, target: ByteRange, data: bytes | None, guard: Guard
+        self, location: Location, target: ByteRange, data: Content | None, guard: Guard
     ) -> Properties:
         with self._shares.tree(location).file(location.path, writable=True) as descriptor:
             # Parallel writes to one file wait for each other only while the kernel copies the

@@ -21,7 +21,7 @@ def create_permission(nouns: Nouns, admitted: AdmittedCall) -> Answer:
     """
     address = admitted.address
     key = nouns.permissions.create(
-        address.account, share_name(address.share), _permission(admitted.body)
+        address.account, share_name(address.share), _permission(bytes(admitted.body))
     )
     return Answer(201, ((_KEY, key),))
 

@@ -124,7 +124,7 @@ def set_share_acl(nouns: Nouns, admitted: AdmittedCall) -> Answer:
     share = nouns.shares.change(
         admitted.address.account,
         share_name(admitted.address.share),
-        policies=parse_policies(admitted.body),
+        policies=parse_policies(bytes(admitted.body)),
         guard=nouns.guard(admitted.call),
     )
     return Answer(200, _version(share))
