@@ -161,3 +161,17 @@ def test_an_interrupt_undoes_and_lets_others_in(crowd: Crowd, interrupted) -> No
         interrupted(crowd.writer)
     crowd.write(_insert("a"))
     assert crowd.names() == ["a"]
+
+
+def test_who_waits_for_the_disk_shares_no_commit_with_who_does_not(crowd):
+    """Each batch is flushed to the disk or not, as all in it asked."""
+
+    def levels():
+        return crowd.connection.execute("PRAGMA synchronous").fetchone()[0]
+
+    before = crowd.writer.commits
+    for survives, level in ((True, 2), (False, 1), (False, 1), (True, 2)):
+        with crowd.writer.transaction(survives_power_loss=survives) as records:
+            records.execute("DELETE FROM names")
+        assert level == levels()
+    assert before + 4 == crowd.writer.commits

@@ -2,7 +2,8 @@
 
 Every room keeps its own statements; this module opens connections, brings the schema forward and
 frames transactions. Readers never wait for the writer (write-ahead log), and what a write
-transaction changed is on disk when its block ends (``synchronous=FULL``).
+transaction changed is on disk when its block ends (``synchronous=FULL``), unless it says that
+outliving the process is enough.
 """
 
 import sqlite3
@@ -91,9 +92,21 @@ class Store:
         row: sqlite3.Row | None = self._connection().execute(query, values).fetchone()
         return row
 
-    def write(self) -> AbstractContextManager[sqlite3.Connection]:
-        """Open a transaction that is committed when the block ends and undone when it raises."""
-        return self._writer.transaction()
+    def write(
+        self, *, survives_power_loss: bool = True
+    ) -> AbstractContextManager[sqlite3.Connection]:
+        """Open a transaction that is committed when the block ends and undone when it raises.
+
+        Args:
+            survives_power_loss: Whether to wait for the disk; if not, what was committed outlives
+                this process only.
+        """
+        return self._writer.transaction(survives_power_loss=survives_power_loss)
+
+    @property
+    def commits(self) -> int:
+        """How often records may have changed; another number than before means: read again."""
+        return self._writer.commits
 
     def close(self) -> None:
         """Close every connection; the store cannot be used afterwards."""

@@ -16,9 +16,14 @@ _LARGEST_BATCH: Final = 32
 
 
 class _Batch:
-    """Transactions that are made durable together."""
+    """Transactions that are made durable together.
 
-    def __init__(self) -> None:
+    Args:
+        survives_power_loss: Whether they wait for the disk itself.
+    """
+
+    def __init__(self, *, survives_power_loss: bool) -> None:
+        self.survives_power_loss = survives_power_loss
         self.size = 0
         self._over = threading.Event()
         self._error: BaseException | None = None
@@ -56,14 +61,21 @@ class Writer:
         self._counting = threading.Lock()
         self._queued = 0
         self._batch: _Batch | None = None
+        self._waits_for_disk: bool | None = None
+        self.commits = 0
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, survives_power_loss: bool = True) -> Iterator[sqlite3.Connection]:
         """Open a transaction that is durable when the block has ended, and undone when it raises.
 
         Also what a block raises goes on only when everything that it saw is durable.
+
+        Args:
+            survives_power_loss: Whether to wait for the disk itself. Without that the change is
+                with the operating system, and outlives this process however it ends; the next
+                transaction that does wait takes it along.
         """
-        batch = self._enter()
+        batch = self._enter(survives_power_loss)
         try:
             with self._savepoint():
                 yield self._connection
@@ -71,20 +83,29 @@ class Writer:
             self._leave(batch)
             batch.wait()
 
-    def _enter(self) -> _Batch:
+    def _enter(self, survives_power_loss: bool) -> _Batch:  # noqa: FBT001 - of `transaction`
         with self._counting:
             self._queued += 1
         self._turn.acquire()
         with self._counting:
             self._queued -= 1
-        if self._batch is None:
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-            except BaseException:
-                self._turn.release()
-                raise
-            self._batch = _Batch()
+        try:
+            if self._batch is not None and self._batch.survives_power_loss != survives_power_loss:
+                self._end(self._batch)
+            if self._batch is None:
+                self._begin(survives_power_loss)
+                self._batch = _Batch(survives_power_loss=survives_power_loss)
+        except BaseException:
+            self._turn.release()
+            raise
         return self._batch
+
+    def _begin(self, survives_power_loss: bool) -> None:  # noqa: FBT001 - of `transaction`
+        if self._waits_for_disk != survives_power_loss:
+            level = "FULL" if survives_power_loss else "NORMAL"
+            self._connection.execute(f"PRAGMA synchronous={level}")
+            self._waits_for_disk = survives_power_loss
+        self._connection.execute("BEGIN IMMEDIATE")
 
     @contextmanager
     def _savepoint(self) -> Iterator[None]:
@@ -106,16 +127,22 @@ class Writer:
         batch.size += 1
         lost = not self._connection.in_transaction
         if lost or not self._queued or batch.size >= _LARGEST_BATCH:
-            self._batch = None
-            batch.finish(self._commit(lost=lost))
+            self._end(batch)
         self._turn.release()
 
-    def _commit(self, *, lost: bool) -> BaseException | None:
-        if lost:
+    def _end(self, batch: _Batch) -> None:
+        self._batch = None
+        batch.finish(self._commit())
+
+    def _commit(self) -> BaseException | None:
+        if not self._connection.in_transaction:
             return sqlite3.OperationalError("another change of the same commit failed")
         try:
             self._connection.commit()
         except BaseException as error:  # noqa: BLE001 - raised by everyone who waits for the batch
             self._connection.rollback()
             return error
+        finally:
+            # Before anybody learns of the commit, whoever remembers records has to forget them.
+            self.commits += 1
         return None

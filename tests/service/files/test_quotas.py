@@ -71,19 +71,12 @@ def test_a_disk_that_is_full_for_records(server, client, small):
     """Metadata that cannot be recorded is refused, not a bug; the share stays as it is."""
     client.create_file(small, None, "f", 1, metadata={"a": "b"})
     limited = {"x-ms-meta-a": "x" * 4000}
-    with pytest.MonkeyPatch.context() as patch:
-        connect = server.store._connection
-
-        def connect_to_a_full_disk():
-            connection = connect()
-            connection.execute("PRAGMA max_page_count=1")  # SQLite takes the present size instead
-            return connection
-
-        patch.setattr(server.store, "_connection", connect_to_a_full_disk)
-        target = f"/{small}/f?comp=metadata"
-        replies = [server.signed("PUT", target, limited) for _ in range(40)]
-        new = {"x-ms-type": "file", "x-ms-content-length": "1", **limited}
-        created = [server.signed("PUT", f"/{small}/g{n}", new) for n in range(40)]
+    # SQLite takes the present size instead.
+    server.store._writer._connection.execute("PRAGMA max_page_count=1")
+    target = f"/{small}/f?comp=metadata"
+    replies = [server.signed("PUT", target, limited) for _ in range(40)]
+    new = {"x-ms-type": "file", "x-ms-content-length": "1", **limited}
+    created = [server.signed("PUT", f"/{small}/g{n}", new) for n in range(40)]
 
     codes = {(reply.status, reply.code) for reply in replies + created}
     assert codes <= {(200, ""), (201, ""), (409, "InsufficientDiskSpace")}

@@ -7,11 +7,13 @@ import ssl
 import threading
 from contextlib import closing, suppress
 from http import HTTPStatus
+from io import FileIO
 
 import pytest
 
 from batchai_recipes.service.files import connection as connection_module
-from batchai_recipes.service.files.answer import Answer
+from batchai_recipes.service.files.answer import Answer, FilePart
+from batchai_recipes.service.files.byte_range import ByteRange
 from batchai_recipes.service.files.server import FileServer
 from batchai_recipes.service.identity.certificates import ensure_authority
 from batchai_recipes.service.listener import TlsFiles, bind
@@ -24,6 +26,7 @@ class Handler:
         self.calls = []
         self.bodies = []
         self.limit = 4 * 2**20
+        self.answer = None
         self.entered = threading.Event()
         self.released = threading.Event()
         self.released.set()
@@ -35,7 +38,7 @@ class Handler:
             self.bodies.append(bytes(read_body(self.limit)))
         self.entered.set()
         assert self.released.wait(30)
-        return Answer(200, (("x-ms-meta-Key", "v"),), b"answer")
+        return self.answer or Answer(200, (("x-ms-meta-Key", "v"),), b"answer")
 
 
 @pytest.fixture
@@ -226,12 +229,31 @@ def test_the_longest_idle_client_makes_room(running, handler):
         for client in (first, second):
             client.sendall(b"GET / HTTP/1.1\r\n\r\n")
             heard(client)
+        while not all(one.is_idle for one in running._connections):
+            pass  # they are about to rest
         said = talk(running, b"GET /third HTTP/1.1\r\n\r\n")
 
         assert said.startswith(b"HTTP/1.1 200")
         assert heard(first) == b""
         second.sendall(b"GET / HTTP/1.1\r\n\r\n")
         assert heard(second).startswith(b"HTTP/1.1 200")
+
+
+def test_a_busy_client_makes_room_with_its_answer(running, handler):
+    """Where nobody is idle, who is answered next has to go."""
+    handler.entered.clear()
+    handler.released.clear()
+    with closing(connected(running)) as first, closing(connected(running)) as second:
+        for client in (first, second):
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        with closing(connected(running)) as third:
+            third.sendall(b"GET /third HTTP/1.1\r\n\r\n")
+            while len(handler.calls) < 2 or not running._waiting:
+                pass
+            handler.released.set()
+            assert heard(third).startswith(b"HTTP/1.1 200")
+            said = [heard(client) for client in (first, second)]
+    assert any(b"Connection: close" in one for one in said)
 
 
 def test_stopping_finishes_what_is_under_way(handler):
@@ -280,6 +302,37 @@ def test_the_target_may_be_an_address(running, handler):
     assert (call.raw_path, call.parameters) == (b"/a%2Fb", (("c", "d"),))
 
 
+@pytest.mark.parametrize("size", [1, 64 * 1024 + 1, 9 * 2**20])
+def test_parts_of_files(running, handler, tmp_path, size):
+    """Small ones go with the headers, large ones past this process; the file is closed."""
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(size))
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
+    for verb in ("HEAD", "GET", "GET"):
+        part = FilePart(FileIO(path), ByteRange(0, size - 1))
+        handler.answer = Answer(200, (), part)
+        connection.request(verb, "/")
+        response = connection.getresponse()
+        assert response.getheader("content-length") == str(size)
+        assert response.read() == (path.read_bytes() if verb == "GET" else b"")
+    connection.close()
+    running.stop()
+    assert part.file.closed
+
+
+@pytest.mark.parametrize("size", [10, 9 * 2**20])
+def test_a_file_cut_short_ends_the_connection(running, handler, tmp_path, size):
+    """The client sees that bytes are missing."""
+    (tmp_path / "f").write_bytes(b"a" * (size - 1))
+    handler.answer = Answer(200, (), FilePart(FileIO(tmp_path / "f"), ByteRange(0, size - 1)))
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
+    connection.request("GET", "/")
+    response = connection.getresponse()
+    with pytest.raises(http.client.IncompleteRead):
+        response.read()
+    connection.close()
+
+
 def test_https(handler, tmp_path):
     """The same by https; who speaks http to it gets nothing."""
     certificates = ensure_authority(tmp_path)
@@ -292,9 +345,13 @@ def test_https(handler, tmp_path):
     for _ in range(2):
         connection.request("PUT", "/", body)
         assert connection.getresponse().read() == b"answer"
+    (tmp_path / "f").write_bytes(body)
+    handler.answer = Answer(200, (), FilePart(FileIO(tmp_path / "f"), ByteRange(0, len(body) - 1)))
+    connection.request("GET", "/")
+    assert connection.getresponse().read() == body
     connection.close()
 
-    assert [body, body] == handler.bodies
+    assert handler.bodies == [body, body, b""]
     assert {"https"} == {call.scheme for call in handler.calls}
     with suppress(ConnectionResetError):
         assert not talk(server, b"GET / HTTP/1.1\r\n\r\n").startswith(b"HTTP")

@@ -6,6 +6,7 @@ import re
 
 from attrs import field, frozen
 
+from batchai_recipes.service.remembered import Remembered
 from batchai_recipes.service.store import Store
 
 _NAME = re.compile(r"[a-z0-9]{3,24}")
@@ -53,14 +54,11 @@ class Accounts:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._known = Remembered(store, self._load)
 
     def get(self, name: str) -> Account | None:
         """Return the account of a name, or None where there is none."""
-        with self._store.read() as records:
-            row = records.execute(
-                "SELECT name, key1, key2 FROM accounts WHERE name = ?", (name,)
-            ).fetchone()
-        return None if row is None else Account(row["name"], row["key1"], row["key2"])
+        return self._known(name)
 
     def create(self, name: str, key1: str, key2: str) -> None:
         """Record a storage account.
@@ -84,6 +82,10 @@ class Accounts:
             _check_key(key)
         with self._store.write() as records:
             records.execute("INSERT INTO accounts VALUES (?, ?, ?)", (name, key1, key2))
+
+    def _load(self, name: str) -> Account | None:
+        row = self._store.one("SELECT name, key1, key2 FROM accounts WHERE name = ?", (name,))
+        return None if row is None else Account(row["name"], row["key1"], row["key2"])
 
 
 def _check_key(key: str) -> None:

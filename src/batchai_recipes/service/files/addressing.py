@@ -6,6 +6,7 @@ taken for it, whatever follows.
 """
 
 import re
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -47,6 +48,7 @@ class Address:
         return Location(self.account, share_name(self.share), SharePath.parse(self.path))
 
 
+@lru_cache(maxsize=1024)
 def resolve(host: str, raw_path: bytes) -> Address:
     """Find out what a request is about.
 

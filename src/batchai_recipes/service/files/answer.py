@@ -3,13 +3,13 @@
 import re
 import time
 from collections.abc import Mapping
-from email.utils import format_datetime, formatdate
+from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from io import FileIO
 from typing import Final
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from batchai_recipes.service.files.byte_range import ByteRange
 from batchai_recipes.service.files.call import NEWEST_KNOWN_VERSION, Call
@@ -62,7 +62,10 @@ class Answer:
         Args:
             headers: The headers; they replace those of the same name.
         """
-        return evolve(self, headers=(*self.headers, *headers.items()))
+        if not headers:
+            return self
+        every = (*self.headers, *headers.items())
+        return Answer(self.status, every, self.content, self.length)
 
 
 def xml_answer(document: bytes, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
@@ -83,7 +86,7 @@ def version_headers(known: Properties) -> tuple[tuple[str, str], ...]:
     """
     return (
         ("ETag", known.etag),
-        ("Last-Modified", format_datetime(known.last_modified, usegmt=True)),
+        ("Last-Modified", _http_date(int(known.last_modified.timestamp()))),
     )
 
 
@@ -161,10 +164,12 @@ def wire_head(answer: Answer, *, keep_alive: bool) -> bytes:
     latest["content-length"] = ("Content-Length", str(length))
     if not keep_alive:
         latest["connection"] = ("Connection", "close")
-    lines = [_STATUS_LINES.get(answer.status) or _status_line(answer.status), _date_line()]
-    lines += [f"{name}: {value}" for name, value in latest.values()]
+    lines = [f"{name}: {value}" for name, value in latest.values()]
     # Values may come out of a SAS, where `%0d%0a` could begin another header.
-    text = "\r\n".join([_UNSENDABLE.sub("", line) for line in lines])
+    if _UNSENDABLE.search("\t".join(lines)):
+        lines = [_UNSENDABLE.sub("", line) for line in lines]
+    status = _STATUS_LINES.get(answer.status) or _status_line(answer.status)
+    text = "\r\n".join([status, f"Date: {_http_date(int(time.time()))}", *lines])
     try:
         raw = text.encode("latin-1")  # as it came in
     except UnicodeEncodeError:
@@ -183,10 +188,6 @@ def _status_line(status: int) -> str:
 _STATUS_LINES: Final = {status.value: _status_line(status) for status in HTTPStatus}
 
 
-@lru_cache(maxsize=1)
-def _date_line_of(second: int) -> str:
-    return f"Date: {formatdate(second, usegmt=True)}"
-
-
-def _date_line() -> str:
-    return _date_line_of(int(time.time()))
+@lru_cache(maxsize=1024)
+def _http_date(second: int) -> str:
+    return formatdate(second, usegmt=True)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
@@ -28,6 +29,7 @@ class Call:
         verb: The HTTP method.
         raw_path: The path as sent, without the query: what clients sign.
         parameters: The query: names in lower case and decoded values, in the order sent.
+        first: The first value of each parameter of the query.
         headers: The headers by lower-case name; repeated ones joined by commas.
         header_names: How the client wrote a header's name, by lower-case name.
         scheme: ``http`` or ``https``.
@@ -39,6 +41,7 @@ class Call:
     verb: str
     raw_path: bytes
     parameters: tuple[tuple[str, str], ...] = field(repr=False)  # may hold a signature
+    first: Mapping[str, str] = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     header_names: Mapping[str, str] = field(repr=False)
     scheme: str
@@ -67,6 +70,7 @@ class Call:
         if not target.startswith(b"/"):
             target = _origin_form(target)
         raw_path, _, query = target.partition(b"#")[0].partition(b"?")
+        parameters, first = _parameters(query)
         joined: dict[str, str] = {}
         names: dict[str, str] = {}
         for raw_name, raw_value in headers:
@@ -78,13 +82,8 @@ class Call:
             request_id=str(uuid4()),
             verb=verb,
             raw_path=raw_path,
-            # Blank values count: one of Azure's clients signs them.
-            parameters=tuple(
-                (name.lower(), value)
-                for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-            )
-            if query
-            else (),
+            parameters=parameters,
+            first=first,
             headers=joined,
             header_names=names,
             scheme=scheme,
@@ -102,7 +101,7 @@ class Call:
         Args:
             name: Its name in lower case.
         """
-        return next((value for other, value in self.parameters if other == name), "")
+        return self.first.get(name, "")
 
     def header(self, name: str) -> str:
         """Return the value of a header.
@@ -132,11 +131,7 @@ class Call:
         version = self.headers.get("x-ms-version") or self.parameter("sv")
         if not version:
             raise missing_header("x-ms-version")
-        if not _VERSION.fullmatch(version) or version < OLDEST_VERSION:
-            raise invalid_header(
-                "x-ms-version", version, f"use a date such as {OLDEST_VERSION} or a later one"
-            )
-        return version
+        return _checked_version(version)
 
 
 @frozen
@@ -163,6 +158,24 @@ class AdmittedCall:
     def body(self) -> Content:
         """The request's body."""
         return self.call.body
+
+
+# Clients ask with few different queries, and some of them thousands of times with one.
+@lru_cache(maxsize=256)
+def _parameters(query: bytes) -> tuple[tuple[tuple[str, str], ...], Mapping[str, str]]:
+    # Blank values count: one of Azure's clients signs them.
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    parameters = tuple((name.lower(), value) for name, value in pairs)
+    return parameters, dict(reversed(parameters))
+
+
+@lru_cache(maxsize=64)
+def _checked_version(version: str) -> str:
+    if not _VERSION.fullmatch(version) or version < OLDEST_VERSION:
+        raise invalid_header(
+            "x-ms-version", version, f"use a date such as {OLDEST_VERSION} or a later one"
+        )
+    return version
 
 
 def _origin_form(target: bytes) -> bytes:

@@ -50,6 +50,7 @@ class Connection:
         tls: What makes it https; None for http.
         handler: Answers requests.
         buffers: Memory for large bodies.
+        is_crowded: Tells whether others wait to be served; then it ends with its next answer.
     """
 
     def __init__(
@@ -59,12 +60,15 @@ class Connection:
         tls: ssl.SSLContext | None,
         handler: Handler,
         buffers: Buffers,
+        *,
+        is_crowded: Callable[[], bool],
     ) -> None:
         self._socket = accepted
         self._client_ip = client_ip
         self._tls = tls
         self._handler = handler
         self._buffers = buffers
+        self._is_crowded = is_crowded
         self._pending = b""
         self._deadline = 0.0
         self.is_closing = False
@@ -164,7 +168,12 @@ class Connection:
         finally:
             body.release()
         # A client that is still sending would be cut off before it reads the answer.
-        keep_alive = head.keep_alive and not self.is_closing and self._may_go_on(head, body)
+        keep_alive = (
+            head.keep_alive
+            and not self.is_closing
+            and not self._is_crowded()
+            and self._may_go_on(head, body)
+        )
         complete = self._send(answer, with_content=head.method != "HEAD", keep_alive=keep_alive)
         if not body.discard(_DISCARDED):
             self._linger()

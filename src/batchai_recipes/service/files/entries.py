@@ -3,6 +3,9 @@
 An entry is about one inode: where a job has replaced the file by another, its entry no longer
 counts. (The disk may give a new file the inode of a deleted one; then the new file shows the old
 one's metadata, until a client sets its own.)
+
+Entries outlive the service, a kill included, as the content of files does; like the content, they
+are not flushed to the disk one by one.
 """
 
 import hashlib
@@ -11,6 +14,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Final
 
 from attrs import field, frozen
 
@@ -18,6 +22,7 @@ from batchai_recipes.service.files.errors import EMPTY, ShareNotFoundError
 from batchai_recipes.service.files.leases import NO_LEASE, Lease
 from batchai_recipes.service.files.paths import Location
 from batchai_recipes.service.files.stamps import moment_of
+from batchai_recipes.service.remembered import Remembered
 from batchai_recipes.service.store import Store
 
 
@@ -36,6 +41,10 @@ class Entry:
     headers: Mapping[str, str] = field(default=EMPTY)
     changed_ns: int = 0
     lease: Lease = NO_LEASE
+
+
+NO_ENTRY: Final = Entry()
+"""What is recorded of a file that nothing is recorded of."""
 
 
 @frozen
@@ -80,6 +89,7 @@ class Entries:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._recorded = Remembered(store, self._load)
 
     def properties(self, location: Location, status: os.stat_result) -> Properties:
         """Return what is known of a file or directory.
@@ -88,21 +98,10 @@ class Entries:
             location: Where it is.
             status: What the disk says of it.
         """
-        with self._store.read() as records:
-            row = records.execute(
-                "SELECT metadata, headers, inode, changed_ns, lease FROM file_entries "
-                "WHERE account = ? AND share = ? AND path = ?",
-                _key(location),
-            ).fetchone()
-        if row is None or row["inode"] != str(status.st_ino):
-            return Properties(status, Entry())
-        entry = Entry(
-            json.loads(row["metadata"]),
-            json.loads(row["headers"]),
-            row["changed_ns"],
-            Lease.load(row["lease"]),
-        )
-        return Properties(status, entry)
+        recorded = self._recorded(_key(location))
+        if recorded is None or recorded[0] != str(status.st_ino):
+            return Properties(status, NO_ENTRY)
+        return Properties(status, recorded[1])
 
     def put(self, location: Location, status: os.stat_result, entry: Entry) -> Properties:
         """Record an entry in place of any that was there.
@@ -119,7 +118,7 @@ class Entries:
             ShareNotFoundError: The share has been deleted meanwhile.
         """
         try:
-            with self._store.write() as records:
+            with self._store.write(survives_power_loss=False) as records:
                 records.execute(
                     "INSERT OR REPLACE INTO file_entries "
                     "(account, share, path, metadata, headers, inode, changed_ns, lease) "
@@ -139,14 +138,9 @@ class Entries:
 
     def remove(self, location: Location) -> None:
         """Forget what was recorded of a file or directory, if anything was."""
-        with self._store.read() as records:
-            row = records.execute(
-                "SELECT 1 FROM file_entries WHERE account = ? AND share = ? AND path = ?",
-                _key(location),
-            ).fetchone()
-        if row is None:  # a transaction less for each file that never had metadata
-            return
-        with self._store.write() as records:
+        if self._recorded(_key(location)) is None:
+            return  # a transaction less for each file that never had metadata
+        with self._store.write(survives_power_loss=False) as records:
             records.execute(
                 "DELETE FROM file_entries WHERE account = ? AND share = ? AND path = ?",
                 _key(location),
@@ -166,7 +160,7 @@ class Entries:
             rename()
             return
         below = f"{old}/"
-        with self._store.write() as records:
+        with self._store.write(survives_power_loss=False) as records:
             # What was recorded of a file that the rename replaced.
             records.execute(
                 "DELETE FROM file_entries WHERE account = ? AND share = ? AND path = ?",
@@ -178,6 +172,23 @@ class Entries:
                 (new, len(old) + 1, account, share, old, len(below), below),
             )
             rename()
+
+    def _load(self, key: tuple[str, str, str]) -> tuple[str, Entry] | None:
+        """Read an entry with the inode that it is about."""
+        row = self._store.one(
+            "SELECT metadata, headers, inode, changed_ns, lease FROM file_entries "
+            "WHERE account = ? AND share = ? AND path = ?",
+            key,
+        )
+        if row is None:
+            return None
+        entry = Entry(
+            json.loads(row["metadata"]),
+            json.loads(row["headers"]),
+            row["changed_ns"],
+            Lease.load(row["lease"]),
+        )
+        return row["inode"], entry
 
 
 def _key(location: Location) -> tuple[str, str, str]:

@@ -19,6 +19,9 @@ from batchai_recipes.service.files.errors import (
 )
 from batchai_recipes.service.files.leases import LEASE_ID, Lease, check_lease
 
+_CONDITIONS: Final = frozenset(
+    {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"}
+)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -56,7 +59,8 @@ class Guard:
             FileServiceError: A condition is not met; 304 where the client's copy is still good.
         """
         check_lease(known.entry.lease, self.headers, self.now, of_share=False, writes=False)
-        check_conditions(self.headers, known.etag, known.last_modified, writes=False)
+        if not self.headers.keys().isdisjoint(_CONDITIONS):
+            check_conditions(self.headers, known.etag, known.last_modified, writes=False)
 
     def write(self, known: Properties | None) -> None:
         """Make sure that a file or directory may be changed, replaced or deleted.
@@ -69,6 +73,8 @@ class Guard:
         """
         lease = Lease() if known is None else known.entry.lease
         check_lease(lease, self.headers, self.now, of_share=False, writes=True)
+        if self.headers.keys().isdisjoint(_CONDITIONS):
+            return
         if known is not None:
             check_conditions(self.headers, known.etag, known.last_modified, writes=True)
         elif "if-match" in self.headers:

@@ -136,6 +136,11 @@ OPERATIONS: Final = (
 )
 # fmt: on
 
+_OPERATIONS_BY_ADDRESS: Final = {
+    (noun, comp): tuple(one for one in OPERATIONS if (one.noun, one.comp) == (noun, comp))
+    for noun, comp in {(one.noun, one.comp) for one in OPERATIONS}
+}
+
 # Told from Create File by a header only.
 COPY_FILE: Final = Operation("Copy File", "file", ("PUT",), "", copies.copy_file, "o", "cw")
 
@@ -161,9 +166,7 @@ def recognise(call: Call, address: Address) -> Operation:
     noun, comp = _noun(call, address), call.parameter("comp").lower()
     if (noun, comp, call.verb) == ("file", "", "PUT") and copies.COPY_SOURCE in call.headers:
         return COPY_FILE
-    alike = [
-        operation for operation in OPERATIONS if operation.noun == noun and operation.comp == comp
-    ]
+    alike = _OPERATIONS_BY_ADDRESS.get((noun, comp), ())
     for operation in alike:
         if call.verb in operation.verbs:
             return operation

@@ -7,6 +7,7 @@ Source:
 
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -107,6 +108,7 @@ def file_url(
     return f"{files_base.rstrip('/')}/{account.name}/{share}/{quote(path)}?{query}"
 
 
+@lru_cache(maxsize=256)
 def parse_time(text: str) -> datetime | None:
     """Read a time as a SAS writes it.
 

@@ -97,7 +97,12 @@ class FileServer:
                 self._stopping.wait(_PAUSE_SECONDS)
                 continue
             connection = Connection(
-                accepted, str(address[0]), self._tls, self._handler, self._buffers
+                accepted,
+                str(address[0]),
+                self._tls,
+                self._handler,
+                self._buffers,
+                is_crowded=self._is_crowded,
             )
             self._assign(connection)
 
@@ -112,6 +117,9 @@ class FileServer:
                 threading.Thread(target=self._work, name="files-client", daemon=True).start()
             else:
                 self._make_room()
+
+    def _is_crowded(self) -> bool:
+        return len(self._waiting) > self._idle_threads
 
     def _make_room(self) -> None:
         """Close the connection that has been without a request for the longest time."""

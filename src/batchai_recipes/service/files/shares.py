@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +34,7 @@ from batchai_recipes.service.files.leases import NO_LEASE, Lease
 from batchai_recipes.service.files.name_index import NameIndex
 from batchai_recipes.service.files.paths import Location
 from batchai_recipes.service.files.tree import ShareTree
+from batchai_recipes.service.remembered import Remembered
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
 
@@ -85,6 +87,8 @@ class Shares:
         self._store = store
         self._state = state
         self._clock = clock
+        self._known = Remembered(store, self._load)
+        self._folder = lru_cache(maxsize=256)(state.share)
         # Records and folders change together: no share is created while one is deleted.
         self._lock = threading.Lock()
         self._names = NameIndex()
@@ -158,7 +162,7 @@ class Shares:
             ShareNotFoundError: There is no such share.
         """
         self.get(account, share)
-        return self._state.share(account, share)
+        return self._folder(account, share)
 
     def tree(self, location: Location) -> ShareTree:
         """Return the files and directories of the share that a location is in.
@@ -318,10 +322,10 @@ class Shares:
             _remove(aside)
 
     def _find(self, account: str, name: str) -> Share | None:
-        with self._store.read() as records:
-            row = records.execute(
-                "SELECT * FROM shares WHERE account = ? AND name = ?", (account, name)
-            ).fetchone()
+        return self._known((account, name))
+
+    def _load(self, key: tuple[str, str]) -> Share | None:
+        row = self._store.one("SELECT * FROM shares WHERE account = ? AND name = ?", key)
         return None if row is None else _share(row)
 
     def _changed(self, share: Share) -> Share:

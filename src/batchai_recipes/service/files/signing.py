@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Iterable
 
@@ -23,8 +22,7 @@ def sign(key: str, string_to_sign: str) -> str:
         >>> sign("a2V5", "text")
         'avqQRqlXnK0UOjhMG1ZLmiUNJ9b2pj+fIL86dZTJ4sY='
     """
-    digest = hmac.new(base64.b64decode(key), string_to_sign.encode(), hashlib.sha256).digest()
-    return base64.b64encode(digest).decode()
+    return base64.b64encode(_digest(key, string_to_sign.encode())).decode()
 
 
 def is_signed(account: Account, candidates: Iterable[str], signature: str) -> bool:
@@ -40,8 +38,12 @@ def is_signed(account: Account, candidates: Iterable[str], signature: str) -> bo
     except (binascii.Error, ValueError):
         return False
     matches = [
-        hmac.compare_digest(base64.b64decode(sign(key, text)), given)
+        hmac.compare_digest(_digest(key, text.encode()), given)
         for text in candidates
         for key in account.keys
     ]
     return any(matches)
+
+
+def _digest(key: str, text: bytes) -> bytes:
+    return hmac.digest(base64.b64decode(key), text, "sha256")

@@ -8,6 +8,7 @@ import contextlib
 import os
 import threading
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 from batchai_recipes.service.clock import Clock
@@ -59,6 +60,7 @@ class Stamps:
         return os.fstat(descriptor)
 
 
+@lru_cache(maxsize=1024)
 def moment_of(stamp: int) -> datetime:
     """Return a stamp as a time in UTC.
 
@@ -68,6 +70,7 @@ def moment_of(stamp: int) -> datetime:
     return _EPOCH + timedelta(microseconds=stamp // 1000)
 
 
+@lru_cache(maxsize=1024)
 def long_timestamp(moment: datetime) -> str:
     """Write a time as Azure Files does: UTC with exactly seven digits of a second, and ``Z``.
 
