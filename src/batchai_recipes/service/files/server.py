@@ -119,7 +119,7 @@ class FileServer:
                 self._make_room()
 
     def _is_crowded(self) -> bool:
-        return len(self._waiting) > self._idle_threads
+        return self._threads >= self._maximum and len(self._waiting) > self._idle_threads
 
     def _make_room(self) -> None:
         """Close the connection that has been without a request for the longest time."""
