@@ -1,8 +1,8 @@
 """Reads of the records that are done again only when a record has changed.
 
 What each request of the file service needs (its account, its share, what is known of its file) is
-the same for thousands of requests in a row. A service is the only one that changes its records, so
-a count of its commits tells whether what was read still holds.
+the same for thousands of requests in a row. Only the service itself changes these records, so a
+count of its commits tells whether what was read still holds.
 """
 
 from collections.abc import Callable
