@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from batchai_recipes.service.toolkits.custom_mpi import custom_mpi
 from batchai_recipes.service.toolkits.horovod import horovod
@@ -77,8 +78,7 @@ def test_each_rank_has_the_variables_of_its_node(toolkit_job, run, tmp_path):
     )
     places = [{"MINE": "a", "SAME": "hunter2"}, {"MINE": "b c", "SAME": "hunter2"}]
     places[1]["AZ_BATCHAI_JOB_TEMP"] = str(second)
-    object.__setattr__(job, "variables", tuple(places))
-    process = custom_mpi(job)[0]
+    process = custom_mpi(evolve(job, variables=tuple(places)))[0]
     _, (_, *ranks), _ = run(process, MINE="a")
     here = Path.cwd()
     assert ranks == [f"0 a at {here}", f"1 a at {here}", f"2 b c at {second}", f"3 b c at {second}"]
@@ -124,6 +124,5 @@ def test_nodes_that_share_an_address_must_be_neighbours(toolkit_job):
     """Since ranks go to hosts in blocks."""
     job = toolkit_job(nodes=3)
     nodes = (job.nodes[0], job.nodes[1], job.nodes[0])
-    object.__setattr__(job, "nodes", nodes)
     with pytest.raises(ToolkitError, match="neighbours"):
-        mpi_process(job, "true", "")
+        mpi_process(evolve(job, nodes=nodes), "true", "")
