@@ -270,7 +270,7 @@ def test_a_container_mounted_read_only_stays_as_it_is(lab, container, share):
     command = f"cat {ROOT}/ro/in.txt; echo y > {ROOT}/ro/new; echo z > {ROOT}/ro/in.txt; true"
     job = lab.run(command, mount_volumes=models.MountVolumes(**options))
     assert job.execution_state == "succeeded"
-    assert output(share, job, "stdouterr/stdout.txt").startswith(b"x")
+    assert output(share, job, "stdouterr/stdout.txt") == b"x"
     assert container.names() == {"in.txt"}
     assert container.get("in.txt") == b"x"
     log = output(share, job, "stdouterr/execution.log").decode()
@@ -311,8 +311,17 @@ def test_file_servers_and_directories_of_the_machine_are_mounted(lab, tmp_path):
             )
         ],
     )
-    job = lab.run(f"echo 1 > {ROOT}/vol/one; echo 2 > {ROOT}/local/two")
-    assert job.execution_state == "succeeded"
+    reference = models.FileServerReference(
+        file_server=models.ResourceId(id=server.id), relative_mount_path="ro", mount_options="ro"
+    )
+    root = "$AZ_BATCHAI_MOUNT_ROOT"
+    job = lab.run(
+        f"echo 1 > {root}/vol/one; echo 2 > {root}/local/two; touch {ROOT}/ro/new && exit 9; true",
+        std_out_err_path_prefix=f"{root}/vol",
+        mount_volumes=models.MountVolumes(file_servers=[reference]),
+    )
+    assert job.execution_info.errors is None
+    assert [path.name for path in disk.iterdir()] == ["data"]
     assert (disk / "data" / "one").read_text() == "1\n"
     assert (tmp_path / "two").read_text() == "2\n"
 

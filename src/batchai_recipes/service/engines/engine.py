@@ -116,6 +116,8 @@ class Task:
         notes: Lines for the log, written before it starts.
         time_limit_seconds: How long it may run; None for ever.
         grace_seconds: How long it has between SIGTERM and SIGKILL when it is terminated.
+        is_of_service: Whether it is a program of the service and no command of a user: it may write
+            into volumes that are read-only for others.
     """
 
     key: TaskKey
@@ -131,6 +133,7 @@ class Task:
     notes: tuple[str, ...] = ()
     time_limit_seconds: float | None = None
     grace_seconds: float = 5.0
+    is_of_service: bool = False
 
 
 @frozen

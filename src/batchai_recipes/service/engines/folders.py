@@ -1,11 +1,14 @@
 """Making and removing folders whose links lead out of them."""
 
+import json
 import os
 import shutil
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from batchai_recipes.service.engines.engine import EngineError, Mount, MountError
+from batchai_recipes.service.state_directory import write_private
 
 
 def mount_all(root: Path, mounts: tuple[Mount, ...]) -> None:
@@ -38,6 +41,52 @@ def mount_all(root: Path, mounts: tuple[Mount, ...]) -> None:
             raise MountError(
                 f"The volume for {mount.relative_path!r} cannot be mounted: {error.strerror}"
             ) from error
+    _note_read_only(root, mounts)
+
+
+def read_only_below(root: Path) -> list[str]:
+    """Return the folders behind the volumes of a mount root that must not be written to.
+
+    Args:
+        root: The mount root.
+    """
+    try:
+        found: list[str] = json.loads(_note(root).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return found
+
+
+def writable_below(root: Path, read_only: Sequence[str]) -> list[str]:
+    """Return the folders behind a mount root's volumes that are writable within read-only ones.
+
+    Args:
+        root: The mount root.
+        read_only: The read-only folders.
+    """
+    links = [Path(at, name) for at, names, _ in os.walk(root) for name in names]
+    sources = {os.path.realpath(link) for link in links if link.is_symlink()}
+    return sorted(
+        source
+        for source in sources.difference(read_only)
+        if any(source.startswith(f"{folder}/") for folder in read_only)
+    )
+
+
+def _note_read_only(root: Path, mounts: tuple[Mount, ...]) -> None:
+    """Write down what tasks must not write to, for whoever launches them later."""
+    folders = [os.path.realpath(mount.source) for mount in mounts if mount.read_only]
+    try:
+        if folders:
+            write_private(_note(root), json.dumps(folders))
+        else:
+            _note(root).unlink(missing_ok=True)
+    except OSError as error:
+        raise EngineError(f"The mount root {root} cannot be made: {error.strerror}") from error
+
+
+def _note(root: Path) -> Path:
+    return root.with_name("read-only.json")
 
 
 def make_folder(path: Path) -> None:

@@ -20,7 +20,12 @@ from batchai_recipes.service.engines.engine import (
     TaskStatus,
 )
 from batchai_recipes.service.engines.folder_removal import FolderRemoval
-from batchai_recipes.service.engines.folders import make_folder, mount_all
+from batchai_recipes.service.engines.folders import (
+    make_folder,
+    mount_all,
+    read_only_below,
+    writable_below,
+)
 from batchai_recipes.service.engines.gpus import visible_gpus
 from batchai_recipes.service.engines.ports import JobPorts
 from batchai_recipes.service.engines.supervision.cgroups import Cgroup, own_directory
@@ -190,7 +195,24 @@ class LocalEngine:
             "time_limit_seconds": task.time_limit_seconds,
             "grace_seconds": task.grace_seconds,
             "memory_limit_bytes": self._memory_limit_bytes,
+            **self._views(task),
             "cgroup": f"{cgroup.path}/{task.key.owner_id}-{task.key.name}" if cgroup else None,
+        }
+
+    def _views(self, task: Task) -> dict[str, Any]:
+        """Say which folders a task must not write to, and which of those in them it may.
+
+        Each comes with whether the task must not run if it could: a copy of a remote volume may be
+        written to, since nothing of that is ever copied back.
+        """
+        roots = [self._state.nodes / task.node_id / "mounts"]
+        if task.key.owner == "job":
+            roots.append(self._state.jobs / task.key.owner_id / "mounts")
+        found = [] if task.is_of_service else [f for root in roots for f in read_only_below(root)]
+        copies = f"{os.path.realpath(self._state.volumes)}/"
+        return {
+            "read_only": [(folder, not folder.startswith(copies)) for folder in found],
+            "writable": [f for root in roots for f in writable_below(root, found)] if found else [],
         }
 
 

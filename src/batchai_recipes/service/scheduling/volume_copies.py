@@ -211,6 +211,7 @@ class VolumeCopies:
             stderr=str(control / "stderr.txt"),
             log=str(control / "execution.log"),
             grace_seconds=_GRACE_SECONDS if name.startswith(COPY_BACK) else 5.0,
+            is_of_service=True,
         )
 
     def _failure(self, code: str, name: str, status: Ended) -> VolumeError:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from .cgroups import Cgroup
 from .processes import PR_SET_PDEATHSIG, prctl, process_identity, read_all
+from .read_only import forbid_writing
 from .shortage import volunteer_for_memory_kill
 from .task_record import TaskRecord
 
@@ -42,6 +43,7 @@ def start_main_process(task: dict[str, Any], record: TaskRecord, cgroup: Cgroup 
             inside = cgroup is not None and cgroup.enter()
             path = cgroup.path if cgroup is not None and inside else None
             record.add("main", {**process_identity(os.getpid()), "cgroup": path})
+            _forbid_writing(task)
             if limit:
                 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
             _become(task)
@@ -69,6 +71,19 @@ def _detach(supervisor: int, files: list[int]) -> None:
         os._exit(1)  # that has happened already
     for number, descriptor in enumerate(files):
         os.dup2(descriptor, number)
+
+
+def _forbid_writing(task: dict[str, Any]) -> None:
+    """Make the task's read-only volumes so; the copies of others may stay writable if need be."""
+    folders = dict(task["read_only"])
+    if not folders:
+        return
+    try:
+        forbid_writing(list(folders), task["writable"])
+    except OSError as error:
+        if any(folders.values()):
+            text = "a volume cannot be mounted read-only for a job; leave out the mount option 'ro'"
+            raise OSError(error.errno, f"{text} ({message_of(error)})") from error
 
 
 def _become(task: dict[str, Any]) -> NoReturn:

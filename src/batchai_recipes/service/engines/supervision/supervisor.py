@@ -95,7 +95,8 @@ class Supervisor:
     Args:
         task: What to run: ``label``, ``notes``, ``title``, ``command``, ``environment``,
             ``working_directory``, ``stdout``, ``stderr``, ``log``, ``time_limit_seconds``,
-            ``grace_seconds``, ``memory_limit_bytes`` and, where there can be one, ``cgroup``.
+            ``grace_seconds``, ``memory_limit_bytes``, ``read_only`` and ``writable`` (folders) and,
+            where there can be one, ``cgroup``.
         record: Where to say how it goes.
     """
 
