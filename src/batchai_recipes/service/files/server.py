@@ -114,6 +114,8 @@ class FileServer:
                 self._assigned.notify()
             elif self._threads < self._maximum:
                 self._threads += 1
+                # From now on, since nobody has to make room for what it will take.
+                self._idle_threads += 1
                 threading.Thread(target=self._work, name="files-client", daemon=True).start()
             else:
                 self._make_room()
@@ -132,12 +134,12 @@ class FileServer:
             connection.serve()
             with self._lock:
                 self._connections.discard(connection)
+                self._idle_threads += 1
                 self._ended.notify_all()
 
     def _next(self) -> Connection | None:
         """Wait for a connection to serve; None once there has been none for a while."""
         with self._lock:
-            self._idle_threads += 1
             there = self._assigned.wait_for(lambda: self._waiting, _THREAD_IDLE_SECONDS)
             self._idle_threads -= 1
             if there:
