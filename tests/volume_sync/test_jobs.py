@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from azure.mgmt.batchai import models
 
 from batchai_recipes import Connection
@@ -78,6 +79,16 @@ class Lab:
     def job(self, name="job"):
         """Return a job."""
         return self.connection.batchai.jobs.get(*self.names, "exp", name)
+
+    def downloads(self, directory, name="job"):
+        """Return the content of the files in an output directory, read by their links."""
+        options = models.JobsListOutputFilesOptions(outputdirectoryid=directory)
+        found = self.connection.batchai.jobs.list_output_files(*self.names, "exp", name, options)
+        return {
+            file.name: requests.get(file.download_url, timeout=30).content
+            for file in found
+            if file.file_type == "file"
+        }
 
     def ended(self, name="job"):
         """Wait for a job's end and return it."""
@@ -162,6 +173,8 @@ def test_inputs_arrive_and_outputs_are_there_when_the_job_has_succeeded(lab, end
     assert (job.execution_state, job.execution_info.exit_code) == ("succeeded", 0)
     assert output(end, job, "outputs/Models/out.txt") == b"WEIGHTS"
     assert output(end, job, "stdouterr/stdout.txt") == b"said\n"
+    assert lab.downloads("MODEL") == {"out.txt": b"WEIGHTS"}
+    assert lab.downloads("stdouterr")["stdout.txt"] == b"said\n"
     log = output(end, job, "stdouterr/execution.log").decode()
     assert "copied in 1 files" in log
     assert "copied back" in log
@@ -182,6 +195,7 @@ def test_logs_appear_while_the_job_runs(lab, share, tmp_path):
     job = lab.job()
     until(lambda: output(share, job, "stdouterr/stdout.txt") == b"begun\n")
     assert lab.job().execution_state == "running"
+    assert lab.downloads("stdouterr")["stdout.txt"] == b"begun\n"
     gate.write_text("go\n")
     assert lab.ended().execution_state == "succeeded"
     assert output(share, job, "stdouterr/stdout.txt") == b"begun\nended\n"

@@ -139,8 +139,7 @@ class Service:
             shares=Shares(store, state, clock),
             accounts=accounts,
             places=VolumePlaces(
-                copies=state.volumes,
-                private=state.root,
+                state=state,
                 disks=FileServerDisks(store, state),
                 endpoints=StorageEndpoints(addresses.files_base, options.blob_endpoints),
             ),

@@ -117,6 +117,15 @@ class StateDirectory:
         name = hashlib.sha256(f"{key} {created_at}".encode()).hexdigest()[:32]
         return self.file_servers / name
 
+    def volume_copy(self, owner: str, mount_path: str) -> Path:
+        """Return the folder of the copy of a remote volume.
+
+        Args:
+            owner: The uid of the cluster or the job that mounts it.
+            mount_path: Its relative mount path.
+        """
+        return self.volumes / owner / hashlib.sha256(mount_path.encode()).hexdigest()[:16]
+
     def share(self, account: str, share: str) -> Path:
         """Return the folder that is the given file share."""
         return self.shares / account / share

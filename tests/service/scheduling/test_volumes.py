@@ -24,7 +24,7 @@ def volumes(accounts, shares, state, disks):
     endpoints = StorageEndpoints(
         "http://127.0.0.1:8000", {"azurite": "http://127.0.0.1:10000/azurite"}
     )
-    return Volumes(accounts, shares, VolumePlaces(state.volumes, state.root, disks, endpoints))
+    return Volumes(accounts, shares, VolumePlaces(state, disks, endpoints))
 
 
 def resolve(volumes, made):

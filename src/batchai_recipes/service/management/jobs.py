@@ -3,8 +3,8 @@
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -25,8 +25,13 @@ from batchai_recipes.service.management.errors import (
 )
 from batchai_recipes.service.management.kinds import CLUSTER, EXPERIMENT, JOB, names_of
 from batchai_recipes.service.management.mount_volumes import check_file_servers
-from batchai_recipes.service.management.output_files import OutputLocation, locate_outputs
+from batchai_recipes.service.management.output_files import (
+    OutputFile,
+    OutputLocation,
+    locate_outputs,
+)
 from batchai_recipes.service.management.plane import ManagementPlane
+from batchai_recipes.service.management.remote_output import RemoteOutput, marked
 from batchai_recipes.service.management.resources import Resource
 
 # Clients that wait for a job ask for it over and over.
@@ -120,21 +125,35 @@ def list_output_files(plane: ManagementPlane, call: Call) -> Response:
     with plane.store.read() as records:
         row = _row(records, resources.require(records, JOB, call.names))
     location = _output_location(json.loads(row["output_locations"]), call)
+    after, expires_at = call.skipped_to(), plane.now() + timedelta(minutes=minutes)
+    found, url_of = _files(plane, location, directory, expires_at)
+    files = [file for file in found if file.name > after]
+    entries = [
+        (file.name, file.document(None if file.path is None else url_of(file.path)))
+        for file in files[: size + 1]
+    ]
+    return call.page(plane, entries, size)
+
+
+def _files(
+    plane: ManagementPlane, location: OutputLocation, directory: str, expires_at: datetime
+) -> tuple[list[OutputFile], Callable[[str], str]]:
+    """Return what is in an output directory, and what makes links to the files."""
+    if location.owner:
+        with plane.store.read() as records:
+            remote = RemoteOutput.load(records, plane.state, location)
+        if remote is None:
+            return [], str
+        # Without the key, which goes with the cluster it came with, nobody could read the files.
+        files = remote.files(location.path, directory) if remote.key else []
+        return files, lambda path: remote.url(path, expires_at)
     account = Accounts(plane.store).get(location.account)
     if account is None:
-        # A share of an account that this service does not own is never mounted: nothing is there.
-        return call.page(plane, [], size)
-    after = call.skipped_to()
-    files = [file for file in location.files(plane.state, directory) if file.name > after]
-    expires_at = plane.now() + timedelta(minutes=minutes)
-    files_base = plane.addresses().files_base
-    entries = []
-    for file in files[: size + 1]:
-        url = None
-        if file.path is not None:
-            url = file_url(files_base, account, location.share, file.path, expires_at=expires_at)
-        entries.append((file.name, file.document(url)))
-    return call.page(plane, entries, size)
+        return [], str  # it was deleted, with its shares
+    base = plane.addresses().files_base
+    return location.files(plane.state, directory), lambda path: file_url(
+        base, account, location.share, path, expires_at=expires_at
+    )
 
 
 def list_remote_login_information(plane: ManagementPlane, call: Call) -> Response:
@@ -162,7 +181,15 @@ def _cluster(records: sqlite3.Connection, cluster_id: str) -> Resource:
 
 
 def _add_row(records: sqlite3.Connection, job: Resource, uid: str, cluster: Resource) -> None:
-    locations = locate_outputs(job.properties, cluster.properties)
+    cluster_uid = records.execute("SELECT uid FROM clusters WHERE key = ?", (cluster.key,))
+    owners = {
+        "job": (uid, resources.secrets_of(records, job.key)["accountKeys"]),
+        "cluster": (
+            cluster_uid.fetchone()[0],
+            resources.secrets_of(records, cluster.key)["accountKeys"],
+        ),
+    }
+    locations = locate_outputs(job.properties, cluster.properties, marked(records, owners))
     records.execute(
         "INSERT INTO jobs (key, uid, cluster_key, priority, node_count, execution_state, "
         "execution_state_at, output_locations) VALUES (?, ?, ?, ?, ?, 'queued', ?, ?)",

@@ -6,12 +6,12 @@ cluster and it mount; it is worked out when the job is made, since the cluster m
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from batchai_recipes.service.clock import iso_timestamp
 from batchai_recipes.service.files.addressing import share_of_url
@@ -61,17 +61,21 @@ class OutputFile:
 
 @frozen
 class OutputLocation:
-    """Where in which share an output directory lies.
+    """Where in which share or container an output directory lies.
 
     Args:
         account: The storage account.
-        share: The share.
+        share: The share or container.
         path: The directory's path in the share.
+        owner: The uid of the job or cluster that mounts it, where it is at another endpoint.
+        mount_path: The relative mount path of it there.
     """
 
     account: str
     share: str
     path: str
+    owner: str = ""
+    mount_path: str = ""
 
     def files(self, state: StateDirectory, directory: str) -> list[OutputFile]:
         """Return what is in the directory, or in one below it, in the order of names.
@@ -101,19 +105,26 @@ class OutputLocation:
 
 
 def locate_outputs(
-    properties: Mapping[str, Any], cluster_properties: Mapping[str, Any]
+    properties: Mapping[str, Any],
+    cluster_properties: Mapping[str, Any],
+    elsewhere: Callable[[str, Mapping[str, OutputLocation]], Mapping[str, OutputLocation]] = (
+        lambda _, mounts: mounts
+    ),
 ) -> dict[str, OutputLocation | None]:
     """Work out where a job's output directories will lie.
 
     Args:
         properties: The job's properties as they are shown.
         cluster_properties: Those of its cluster.
+        elsewhere: Given ``job`` or ``cluster`` and the shares and containers that it mounts, by
+            mount path: returns them, told which are at another endpoint.
 
     Returns:
         The location of each by its id, ``stdouterr`` among them; None where it is on no file share.
     """
-    cluster_mounts = _mounts(cluster_properties.get("nodeSetup", {}).get("mountVolumes", {}))
-    own_mounts = _mounts(properties.get("mountVolumes", {}))
+    setup = cluster_properties.get("nodeSetup", {})
+    cluster_mounts = elsewhere("cluster", _mounts(setup.get("mountVolumes", {})))
+    own_mounts = elsewhere("job", _mounts(properties.get("mountVolumes", {})))
     # A job without volumes of its own finds the cluster's under both roots.
     roots = {_CLUSTER_ROOT: cluster_mounts, _JOB_ROOT: own_mounts or cluster_mounts}
     variables = _variables(properties.get("environmentVariables", ()))
@@ -125,12 +136,16 @@ def locate_outputs(
     return {name: _locate(expand_known(path, variables), roots) for name, path in paths.items()}
 
 
-def _mounts(volumes: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return account and share by relative mount path."""
-    return {
-        share["relativeMountPath"]: share_of_url(share["azureFileUrl"])
+def _mounts(volumes: Mapping[str, Any]) -> dict[str, OutputLocation]:
+    """Return the shares and containers by relative mount path."""
+    found = {
+        share["relativeMountPath"]: OutputLocation(*share_of_url(share["azureFileUrl"]), "")
         for share in volumes.get("azureFileShares", ())
     }
+    for container in volumes.get("azureBlobFileSystems", ()):
+        location = OutputLocation(container["accountName"], container["containerName"], "")
+        found[container["relativeMountPath"]] = location
+    return found
 
 
 def _variables(given: Iterable[Mapping[str, str]]) -> dict[str, str]:
@@ -144,15 +159,15 @@ def _variables(given: Iterable[Mapping[str, str]]) -> dict[str, str]:
     return variables
 
 
-def _locate(path: str, roots: Mapping[str, Mapping[str, tuple[str, str]]]) -> OutputLocation | None:
+def _locate(path: str, roots: Mapping[str, Mapping[str, OutputLocation]]) -> OutputLocation | None:
     root, _, rest = path.partition("/")
     parts = _parts(rest)
     if root not in roots or ".." in parts or any("$" in part or "\0" in part for part in parts):
         return None
-    for mount_point, (account, share) in roots[root].items():
+    for mount_point, location in roots[root].items():
         depth = mount_point.count("/") + 1
         if "/".join(parts[:depth]) == mount_point:
-            return OutputLocation(account, share, "/".join(parts[depth:]))
+            return evolve(location, path="/".join(parts[depth:]))
     return None
 
 

@@ -103,7 +103,9 @@ class JobVolumes:
                 return _with_failure(outcome, error)
             if self._folder is not None:
                 folders = VolumeFolders(self._ledger, self._folder)
-                folders.discard(self._remote_of(job).own)
+                again = outcome.state == "queued"
+                discard = folders.discard if again else folders.discard_data
+                discard(self._remote_of(job).own)
         self._remote.pop(job.uid, None)
         return outcome
 

@@ -57,7 +57,7 @@ def unmanaged_volume(path: str, reference: Mapping[str, Any], places: VolumePlac
     except ValueError as error:
         raise refusal(path, f"mountCommand: {error}") from error
     folder = Path(bound.path)
-    actual, private = folder.resolve(), places.private.resolve()
+    actual, private = folder.resolve(), places.state.root.resolve()
     if actual.is_relative_to(private) or private.is_relative_to(actual):
         # It holds the keys of all accounts, and the work of other jobs.
         raise refusal(path, f"{bound.path!r} is, holds or lies in the service's state directory")

@@ -44,14 +44,20 @@ class RemoteVolume:
         """Whether all of it has been copied in once."""
         return (self.folder / "ready").exists()
 
-    def document(self) -> dict[str, Any]:
-        """Return it as a request to ``volume_sync`` writes it, key included."""
+    def place(self) -> dict[str, str]:
+        """Return where it is, for whoever lists what a job has written there; without the key."""
         return {
             "kind": self.kind,
-            "title": self.relative_path,
             "account": self.account,
             "endpoint": self.endpoint,
             "name": self.name,
+        }
+
+    def document(self) -> dict[str, Any]:
+        """Return it as a request to ``volume_sync`` writes it, key included."""
+        return {
+            **self.place(),
+            "title": self.relative_path,
             "key": self.key,
             "folder": str(self.folder),
             "read_only": self.read_only,

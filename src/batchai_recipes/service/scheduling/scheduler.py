@@ -64,7 +64,7 @@ class Scheduler:
         self._ledger = Ledger(store, clock, changes)
         self._engine = engine
         volumes = Volumes(accounts, shares, places)
-        copies = None if places is None else places.copies
+        copies = None if places is None else places.state.volumes
         self._places = places
         self._deletions = Deletions(self._ledger, engine)
         self._allocation = Allocation(self._ledger, engine, NodeVolumes(engine, volumes, copies))
@@ -140,7 +140,7 @@ class Scheduler:
     def _remove_orphans(self) -> None:
         """Remove the folders of what is no more."""
         if self._places is not None:
-            VolumeFolders(self._ledger, self._places.copies).remove_orphans()
+            VolumeFolders(self._ledger, self._places.state.volumes).remove_orphans()
             self._places.disks.remove_orphans()
 
     def _finish_operations(self) -> bool:

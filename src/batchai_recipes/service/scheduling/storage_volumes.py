@@ -1,11 +1,10 @@
 """File shares and blob containers: this service's own by link, others as copies."""
 
-import hashlib
 import hmac
+import json
 import shutil
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from batchai_recipes.service.engines.engine import Mount
@@ -129,12 +128,12 @@ class StorageVolumes:
             endpoint=endpoint,
             name=name,
             key=key,
-            folder=self._places.copies / owner / _folder_name(path),
+            folder=self._places.state.volume_copy(owner, path),
             read_only=options.read_only,
             file_mode=_mode(reference, "fileMode"),
             directory_mode=_mode(reference, "directoryMode"),
         )
-        _make(path, remote.folder)
+        _make(remote)
         return Volume(Mount(path, remote.data, read_only=options.read_only), remote, options)
 
 
@@ -154,24 +153,22 @@ def options_of(path: str, reference: Mapping[str, Any]) -> MountOptions:
         raise refusal(path, f"mountOptions: {error}") from error
 
 
-def _folder_name(path: str) -> str:
-    return hashlib.sha256(path.encode()).hexdigest()[:16]
-
-
-def _make(path: str, folder: Path) -> None:
+def _make(remote: RemoteVolume) -> None:
     """Make the folder of a copy, whole or not at all.
 
     One whose ``data`` is gone is not mended: what is missing would be taken for deleted.
     """
-    if (folder / "data").is_dir():
+    if remote.data.is_dir():
         return
-    new = folder.with_name(f".new-{uuid.uuid4().hex}")
+    new = remote.folder.with_name(f".new-{uuid.uuid4().hex}")
     try:
-        (new / "data").mkdir(parents=True)
-        new.rename(folder)
+        (new / remote.data.name).mkdir(parents=True)
+        (new / "place.json").write_text(json.dumps(remote.place()), encoding="utf-8")
+        new.rename(remote.folder)
     except OSError as error:
         shutil.rmtree(new, ignore_errors=True)
-        raise refusal(path, f"its copy cannot be made: {error.strerror}") from error
+        problem = f"its copy cannot be made: {error.strerror}"
+        raise refusal(remote.relative_path, problem) from error
 
 
 def _check_given(path: str, account: str, key: str) -> None:

@@ -30,12 +30,20 @@ class VolumeFolders:
         self._folder = folder
 
     def discard(self, volumes: Iterable[RemoteVolume]) -> None:
-        """Remove copies that have served.
+        """Remove copies so that the next ones begin afresh.
 
         Args:
             volumes: The volumes.
         """
         self._remove(volume.folder for volume in volumes)
+
+    def discard_data(self, volumes: Iterable[RemoteVolume]) -> None:
+        """Remove copies that have served; their manifests stay, for listing what was written.
+
+        Args:
+            volumes: The volumes.
+        """
+        self._remove(volume.data for volume in volumes)
 
     def remove_orphans(self) -> None:
         """Remove the copies of clusters, jobs and nodes that are gone."""

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from attrs import frozen
 
+from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.storage_endpoints import StorageEndpoints
 
 
@@ -58,13 +59,12 @@ class VolumePlaces:
     """What volumes need beside the service's own shares.
 
     Args:
-        copies: Where copies of remote volumes lie.
-        private: The service's own folder, no part of which may be mounted by its path.
+        state: The service's own folder. It holds the copies of remote volumes, and no part of it
+            may be mounted by its path.
         disks: The disks of file servers.
         endpoints: Where storage services are.
     """
 
-    copies: Path
-    private: Path
+    state: StateDirectory
     disks: DiskLookup
     endpoints: StorageEndpoints
