@@ -27,6 +27,14 @@ class LogLevel(str, Enum):
     error = "error"
 
 
+class ContainerUse(str, Enum):
+    """When jobs that name a container image run in it."""
+
+    auto = "auto"
+    require = "require"
+    never = "never"
+
+
 @serve.callback()
 def run_service(
     context: typer.Context,
@@ -54,6 +62,15 @@ def run_service(
         Path | None,
         typer.Option(help="Write the settings for clients here, as shell assignments."),
     ] = None,
+    containers: Annotated[
+        ContainerUse,
+        typer.Option(
+            envvar="BATCHAI_RECIPES_CONTAINERS",
+            help="Whether jobs that name a container image run in it: auto where Docker or Podman "
+            "has the image or can have it from the registry named, else on the host; require or "
+            "fail; never.",
+        ),
+    ] = ContainerUse.auto,
     host: Annotated[
         str, typer.Option(help="The address to listen on; other machines reach only others.")
     ] = "127.0.0.1",
@@ -67,6 +84,7 @@ def run_service(
         return
     # The service's own packages are loaded by this command alone.
     from batchai_recipes.service.app import ServiceOptions  # noqa: PLC0415
+    from batchai_recipes.service.engines.containers import parse_policy  # noqa: PLC0415
     from batchai_recipes.service.listener import PortInUseError  # noqa: PLC0415
     from batchai_recipes.service.log import start_log  # noqa: PLC0415
     from batchai_recipes.service.process import StateInUseError, run  # noqa: PLC0415
@@ -94,6 +112,7 @@ def run_service(
                 management_port=management_port,
                 files_port=files_port,
                 blob_endpoints=parse_blob_endpoints(" ".join(blob_endpoint or ())),
+                containers=parse_policy(containers.value),
             ),
             env_file=env_file,
             announce=announce,

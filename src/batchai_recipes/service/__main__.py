@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from batchai_recipes.service.app import ServiceOptions
+from batchai_recipes.service.engines.containers import POLICY_VARIABLE, parse_policy
 from batchai_recipes.service.listener import PortInUseError
 from batchai_recipes.service.log import start_log
 from batchai_recipes.service.process import StateInUseError, run, tell_ready
@@ -28,6 +29,7 @@ def main() -> int:
             StateDirectory(arguments.state_dir),
             blob_endpoints=parse_blob_endpoints(os.environ.get(VARIABLE, "")),
             until_unused=arguments.until_unused,
+            containers=parse_policy(os.environ.get(POLICY_VARIABLE, "auto")),
         )
         run(options, announce=lambda _: tell_ready(arguments.ready_fd))
     except (StateInUseError, PortInUseError, StateTooNewError, OSError, ValueError) as error:

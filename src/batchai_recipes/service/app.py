@@ -14,6 +14,7 @@ from batchai_recipes.service.address import ServiceAddress
 from batchai_recipes.service.changes import Changes
 from batchai_recipes.service.clock import Clock, SystemClock
 from batchai_recipes.service.credentials import Credentials
+from batchai_recipes.service.engines.containers import ContainerPolicy
 from batchai_recipes.service.engines.local import LocalEngine
 from batchai_recipes.service.file_server_disks import FileServerDisks
 from batchai_recipes.service.files.accounts import Accounts
@@ -56,6 +57,7 @@ class ServiceOptions:
         blob_endpoints: The URLs of the blob services of accounts that are not at Azure's own.
         until_unused: Whether it stops when the last program that uses it has gone.
         clock: The time of day.
+        containers: When jobs that name a container image run in it.
     """
 
     state: StateDirectory
@@ -65,6 +67,7 @@ class ServiceOptions:
     blob_endpoints: Mapping[str, str] = field(factory=dict)
     until_unused: bool = False
     clock: Clock = field(factory=SystemClock)
+    containers: ContainerPolicy = "auto"
 
 
 class Service:
@@ -135,7 +138,7 @@ class Service:
             store=store,
             clock=clock,
             changes=changes,
-            engine=LocalEngine(state),
+            engine=LocalEngine(state, containers=options.containers),
             shares=Shares(store, state, clock),
             accounts=accounts,
             places=VolumePlaces(

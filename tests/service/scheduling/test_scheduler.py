@@ -510,14 +510,33 @@ class TestEnvironment:
         assert task.command_line == "login $PASSWORD"
         assert "hunter2" not in repr(task)
 
-    def test_a_container_is_said_not_to_be_used(self, rows, scheduler, engine):
-        """In the execution log."""
+    def test_a_container_is_asked_for_with_what_it_takes(self, rows, scheduler, engine):
+        """Its image, registry and credentials, and a command line for the image's own Python."""
         rows.add_cluster()
-        rows.add_job(containerSettings={"imageSourceRegistry": {"image": "ubuntu:16.04"}})
+        registry = {
+            "image": "ubuntu:16.04",
+            "serverUrl": "https://r.io",
+            "credentials": {"username": "me"},
+        }
+        rows.add_job(
+            toolType="cntk",
+            cntkSettings={"pythonScriptFilePath": "/a.py"},
+            containerSettings={"imageSourceRegistry": registry, "shmSize": "2g"},
+            environmentVariables=[{"name": "A", "value": "$AZ_BATCHAI_TASK_INDEX"}],
+        )
         scheduler.settle()
-        (note,) = [note for note in engine.launched[0].notes if "container" in note]
-        assert "ubuntu:16.04" in note
-        assert "directly on the host" in note
+        (task,) = engine.launched
+        wanted = task.container
+        assert (wanted.image, wanted.registry, wanted.username) == (
+            "ubuntu:16.04",
+            "https://r.io",
+            "me",
+        )
+        assert wanted.shm_size == "2g"
+        assert wanted.command_line.startswith('exec "python" ')
+        assert not task.command_line.startswith('exec "python" ')
+        assert wanted.environment["A"] == "0"
+        assert "PATH" not in wanted.environment
 
 
 class TestDeletions:

@@ -99,6 +99,31 @@ class TaskKey:
 
 
 @frozen
+class Container:
+    """What a task wants to run in, where the engine runs containers.
+
+    Args:
+        image: The image.
+        command_line: What a shell in it runs, in the place of the task's own.
+        environment: All variables in it beside the image's; may hold secrets.
+        registry: The address of the registry that has the image; empty where none was named.
+        username: Who may get the image there; empty for anybody.
+        password: Whereby.
+        shm_size: The size of its shared memory, as the runtimes write it; empty for their own.
+        gpus: The GPUs that it sees, by index or UUID.
+    """
+
+    image: str
+    command_line: str
+    environment: Mapping[str, str] = field(repr=False)
+    registry: str = ""
+    username: str = ""
+    password: str = field(default="", repr=False)
+    shm_size: str = ""
+    gpus: tuple[str, ...] = ()
+
+
+@frozen
 class Task:
     """One command line on one node.
 
@@ -118,6 +143,7 @@ class Task:
         grace_seconds: How long it has between SIGTERM and SIGKILL when it is terminated.
         is_of_service: Whether it is a program of the service and no command of a user: it may write
             into volumes that are read-only for others.
+        container: What it wants to run in, if anything.
     """
 
     key: TaskKey
@@ -134,6 +160,7 @@ class Task:
     time_limit_seconds: float | None = None
     grace_seconds: float = 5.0
     is_of_service: bool = False
+    container: Container | None = None
 
 
 @frozen

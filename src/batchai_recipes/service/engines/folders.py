@@ -89,6 +89,16 @@ def _note(root: Path) -> Path:
     return root.with_name("read-only.json")
 
 
+def volumes_below(root: Path) -> list[str]:
+    """Find the folders that the links below a mount root lead to.
+
+    Args:
+        root: The mount root; may be missing.
+    """
+    links = [Path(at, name) for at, names, files in os.walk(root) for name in (*names, *files)]
+    return [str(link.readlink()) for link in links if link.is_symlink()]
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and its parents where they are missing.
 

@@ -1,5 +1,8 @@
 """Ending what a supervisor that was killed left behind."""
 
+import logging
+import subprocess
+
 from batchai_recipes.service.engines.supervision.cgroups import Cgroup
 from batchai_recipes.service.engines.supervision.processes import (
     all_processes,
@@ -8,6 +11,10 @@ from batchai_recipes.service.engines.supervision.processes import (
     stat_fields,
 )
 from batchai_recipes.service.engines.supervision.task_record import Reading
+
+_PATIENCE_SECONDS = 60.0
+
+_logger = logging.getLogger(__name__)
 
 
 def kill_left_over(reading: Reading) -> None:
@@ -20,7 +27,11 @@ def kill_left_over(reading: Reading) -> None:
         reading: The record of the task.
     """
     main = reading.main
-    if main is None or main["boot_id"] != boot_id():
+    if main is None:
+        return
+    if main.get("remove_container"):
+        _remove_container(*main["remove_container"])
+    if main["boot_id"] != boot_id():
         return
     if main["cgroup"]:
         Cgroup(main["cgroup"]).end()
@@ -28,3 +39,22 @@ def kill_left_over(reading: Reading) -> None:
     if leader is not None and int(leader[19]) != main["start_time"]:
         return  # another process has that id now, so nothing of the session is left
     kill_all([pid for pid, fields in all_processes() if int(fields[3]) == main["pid"]])
+
+
+def _remove_container(command: list[str], environment: dict[str, str]) -> None:
+    """Kill and remove a container; one that its runtime does not remove is in the service's log."""
+    try:
+        done = subprocess.run(  # noqa: S603  # as the supervisor would have run it
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        _logger.warning("%s failed: %s", " ".join(command), error)
+        return
+    if done.returncode != 0 and "no such container" not in done.stderr.lower():
+        _logger.warning("%s failed: %s", " ".join(command), done.stderr.strip())

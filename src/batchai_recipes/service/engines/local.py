@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from batchai_recipes.service.engines.containers import Bind, ContainerPolicy, Containers
 from batchai_recipes.service.engines.engine import (
     EngineError,
     JobFolders,
@@ -24,6 +25,7 @@ from batchai_recipes.service.engines.folders import (
     make_folder,
     mount_all,
     read_only_below,
+    volumes_below,
     writable_below,
 )
 from batchai_recipes.service.engines.gpus import visible_gpus
@@ -52,6 +54,7 @@ class LocalEngine:
         memory_limit_bytes: How much memory a task may have: all its processes together where this
             user may make control groups with such a limit, else each of them as address space;
             None for all there is.
+        containers: When tasks that want a container get it.
     """
 
     def __init__(
@@ -60,12 +63,14 @@ class LocalEngine:
         environ: Mapping[str, str] = os.environ,
         *,
         memory_limit_bytes: int | None = None,
+        containers: ContainerPolicy = "auto",
     ) -> None:
         self._state = state
         self._environment = {**safe_environment(environ), **_mpi_as_root()}
         self._supervisors = Supervisors(state.supervisor_log, self._environment)
         self._statuses = TaskStatuses(self._folder_of)
         self._removal = FolderRemoval(state.released)
+        self._containers = Containers(containers, self._environment)
         self._memory_limit_bytes = memory_limit_bytes
         self._cgroup: Cgroup | None = None
 
@@ -87,9 +92,10 @@ class LocalEngine:
 
     def prepare_node(self, node_id: str, mounts: tuple[Mount, ...]) -> None:
         """Make a node's folder with its volumes linked."""
-        mount_all(self._state.nodes / node_id / "mounts", mounts)
+        mount_all(self._mount_root(node_id), mounts)
         try:
             self._supervisors.get_ready()  # where there is a node there will be tasks
+            self._containers.get_ready()
         except SupervisorError as error:
             raise EngineError(str(error)) from error
 
@@ -97,7 +103,7 @@ class LocalEngine:
         """Describe a prepared node."""
         return Node(
             address="127.0.0.1",
-            mount_root=str(self._state.nodes / node_id / "mounts"),
+            mount_root=str(self._mount_root(node_id)),
             gpu_count=self._gpu_count,
             environment=self._environment,
             interface="lo",
@@ -176,11 +182,20 @@ class LocalEngine:
     def _shell(self) -> str:
         return shutil.which("bash", path=self._environment.get("PATH")) or "/bin/sh"
 
+    def _mount_root(self, node_id: str) -> Path:
+        return self._state.nodes / node_id / "mounts"
+
     def _folder_of(self, owner: Owner, owner_id: str) -> Path:
         return (self._state.jobs if owner == "job" else self._state.nodes) / owner_id
 
     def _request(self, task: Task) -> dict[str, Any]:
         cgroup = self._cgroup
+        container = task.container and self._containers.request(
+            task.container,
+            name=f"batchai-{task.key.owner_id}-{task.key.name}",
+            directory=task.working_directory,
+            binds=self._binds(task),
+        )
         return {
             "record": self._statuses.record(task.key),
             "label": task.label,
@@ -196,6 +211,7 @@ class LocalEngine:
             "grace_seconds": task.grace_seconds,
             "memory_limit_bytes": self._memory_limit_bytes,
             **self._views(task),
+            "container": container,
             "cgroup": f"{cgroup.path}/{task.key.owner_id}-{task.key.name}" if cgroup else None,
         }
 
@@ -205,7 +221,7 @@ class LocalEngine:
         Each comes with whether the task must not run if it could: a copy of a remote volume may be
         written to, since nothing of that is ever copied back.
         """
-        roots = [self._state.nodes / task.node_id / "mounts"]
+        roots = [self._mount_root(task.node_id)]
         if task.key.owner == "job":
             roots.append(self._state.jobs / task.key.owner_id / "mounts")
         found = [] if task.is_of_service else [f for root in roots for f in read_only_below(root)]
@@ -214,6 +230,26 @@ class LocalEngine:
             "read_only": [(folder, not folder.startswith(copies)) for folder in found],
             "writable": [f for root in roots for f in writable_below(root, found)] if found else [],
         }
+
+    def _binds(self, task: Task) -> list[Bind]:
+        """Say what of this machine a task sees in a container: all that it was told of."""
+        folders = self.job(task.key.owner_id, (task.node_id,))
+        roots = [self._mount_root(task.node_id), Path(folders.mount_root)]
+        read_only = {folder for folder, _ in self._views(task)["read_only"]}
+        own = [folders.shared_temp, folders.mpi_host_file, task.working_directory]
+        binds = [
+            *(Bind(str(path)) for path in (*roots, *map(Path, own)) if path.exists()),
+            *(
+                Bind(path, os.path.realpath(path) in read_only)
+                for path in dict.fromkeys(path for root in roots for path in volumes_below(root))
+            ),
+        ]
+        elsewhere = [
+            Bind(path)
+            for path in task.directories
+            if not any(Path(path).is_relative_to(bind.path) for bind in binds)
+        ]
+        return [*binds, *elsewhere]
 
 
 def _mpi_as_root() -> dict[str, str]:

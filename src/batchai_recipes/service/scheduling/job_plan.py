@@ -2,14 +2,23 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from attrs import frozen
 
 from batchai_recipes.service.batchai_error import BatchAIError
 from batchai_recipes.service.duration import parse_duration
-from batchai_recipes.service.engines.engine import Engine, EngineError, Node, Task, TaskKey
+from batchai_recipes.service.engines.engine import (
+    Container,
+    Engine,
+    EngineError,
+    Node,
+    Task,
+    TaskKey,
+)
 from batchai_recipes.service.scheduling.job_environment import (
     DirectoryError,
+    JobEnvironment,
     job_environment,
     with_program_first,
 )
@@ -23,6 +32,7 @@ from batchai_recipes.service.variables import (
 )
 
 PREPARATION_PREFIX = "preparation-"
+INTERPRETER_OF_IMAGES = "python"
 _DEFAULT_LIMIT = "P7D"
 
 
@@ -84,6 +94,7 @@ class _Planner:
         self._engine = engine
         self._interpreter = interpreter
         self._remaining_seconds = remaining_seconds
+        self._container: Mapping[str, Any] = job.properties.get("containerSettings") or {}
         self._folders = engine.job(job.uid, job.node_ids)
         self._nodes: Mapping[str, Node] = {node: engine.node(node) for node in job.node_ids}
         self._environments = {
@@ -91,23 +102,28 @@ class _Planner:
         }
 
     def plan(self) -> JobPlan:
+        processes = self._processes(self._interpreter)
+        # The image has a Python of its own, if any.
+        inside = self._processes(INTERPRETER_OF_IMAGES) if self._container else processes
+        return JobPlan(
+            preparation=self._preparation(processes[0]),
+            processes=tuple(
+                self._process(process, within, notes=() if number else self._notes())
+                for number, (process, within) in enumerate(zip(processes, inside, strict=True))
+            ),
+        )
+
+    def _processes(self, interpreter: str) -> tuple[Process, ...]:
         toolkit, settings = toolkit_of(self._job.properties)
-        processes = toolkit(
+        return toolkit(
             ToolkitJob(
                 settings,
                 tuple(self._nodes.values()),
                 tuple(found.variables({}) for found in self._environments.values()),
-                self._interpreter,
+                interpreter,
                 self._folders.shared_temp,
                 self._ports,
             )
-        )
-        return JobPlan(
-            preparation=self._preparation(processes[0]),
-            processes=(
-                self._process(processes[0], notes=self._notes()),
-                *map(self._process, processes[1:]),
-            ),
         )
 
     def _ports(self, node_index: int, count: int) -> tuple[int, ...]:
@@ -121,24 +137,33 @@ class _Planner:
             self._task(
                 name=f"{PREPARATION_PREFIX}{index}",
                 label="job preparation",
-                process=Process(index, command_line, master.program, index=index),
+                process=(prepared := Process(index, command_line, master.program, index=index)),
+                within=prepared,
                 suffix=preparation_suffix(self._job, index),
             )
             for index in range(len(self._job.node_ids))
         )
 
-    def _process(self, process: Process, notes: tuple[str, ...] = ()) -> Task:
+    def _process(self, process: Process, within: Process, notes: tuple[str, ...]) -> Task:
         role = process.role
         return self._task(
             name=f"{role.name}-{process.index}",
             label=role.label.format(process.index),
             process=process,
+            within=within,
             suffix=role.suffix.format(process.index),
             notes=notes,
         )
 
     def _task(
-        self, *, name: str, label: str, process: Process, suffix: str, notes: tuple[str, ...] = ()
+        self,
+        *,
+        name: str,
+        label: str,
+        process: Process,
+        within: Process,
+        suffix: str,
+        notes: tuple[str, ...] = (),
     ) -> Task:
         node_id = self._job.node_ids[process.node_index]
         found = self._environments[node_id]
@@ -160,6 +185,22 @@ class _Planner:
             log=f"{found.stdouterr}/{self._log_name(process.node_index)}",
             notes=notes,
             time_limit_seconds=self._remaining_seconds,
+            container=self._container_of(within, found),
+        )
+
+    def _container_of(self, within: Process, found: JobEnvironment) -> Container | None:
+        if not self._container:
+            return None
+        registry = self._container.get("imageSourceRegistry") or {}
+        of_process = {"AZ_BATCHAI_TASK_INDEX": str(within.index), **within.environment}
+        return Container(
+            image=str(registry.get("image") or ""),
+            command_line=within.command_line,
+            environment=found.variables(of_process),
+            registry=str(registry.get("serverUrl") or ""),
+            username=str((registry.get("credentials") or {}).get("username") or ""),
+            password=self._job.registry_password,
+            shm_size=str(self._container.get("shmSize") or ""),
         )
 
     def _log_name(self, node_index: int) -> str:
@@ -176,15 +217,7 @@ class _Planner:
 
     def _notes(self) -> tuple[str, ...]:
         nodes = ", ".join(self._job.node_ids)
-        notes = [f"job {self._job.name} ({self._job.uid}) on {nodes}"]
-        container = self._job.properties.get("containerSettings")
-        if container:
-            image = (container.get("imageSourceRegistry") or {}).get("image")
-            notes.append(
-                f"container image {image}: not used, since this service runs no containers; the "
-                "job runs directly on the host, with what is installed there"
-            )
-        return tuple(notes)
+        return (f"job {self._job.name} ({self._job.uid}) on {nodes}",)
 
 
 def _remaining_seconds(job: JobRecord, now: datetime) -> float:

@@ -28,6 +28,7 @@ class JobRecord:
         properties: What a GET returns of it.
         environment_secrets: Its variables with secret values.
         account_keys: The keys of its own volumes, by relative mount path.
+        registry_password: What opens the registry of its image; empty when it needs none.
         node_ids: Its nodes, the master first.
     """
 
@@ -46,6 +47,7 @@ class JobRecord:
     environment_secrets: Mapping[str, str] = field(repr=False)
     account_keys: Mapping[str, str] = field(repr=False)
     node_ids: tuple[str, ...]
+    registry_password: str = field(default="", repr=False)
 
 
 def jobs_in(records: sqlite3.Connection, states: Iterable[str]) -> tuple[JobRecord, ...]:
@@ -86,6 +88,7 @@ def _job(records: sqlite3.Connection, row: sqlite3.Row) -> JobRecord:
         environment_secrets=secrets.get("environment") or {},
         account_keys=secrets.get("accountKeys") or {},
         node_ids=tuple(node["node_id"] for node in nodes),
+        registry_password=secrets.get("registryPassword") or "",
     )
 
 

@@ -42,7 +42,9 @@ def start_main_process(task: dict[str, Any], record: TaskRecord, cgroup: Cgroup 
             _detach(supervisor, files)
             inside = cgroup is not None and cgroup.enter()
             path = cgroup.path if cgroup is not None and inside else None
-            record.add("main", {**process_identity(os.getpid()), "cgroup": path})
+            remove = task.get("remove_container")
+            identity = process_identity(os.getpid())
+            record.add("main", {**identity, "cgroup": path, "remove_container": remove})
             _forbid_writing(task)
             if limit:
                 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -61,6 +63,35 @@ def start_main_process(task: dict[str, Any], record: TaskRecord, cgroup: Cgroup 
         os.waitpid(main, 0)
         raise OSError(*json.loads(failure))
     return main
+
+
+def start_aside(command: list[str], environment: dict[str, str], said: int) -> int:
+    """Start a command that is none of a task's, in a session of its own.
+
+    Args:
+        command: The command.
+        environment: Its variables.
+        said: Where its standard error goes; its standard output is thrown away.
+
+    Returns:
+        Its process id.
+
+    Raises:
+        OSError: There can be no more processes.
+    """
+    nothing = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    supervisor = os.getpid()
+    process = os.fork()
+    if process == 0:
+        try:
+            _detach(supervisor, [nothing, nothing, said])
+            _become({"command": command, "environment": environment, "working_directory": "/"})
+        except OSError as error:
+            os.write(2, message_of(error).encode())
+        finally:
+            os._exit(127)
+    os.close(nothing)
+    return process
 
 
 def _detach(supervisor: int, files: list[int]) -> None:

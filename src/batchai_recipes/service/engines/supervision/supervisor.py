@@ -11,7 +11,8 @@ import traceback
 from typing import Any, NoReturn
 
 from .cgroups import Cgroup
-from .main_process import message_of, open_output, start_main_process
+from .containers import ContainerError, ContainerTask
+from .main_process import message_of, open_output, start_aside, start_main_process
 from .processes import (
     PR_SET_CHILD_SUBREAPER,
     WATCHED_SIGNALS,
@@ -28,6 +29,7 @@ from .shortage import is_full, machine_memory_kills
 from .task_record import TaskRecord
 
 _KILL_AGAIN_SECONDS = 0.5
+_MOST_TOLD = 500
 _FIRST_RETRY_SECONDS = 0.1
 _LONGEST_RETRY_SECONDS = 30.0
 _NOT_STARTED_CODES = {errno.ENOENT: 127, errno.EACCES: 126}
@@ -96,7 +98,7 @@ class Supervisor:
         task: What to run: ``label``, ``notes``, ``title``, ``command``, ``environment``,
             ``working_directory``, ``stdout``, ``stderr``, ``log``, ``time_limit_seconds``,
             ``grace_seconds``, ``memory_limit_bytes``, ``read_only`` and ``writable`` (folders) and,
-            where there can be one, ``cgroup``.
+            where there can be one, ``cgroup``; where it wants one, ``container``.
         record: Where to say how it goes.
     """
 
@@ -105,6 +107,9 @@ class Supervisor:
         self._record = record
         self._reason = "exited"
         self._cgroup: Cgroup | None = None
+        self._container: ContainerTask | None = None
+        limit = task["time_limit_seconds"]
+        self._expiry = None if limit is None else time.monotonic() + limit
 
     def run(self) -> dict[str, Any]:
         """Run the task and wait until nothing of it is left.
@@ -117,32 +122,74 @@ class Supervisor:
         memory_kills = machine_memory_kills()
         try:
             self._record.make_durable()
-            self._log(*self._task["notes"], f"{label}: starting: {self._task['title']}")
+            self._log(*self._task["notes"])
+            self._choose_place()
+            if self._reason != "exited":
+                return self._ended(-signal.SIGTERM, "")  # while it got its image
+            self._log(f"{label}: starting: {self._task['title']}")
             main = self._start()
         except OSError as error:
             self._end_all()
             return self._not_started(error)
         code = os.waitstatus_to_exitcode(self._wait(main))
-        why = self._explain(code, memory_kills)
+        why, reason = self._explain(code, memory_kills), self._reason
         self._end_all()
+        self._reason = reason  # whoever asked it to end meanwhile came too late
+        return self._ended(code, why)
+
+    def _ended(self, code: int, why: str) -> dict[str, Any]:
         how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-        self._log(f"{label}: ended {how}{why and ': '}{why}")
+        self._log(f"{self._task['label']}: ended {how}{why and ': '}{why}")
         return {**_ending(self._reason, 128 - code if code < 0 else code), "message": why}
+
+    def _choose_place(self) -> None:
+        """Let the task run in its container, or on the host where it may."""
+        wanted = self._task["container"]
+        if wanted is None:
+            return
+        container = ContainerTask(wanted, self._task["record"], self._run_aside)
+        try:
+            container.find_image()
+            command, environment = container.command()
+        except ContainerError as error:
+            if self._reason != "exited":
+                return
+            if wanted["required"]:
+                message = f"Container image {wanted['image']}: {error}"
+                raise OSError(None, message) from error
+            self._log(
+                f"container image {wanted['image']}: not used, since {error}; the job runs "
+                "directly on the host, with what is installed there"
+            )
+            return
+        self._log(f"container image {wanted['image']}: running in {wanted['name']}")
+        self._container = container
+        self._task.update(command=command, environment=environment, cgroup=None, read_only=())
+        self._task["remove_container"] = [container.remove_command, container.client_environment]
+
+    def _run_aside(self, command: list[str], environment: dict[str, str]) -> tuple[int, str]:
+        """Run a command that is none of the task's, within the task's time."""
+        said = os.memfd_create("said", os.MFD_CLOEXEC)
+        try:
+            process = start_aside(command, environment, said)
+            code = os.waitstatus_to_exitcode(self._wait(process))
+            told = os.pread(said, _MOST_TOLD, max(os.fstat(said).st_size - _MOST_TOLD, 0))
+        finally:
+            os.close(said)
+        return code, " ".join(told.decode(errors="replace").split())
 
     def _start(self) -> int:
         if self._task["cgroup"]:
             self._cgroup = Cgroup.make(self._task["cgroup"])
         return start_main_process(self._task, self._record, self._cgroup)
 
-    def _wait(self, main: int) -> int:
-        limit = self._task["time_limit_seconds"]
-        expiry = None if limit is None else time.monotonic() + limit
+    def _wait(self, process: int) -> int:
         kill_at: float | None = None
         while True:
             ended, _ = reap()
-            if main in ended:
-                return ended[main]
-            deadline = expiry if kill_at is None else kill_at
+            if process in ended:
+                return ended[process]
+            deadline = self._expiry if kill_at is None else kill_at
             signalled = wait_for_signal(deadline)
             now = time.monotonic()
             if kill_at is not None:
@@ -150,9 +197,9 @@ class Supervisor:
                     self._kill()
                     kill_at = now + _KILL_AGAIN_SECONDS
             elif signalled == signal.SIGTERM:
-                kill_at = self._terminate(main, "terminated")
-            elif expiry is not None and now >= expiry:
-                kill_at = self._terminate(main, "time limit")
+                kill_at = self._terminate(process, "terminated")
+            elif self._expiry is not None and now >= self._expiry:
+                kill_at = self._terminate(process, "time limit")
 
     def _terminate(self, main: int, reason: str) -> float:
         grace = float(self._task["grace_seconds"])
@@ -170,6 +217,10 @@ class Supervisor:
 
     def _end_all(self) -> None:
         """End whatever is left of the task."""
+        self._expiry = None
+        if self._container is not None:
+            container, self._container = self._container, None
+            container.remove()
         if self._cgroup is not None:
             self._cgroup.end()
         kill_descendants()
