@@ -1,10 +1,13 @@
 """Jobs of every toolkit, with real processes on the nodes of an embedded service."""
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -185,6 +188,14 @@ needs_mpi = pytest.mark.skipif(
 )
 
 
+def command_line(process):
+    """Return the command line of a process, or nothing where it is gone."""
+    try:
+        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
 @needs_mpi
 class TestMpi:
     """Ranks that meet through Open MPI itself."""
@@ -251,6 +262,32 @@ class TestMpi:
             run.wait()
         listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
         assert "sleeps.py" not in listed.stdout
+
+    def test_a_killed_mpirun_leaves_nothing(self, bench):
+        """Neither ranks nor their shared memory, and the job has failed."""
+        waits = MPI_PROGRAM.replace(
+            "lib.MPI_Finalize()", "print('up'); import time; time.sleep(1000)"
+        )
+        script = bench.program("waits.py", waits)
+        job = HorovodJobBuilder("killed").script(script).nodes(NODES).output("MODEL")
+        run = bench.session.submit(job)
+        lines = run.stream()
+        assert [next(lines), next(lines)] == ["up", "up"]
+        processes = [
+            folder for folder in Path("/proc").glob("[0-9]*") if "waits.py" in command_line(folder)
+        ]
+        (launcher,) = (one for one in processes if command_line(one).startswith("mpirun "))
+        maps = "".join((one / "maps").read_text() for one in processes)
+        segments = {Path(path) for path in re.findall(r"/\S*/vader_segment\S+", maps)}
+        assert len(segments) == NODES
+        os.kill(int(launcher.name), signal.SIGKILL)
+        with pytest.raises(JobFailedError, match="exit code 137"):
+            run.wait()
+        assert not any(one.exists() for one in processes)
+        patience = time.monotonic() + 30  # the job's folder goes after its state has been told
+        while any(segment.exists() for segment in segments):
+            assert time.monotonic() < patience
+            time.sleep(0.02)
 
     def test_a_missing_launcher_says_what_to_install(self, bench):
         """In the job's error, on standard error and in the execution log."""

@@ -98,7 +98,8 @@ def _hosts(job: ToolkitJob, ranks: tuple[Rank, ...]) -> list[tuple[str, int]]:
 def _launcher(job: ToolkitJob) -> str:
     agents = {node.mpi_agent for node in job.nodes}
     if agents == {""}:
-        return "--mca plm isolated"
+        # Shared memory lies in the job's folder and goes with it, also when mpirun was killed.
+        return '--mca plm isolated --mca btl_vader_backing_directory "$AZ_BATCHAI_JOB_TEMP"'
     if len(agents) > 1:
         raise ToolkitError(f"The nodes are reached in different ways: {sorted(agents)}")
     return f"--mca plm_rsh_agent {shlex.quote(agents.pop())}"
