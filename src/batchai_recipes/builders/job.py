@@ -48,6 +48,12 @@ class JobBuilder(MountingBuilder):
 
     Raises:
         ConfigurationError: The name is not allowed.
+
+    Example:
+        >>> from batchai_recipes import CustomJobBuilder
+        >>> job: JobBuilder = CustomJobBuilder("myjob").nodes(2).priority("high")
+        >>> job.environment_variable("LEVEL", "1").environment
+        (('LEVEL', '1'),)
     """
 
     name: str = field(converter=_job_name)

@@ -9,7 +9,8 @@ from batchai_recipes.builders.mount import Mount
 from batchai_recipes.errors import ConfigurationError
 
 _DIRECTORY: Final = re.compile(r"\$\{?AZ_BATCHAI_(INPUT|OUTPUT)_(\w+)\}?", re.ASCII)
-_ROOT: Final = re.compile(r"\$\{?AZ_BATCHAI_(JOB_)?MOUNT_ROOT\b\}?((?:/[^\s/'\"$;&|]+)*)")
+# A place that goes on with a wildcard or a variable may be anywhere.
+_ROOT: Final = re.compile(r"\$\{?AZ_BATCHAI_(JOB_)?MOUNT_ROOT\b\}?/([\w./+-]*)(?![\w./+*?\[{$\\-])")
 # What they hold is no command line or path, and must not appear in a message.
 _SECRET: Final = frozenset({"secrets", "containerSettings", "mountVolumes"})
 
@@ -65,13 +66,18 @@ def check_mounts(document: object, own: tuple[Mount, ...], cluster: tuple[Mount,
             # A job without volumes of its own finds the cluster's under both roots.
             mounts = own if of_job and own else cluster
             place = path.strip("/")
-            if place and not any(f"{place}/".startswith(f"{mount.at}/") for mount in mounts):
+            if place and ".." not in place and not any(_meet(place, mount.at) for mount in mounts):
                 places = ", ".join(repr(mount.at) for mount in mounts) or "nothing"
                 who = "the job" if of_job and own else "the cluster"
                 raise ConfigurationError(
                     f"{text!r} names the place {place!r}, but {who} mounts {places}: add "
                     f".mount(..., at={place.partition('/')[0]!r})"
                 )
+
+
+def _meet(place: str, mount: str) -> bool:
+    """Tell whether a place lies on a volume, or leads to it."""
+    return f"{place}/".startswith(f"{mount}/") or f"{mount}/".startswith(f"{place}/")
 
 
 def _variable(kind: str, name: str) -> str:

@@ -21,6 +21,7 @@ from batchai_recipes import (
     PyTorchJobBuilder,
     StorageAccount,
     TensorFlowJobBuilder,
+    builders,
 )
 
 SUBSCRIPTION = "/subscriptions/s/resourceGroups/g/providers"
@@ -158,6 +159,14 @@ def test_no_property_is_out_of_reach():
     found = {pair for builder in (*CLUSTERS, *JOBS) for pair in reached(built(builder))}
     assert wanted - found == set()
     assert len(wanted) > 100
+
+
+def test_every_builder_has_an_example():
+    """Which the doctests run."""
+    exported = [getattr(builders, name) for name in builders.__all__]
+    made = [thing for thing in exported if thing.__name__.endswith("Builder")]
+    assert len(made) == 11
+    assert [one.__name__ for one in made if ">>> " not in (one.__doc__ or "")] == []
 
 
 @pytest.mark.parametrize("builder", [*CLUSTERS, *JOBS], ids=lambda builder: builder.name)

@@ -186,6 +186,18 @@ def test_what_is_declared_may_be_named_in_any_order():
     assert job.build(cluster_id="c", mounts=MOUNTS)
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["", "/", "/share", "/share/", "/share/a b", "/*", "/sh*", "/$X/y", "/share:/data", "/a"],
+)
+def test_places_that_may_be_there_are_let_through(path):
+    """Also those that lead to a volume, and those that only the node's shell can tell."""
+    mounts = (*MOUNTS, *ClusterBuilder("c").mount("other", at="a/b").mounts)
+    job = CustomJobBuilder("j").command_line(f"ls $AZ_BATCHAI_MOUNT_ROOT{path}")
+
+    assert job.build(cluster_id="c", mounts=mounts)
+
+
 def test_paths_of_an_unknown_cluster_are_not_checked():
     """It may mount whatever it likes."""
     job = PLAIN.std_out_err_path_prefix("$AZ_BATCHAI_MOUNT_ROOT/somewhere")
