@@ -210,6 +210,7 @@ def test_a_failed_job_keeps_its_own_error_and_its_logs_arrive(lab, share):
     assert output(share, job, "stdouterr/stderr.txt") == b"why\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "hint"),
     [
@@ -249,6 +250,7 @@ def test_what_cannot_be_copied_back_fails_the_job_and_is_kept(lab, share, servic
     until(lambda: not kept.exists())
 
 
+@pytest.mark.slow
 def test_the_volumes_of_a_cluster_are_there_for_its_setup_task_and_its_jobs(lab, end):
     """Each job sees what was staged meanwhile and what the jobs before it wrote."""
     end.put("in.txt", b"first")
@@ -340,6 +342,7 @@ def test_file_servers_and_directories_of_the_machine_are_mounted(lab, tmp_path):
     assert (tmp_path / "two").read_text() == "2\n"
 
 
+@pytest.mark.slow
 def test_the_service_may_be_killed_while_a_job_writes(share, tmp_path):
     """What it wrote is copied back all the same, and the next service sees it through."""
     gate = tmp_path / "gate"
