@@ -1,43 +1,55 @@
-"""Requests per second of the management plane, beside moto's server in the same run.
+"""The management plane beside moto's server in the same run: medians of several rounds.
 
-GET of a job, and create-get-delete of an experiment, with 1 and with 8 connections. The clients
-are threads of this program, so with 8 connections they take their share of the processors too.
-Name a Python that has ``moto[server]`` by ``--moto`` to measure its S3 GET beside them.
+GET of a job, a page of a list, and create-get-delete of an experiment, with 1 and with 8
+connections, with 100 and with 100,000 jobs in the store; moto's S3 GET, and put-get-delete of an
+object, by the same client (wrk). Then how long the service takes to start, and its memory.
+
+Name a Python that has ``moto[server]`` by ``--moto``.
 """
 
 import argparse
-import http.client
 import json
 import socket
+import sqlite3
 import ssl
+import statistics
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
-from http import HTTPStatus
+import urllib.request
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
+
+import wrk
 
 from batchai_recipes.service.address import ServiceAddress
 from batchai_recipes.service.launcher import LocalService
 
-SECONDS = 3.0
 CONNECTIONS = (1, 8)
+FEW, MANY = 100, 100_000
+PAGE = 100
+VERSION = "?api-version=2018-05-01"
+_COPY_JOBS = """
+    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
+    INSERT INTO {table} ({columns}) SELECT {values} FROM {table}, numbers WHERE {table}.key = ?
+"""
 
-Ask = Callable[..., tuple[int, bytes]]
+Measure = Callable[[int], wrk.Load]
+"""Measures one thing with a number of connections."""
 
 
 class Client:
-    """Opens connections to the service with a token.
+    """Sends single requests to a service, and tells what wrk needs for many.
 
     Args:
         address: Where the service is.
     """
 
     def __init__(self, address: ServiceAddress) -> None:
-        self._host = urlsplit(address.endpoint).netloc
+        self._base = address.endpoint
         self._tls = ssl.create_default_context(cafile=address.ca_file)
         form = {
             "grant_type": "client_credentials",
@@ -45,30 +57,23 @@ class Client:
             "client_secret": address.client_secret,
             "scope": "https://management.azure.com/.default",
         }
-        connection = http.client.HTTPSConnection(self._host, context=self._tls)
-        connection.request(
-            "POST",
-            f"/{address.tenant_id}/oauth2/v2.0/token",
-            urlencode(form),
-            {"Content-Type": "application/x-www-form-urlencoded"},
-        )
-        token = json.loads(connection.getresponse().read())["access_token"]
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        path = f"/{address.tenant_id}/oauth2/v2.0/token"
+        answer = json.loads(self._send("POST", path, urlencode(form).encode(), {}))
+        self.headers = {"Authorization": f"Bearer {answer['access_token']}"}
 
-    def connection(self) -> Ask:
-        """Return what sends requests over one new connection."""
-        connection = http.client.HTTPSConnection(self._host, context=self._tls)
+    def ask(self, method: str, path: str, body: object = None) -> bytes:
+        """Send a request that must succeed; return the body of its answer."""
+        content = json.dumps(body).encode() if body is not None else None
+        headers = {**self.headers, "Content-Type": "application/json"}
+        return self._send(method, path + VERSION, content, headers)
 
-        def ask(method: str, path: str, body: object = None) -> tuple[int, bytes]:
-            content = json.dumps(body) if body is not None else None
-            connection.request(method, f"{path}?api-version=2018-05-01", content, self._headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-
-        return ask
+    def _send(self, method: str, path: str, body: bytes | None, headers: dict) -> bytes:
+        request = urllib.request.Request(self._base + path, body, headers, method=method)
+        with urllib.request.urlopen(request, context=self._tls) as answer:
+            return answer.read()
 
 
-def _make_job(ask: Ask, subscription: str) -> str:
+def make_job(client: Client, subscription: str) -> str:
     """Make a job that waits for a node for ever; return its experiment's path."""
     group = f"/subscriptions/{subscription}/resourceGroups/benchmark"
     workspace = f"{group}/providers/Microsoft.BatchAI/workspaces/workspace"
@@ -90,68 +95,61 @@ def _make_job(ask: Ask, subscription: str) -> str:
         (f"{workspace}/clusters/cluster", {"properties": cluster}),
         (f"{workspace}/experiments/experiment/jobs/job", {"properties": job}),
     ):
-        status, answer = ask("PUT", path, body)
-        assert status in {200, 201, 202}, answer
+        client.ask("PUT", path, body)
     return f"{workspace}/experiments/experiment"
 
 
-def _measure(name: str, connect: Callable[[int], Callable[[], None]]) -> None:
-    """Do one thing over and over; print how often and how fast."""
-    for count in CONNECTIONS:
-        taken: list[float] = []
-        end = time.monotonic() + SECONDS
-
-        def work(number: int, taken: list[float] = taken, end: float = end) -> None:
-            once = connect(number)
-            while time.monotonic() < end:
-                began = time.perf_counter()
-                once()
-                taken.append(time.perf_counter() - began)
-
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        taken.sort()
-        middle, late = taken[len(taken) // 2], taken[len(taken) * 99 // 100]
-        print(
-            f"{name:32} {count} connections {len(taken) / SECONDS:8.0f}/s "
-            f"p50 {middle * 1000:6.2f} ms  p99 {late * 1000:6.2f} ms"
-        )
+def fill(state: Path, experiment: str, jobs: int) -> None:
+    """Write jobs that have ended to the records, as copies of the one that there is."""
+    key = f"{experiment}/jobs/job".lower()
+    number = "printf('-%06d', n)"
+    special = {
+        "key": f"key || {number}",
+        "id": f"id || {number}",
+        "name": f"name || {number}",
+        "uid": "lower(hex(randomblob(16)))",
+        "execution_state": "'succeeded'",
+    }
+    with closing(sqlite3.connect(state / "state.db", timeout=30)) as database:
+        for table in ("resources", "jobs"):
+            rows = database.execute(f"PRAGMA table_info({table})")
+            columns = [row[1] for row in rows if row[1] != "sequence"]
+            values = [special.get(column, column) for column in columns]
+            statement = _COPY_JOBS.format(
+                table=table, columns=", ".join(columns), values=", ".join(values)
+            )
+            database.execute(statement, (jobs, key))
+        database.commit()
 
 
-def _service() -> None:
-    with tempfile.TemporaryDirectory() as folder, closing(LocalService(Path(folder))) as service:
-        client = Client(service.address)
-        experiment = _make_job(client.connection(), service.address.subscription_id)
+def of_service(service: LocalService, folder: Path, jobs: int, seconds: int) -> dict[str, Measure]:
+    """Return what can be measured of a service that holds a number of jobs."""
+    client = Client(service.address)
+    experiment = make_job(client, service.address.subscription_id)
+    fill(folder, experiment, jobs)
+    base, headers = service.address.endpoint, client.headers
 
-        def get_job(_number: int) -> Callable[[], None]:
-            ask = client.connection()
+    def ask(path: str) -> Measure:
+        return lambda count: wrk.get(base + path, headers, count, seconds)
 
-            def once() -> None:
-                assert ask("GET", f"{experiment}/jobs/job")[0] == HTTPStatus.OK
-
-            return once
-
-        def live_once(number: int) -> Callable[[], None]:
-            ask = client.connection()
-            path = f"{experiment}-{number}"
-
-            def once() -> None:
-                assert ask("PUT", path)[0] == HTTPStatus.OK
-                assert ask("GET", path)[0] == HTTPStatus.OK
-                assert ask("DELETE", path)[0] == HTTPStatus.ACCEPTED
-                while ask("GET", path)[0] != HTTPStatus.NOT_FOUND:
-                    pass
-
-            return once
-
-        _measure("GET of a job", get_job)
-        _measure("experiment, create to gone", live_once)
+    page = f"{experiment}/jobs{VERSION}&maxresults={PAGE}"
+    link = json.loads(client.ask("GET", f"{experiment}/jobs")).get("nextLink")
+    measures = {
+        f"GET of a job, {jobs:,} jobs": ask(f"{experiment}/jobs/job{VERSION}"),
+        f"first page of {PAGE}, {jobs:,} jobs": ask(page),
+        f"experiment, create to gone, {jobs:,} jobs": lambda count: wrk.live(
+            f"{base}{experiment}-", VERSION, headers, count, seconds
+        ),
+    }
+    if link is not None:
+        later = f"{link.removeprefix(base)}&maxresults={PAGE}"
+        measures[f"later page of {PAGE}, {jobs:,} jobs"] = ask(later)
+    return measures
 
 
-def _moto(python: str) -> None:
+@contextmanager
+def moto(python: str, seconds: int) -> Iterator[dict[str, Measure]]:
+    """Run moto's server; give what can be measured of it."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -159,26 +157,20 @@ def _moto(python: str) -> None:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
             _wait_for(port)
-            headers = {"Authorization": "AWS4-HMAC-SHA256 Credential=a/20200101/us-east-1/s3/aws4"}
-
-            def get_object(_number: int) -> Callable[[], None]:
-                connection = http.client.HTTPConnection("127.0.0.1", port)
-
-                def ask(method: str, path: str, content: bytes | None = None) -> int:
-                    connection.request(method, path, content, headers)
-                    answer = connection.getresponse()
-                    answer.read()
-                    return answer.status
-
-                ask("PUT", "/bucket")
-                ask("PUT", "/bucket/key", b"x" * 1000)
-
-                def once() -> None:
-                    assert ask("GET", "/bucket/key") == HTTPStatus.OK
-
-                return once
-
-            _measure("moto, GET of an S3 object", get_object)
+            base = f"http://127.0.0.1:{port}/bucket"
+            scope = "AWS4-HMAC-SHA256 Credential=a/20200101/us-east-1/s3/aws4"
+            headers = {"Authorization": scope}
+            for path, body in (("", None), ("/key", b"x" * 1000)):
+                request = urllib.request.Request(base + path, body, headers, method="PUT")
+                urllib.request.urlopen(request).close()
+            yield {
+                "moto, GET of an S3 object": lambda count: wrk.get(
+                    f"{base}/key", headers, count, seconds
+                ),
+                "moto, object, put to gone": lambda count: wrk.live(
+                    f"{base}/key-", "", headers, count, seconds
+                ),
+            }
         finally:
             server.terminate()
 
@@ -192,14 +184,55 @@ def _wait_for(port: int) -> None:
             time.sleep(0.05)
 
 
+def measure_start(starts: int) -> None:
+    """Print how long a service takes to start, and what memory it holds when idle."""
+    seconds, resident, own = [], [], []
+    for _ in range(starts):
+        with tempfile.TemporaryDirectory() as folder:
+            with closing(LocalService(Path(folder))):
+                pass  # the first start makes certificates and keys
+            began = time.perf_counter()
+            with closing(LocalService(Path(folder))) as service:
+                seconds.append(time.perf_counter() - began)
+                time.sleep(1)
+                memory = Path(f"/proc/{service.address.pid}/smaps_rollup").read_text()
+                sizes = dict(line.split(":") for line in memory.splitlines()[1:])
+                resident.append(int(sizes["Rss"].split()[0]) / 1024)
+                own.append(int(sizes["Pss"].split()[0]) / 1024)
+    print(
+        f"start to ready {statistics.median(seconds):.2f} s (worst {max(seconds):.2f}); idle "
+        f"memory {statistics.median(resident):.0f} MiB resident, "
+        f"{statistics.median(own):.0f} MiB proportional; medians of {starts}"
+    )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moto", help="a Python that has moto[server]")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=2, help="of each measurement")
     arguments = parser.parse_args()
-    _service()
-    if arguments.moto:
-        _moto(arguments.moto)
+    loads: dict[tuple[str, int], list[wrk.Load]] = defaultdict(list)
+    with ExitStack() as stack:
+        measures: dict[str, Measure] = {}
+        for jobs in (FEW, MANY):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            service = stack.enter_context(closing(LocalService(folder)))
+            measures |= of_service(service, folder, jobs, arguments.seconds)
+        if arguments.moto:
+            measures |= stack.enter_context(moto(arguments.moto, arguments.seconds))
+        for _ in range(arguments.rounds):
+            for name, measure in measures.items():
+                for count in CONNECTIONS:
+                    loads[name, count].append(measure(count))
+    for (name, count), found in loads.items():
+        rate, p50, p99 = (
+            statistics.median(getattr(load, which) for load in found)
+            for which in ("per_second", "p50", "p99")
+        )
+        print(f"| {name} | {count} | {rate:,.0f} | {p50:.2f} | {p99:.2f} |")
+    measure_start(arguments.rounds)
 
 
 if __name__ == "__main__":
