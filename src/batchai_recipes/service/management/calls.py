@@ -11,9 +11,10 @@ from urllib.parse import quote, urlencode
 
 from attrs import field, frozen
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import Receive
 
+from batchai_recipes.service.management.documents import JSONResponse
 from batchai_recipes.service.management.errors import ManagementError, invalid_parameter
 from batchai_recipes.service.management.plane import ManagementPlane
 

@@ -6,13 +6,14 @@ import uuid
 from http import HTTPStatus
 from typing import Any, Final
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from batchai_recipes.service.clock import iso_timestamp
 from batchai_recipes.service.management import cluster_properties, operations, resources
 from batchai_recipes.service.management.bodies import read_body
 from batchai_recipes.service.management.calls import Call, Endpoint
 from batchai_recipes.service.management.deletion import delete
+from batchai_recipes.service.management.documents import JSONResponse
 from batchai_recipes.service.management.errors import ManagementError
 from batchai_recipes.service.management.kinds import CLUSTER, WORKSPACE, names_of
 from batchai_recipes.service.management.mount_volumes import check_file_servers

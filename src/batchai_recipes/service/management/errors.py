@@ -9,7 +9,8 @@ from difflib import get_close_matches
 from http import HTTPStatus
 
 from attrs import frozen
-from starlette.responses import JSONResponse
+
+from batchai_recipes.service.management.documents import JSONResponse
 
 
 @frozen

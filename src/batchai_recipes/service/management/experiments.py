@@ -2,11 +2,12 @@
 
 from typing import Any, Final
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from batchai_recipes.service.management import resources
 from batchai_recipes.service.management.calls import Call, Endpoint
 from batchai_recipes.service.management.deletion import delete
+from batchai_recipes.service.management.documents import JSONResponse
 from batchai_recipes.service.management.kinds import EXPERIMENT, WORKSPACE
 from batchai_recipes.service.management.plane import ManagementPlane
 from batchai_recipes.service.management.resources import Resource

@@ -8,13 +8,14 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from batchai_recipes.service.file_server_disks import FileServerDisks
 from batchai_recipes.service.management import operations, resources
 from batchai_recipes.service.management.bodies import ENVELOPE, read_body
 from batchai_recipes.service.management.calls import Call, Endpoint
 from batchai_recipes.service.management.deletion import delete
+from batchai_recipes.service.management.documents import JSONResponse
 from batchai_recipes.service.management.errors import ManagementError
 from batchai_recipes.service.management.kinds import FILE_SERVER, WORKSPACE
 from batchai_recipes.service.management.plane import ManagementPlane

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from attrs import asdict
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from batchai_recipes.service.clock import iso_timestamp
 from batchai_recipes.service.files.accounts import Accounts
@@ -18,6 +18,7 @@ from batchai_recipes.service.management import job_properties, operations, resou
 from batchai_recipes.service.management.bodies import read_body
 from batchai_recipes.service.management.calls import Call, Endpoint
 from batchai_recipes.service.management.deletion import delete
+from batchai_recipes.service.management.documents import JSONResponse
 from batchai_recipes.service.management.errors import (
     ManagementError,
     invalid_parameter,

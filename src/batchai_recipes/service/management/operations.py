@@ -12,10 +12,11 @@ from http import HTTPStatus
 from typing import Any, Final, Literal
 
 from attrs import frozen
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from batchai_recipes.service.clock import iso_timestamp
 from batchai_recipes.service.management.calls import Call, Endpoint
+from batchai_recipes.service.management.documents import JSONResponse
 from batchai_recipes.service.management.errors import ManagementError
 from batchai_recipes.service.management.kinds import names_of
 from batchai_recipes.service.management.plane import ManagementPlane

@@ -2,9 +2,10 @@
 
 from typing import Any, Final
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from batchai_recipes.service.management.calls import Call, Endpoint
+from batchai_recipes.service.management.documents import JSONResponse
 from batchai_recipes.service.management.plane import ManagementPlane
 
 _PROVIDER: Final = "Microsoft Batch AI"

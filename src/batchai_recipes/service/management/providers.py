@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from batchai_recipes.service.management.calls import Call, Endpoint
+from batchai_recipes.service.management.documents import JSONResponse
 from batchai_recipes.service.management.errors import ManagementError, suggestion
 from batchai_recipes.service.management.plane import ManagementPlane
 

@@ -6,12 +6,14 @@ import sqlite3
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import format_datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
 from attrs import evolve, frozen
 
 from batchai_recipes.service.clock import iso_timestamp
+from batchai_recipes.service.management.documents import read_record
 from batchai_recipes.service.management.errors import (
     ManagementError,
     being_deleted,
@@ -320,6 +322,7 @@ def secrets_of(records: sqlite3.Connection, key: str) -> dict[str, Any]:
     return hidden
 
 
+@lru_cache(maxsize=1024)  # clients that wait for a job ask for it over and over
 def http_date(timestamp: str) -> str:
     """Return, as headers write it, a time that ``iso_timestamp`` wrote.
 
@@ -390,8 +393,8 @@ def resource_of(row: sqlite3.Row) -> Resource:
         modified_at=row["modified_at"],
         etag=row["etag"],
         location=row["location"],
-        tags={} if row["tags"] in _NO_TAGS else json.loads(row["tags"]),
-        properties=json.loads(row["properties"]),
+        tags={} if row["tags"] in _NO_TAGS else read_record(row["tags"]),
+        properties=read_record(row["properties"]),
     )
 
 

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from attrs import frozen
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from batchai_recipes.service.files.accounts import Account, Accounts
 from batchai_recipes.service.files.errors import ShareNotFoundError
@@ -21,6 +21,7 @@ from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.management import operations, resources
 from batchai_recipes.service.management.bodies import ENVELOPE, TAGS, read_body, region
 from batchai_recipes.service.management.calls import Call, Endpoint
+from batchai_recipes.service.management.documents import JSONResponse
 from batchai_recipes.service.management.errors import ManagementError
 from batchai_recipes.service.management.kinds import RESOURCE_GROUP, STORAGE_ACCOUNT
 from batchai_recipes.service.management.plane import ManagementPlane

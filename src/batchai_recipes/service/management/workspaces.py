@@ -3,12 +3,13 @@
 from http import HTTPStatus
 from typing import Any, Final
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from batchai_recipes.service.management import resources
 from batchai_recipes.service.management.bodies import ENVELOPE, TAGS, read_body, region
 from batchai_recipes.service.management.calls import Call, Endpoint
 from batchai_recipes.service.management.deletion import delete
+from batchai_recipes.service.management.documents import JSONResponse
 from batchai_recipes.service.management.errors import ManagementError
 from batchai_recipes.service.management.kinds import RESOURCE_GROUP, WORKSPACE
 from batchai_recipes.service.management.plane import ManagementPlane
