@@ -5,7 +5,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from batchai_recipes.service.app import OPERATIONS_KEPT, Service, ServiceOptions
+from batchai_recipes.service.app import Service, ServiceOptions
+from batchai_recipes.service.batchai import OPERATIONS_KEPT
 from batchai_recipes.service.clock import iso_timestamp
 from batchai_recipes.service.listener import PortInUseError, bind
 from batchai_recipes.service.state_directory import StateDirectory

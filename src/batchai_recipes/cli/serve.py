@@ -35,6 +35,12 @@ class ContainerUse(str, Enum):
     never = "never"
 
 
+class Part(str, Enum):
+    """A part of the service that can be had on its own."""
+
+    files = "files"
+
+
 @serve.callback()
 def run_service(
     context: typer.Context,
@@ -42,12 +48,39 @@ def run_service(
         Path | None, typer.Option(help="Where the service keeps everything.", show_default=False)
     ] = None,
     *,
+    only: Annotated[
+        Part | None,
+        typer.Option(
+            help="Run a part on its own: file shares, without the management plane and jobs.",
+            show_default=False,
+        ),
+    ] = None,
     management_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of the management plane; 0 for any.")
+        int,
+        typer.Option(min=0, max=65535, help="Port of the management plane and tokens; 0 for any."),
     ] = 0,
     files_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of the file shares; 0 for any.")
+        int, typer.Option(min=0, max=65535, help="Port of the file shares (http); 0 for any.")
     ] = 0,
+    files_https_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the file shares (https); 0 for any.")
+    ] = 0,
+    account: Annotated[
+        str | None,
+        typer.Option(
+            envvar="BATCHAI_RECIPES_ACCOUNT",
+            help="The storage account to tell clients of; made where it is missing.",
+            show_default=False,
+        ),
+    ] = None,
+    account_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="BATCHAI_RECIPES_ACCOUNT_KEY",
+            help="Its key, base64; without one, the key that it has, or a new one.",
+            show_default=False,
+        ),
+    ] = None,
     blob_endpoint: Annotated[
         list[str] | None,
         typer.Option(
@@ -94,16 +127,6 @@ def run_service(
 
     start_log(getattr(logging, log_level.name.upper()))
     state = StateDirectory((state_dir or default_state_dir()).absolute())
-
-    def announce(address: "ServiceAddress") -> None:
-        say(f"Management plane and tokens: {address.endpoint}")
-        say(f"File shares:                 {address.files_endpoint}")
-        say(f"Certificate authority:       {address.ca_file}")
-        say(f"State directory:             {state.root}")
-        if env_file is not None:
-            say(f"Settings for clients:        {env_file}")
-        say("Stop with Ctrl-C")
-
     try:
         run(
             ServiceOptions(
@@ -111,12 +134,34 @@ def run_service(
                 host=host,
                 management_port=management_port,
                 files_port=files_port,
+                secure_files_port=files_https_port,
+                only_files=only is Part.files,
+                account_name=account or None,
+                account_key=account_key or None,
                 blob_endpoints=parse_blob_endpoints(" ".join(blob_endpoint or ())),
                 containers=parse_policy(containers.value),
             ),
             env_file=env_file,
-            announce=announce,
+            announce=lambda address: _announce(address, state.root, env_file),
         )
     except (StateInUseError, PortInUseError, StateTooNewError, OSError, ValueError) as error:
         fail(error)
     say("Stopped")
+
+
+def _announce(address: "ServiceAddress", state: Path, env_file: Path | None) -> None:
+    tokens = (
+        "Tokens:                     " if address.only_files else "Management plane and tokens:"
+    )
+    say(f"{tokens} {address.endpoint}")
+    say(f"File shares:                 {address.files_endpoint}")
+    say(f"File shares, https:          {address.secure_files_endpoint}")
+    say(f"Certificate authority:       {address.ca_file}")
+    say(f"State directory:             {state}")
+    if env_file is not None:
+        say(f"Settings for clients:        {env_file}")
+    if address.only_files:
+        # What users of an emulator copy into their programs. It holds the key.
+        for name, value in address.connection_strings.items():
+            say(f"{name}={value}")
+    say("Stop with Ctrl-C")

@@ -2,40 +2,31 @@
 
 import logging
 import os
-import socket
 from collections.abc import Callable, Mapping
-from datetime import timedelta
-from pathlib import Path
 from typing import Final
 
 from attrs import field, frozen
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from batchai_recipes.service.address import ServiceAddress
-from batchai_recipes.service.changes import Changes
 from batchai_recipes.service.clock import Clock, SystemClock
 from batchai_recipes.service.credentials import Credentials
 from batchai_recipes.service.engines.containers import ContainerPolicy
-from batchai_recipes.service.engines.local import LocalEngine
-from batchai_recipes.service.file_server_disks import FileServerDisks
-from batchai_recipes.service.files.accounts import Accounts
+from batchai_recipes.service.files.accounts import Account, Accounts
 from batchai_recipes.service.files.app import files_app
 from batchai_recipes.service.files.server import FileServer
-from batchai_recipes.service.files.shares import Shares
+from batchai_recipes.service.identity.app import Identity
 from batchai_recipes.service.identity.certificates import ensure_authority, ensure_signing_key
 from batchai_recipes.service.identity.principals import Principals
 from batchai_recipes.service.identity.tokens import Tokens
-from batchai_recipes.service.listener import Listener, TlsFiles, bind, is_loopback, reached_as
-from batchai_recipes.service.management.app import Addresses, management_app
-from batchai_recipes.service.management.operations import forget_ended
+from batchai_recipes.service.listener import Listener, TlsFiles, is_loopback
+from batchai_recipes.service.ports import Ports
 from batchai_recipes.service.principal_register import record_own
-from batchai_recipes.service.scheduling.scheduler import Scheduler
-from batchai_recipes.service.scheduling.volume_places import VolumePlaces
 from batchai_recipes.service.state_directory import StateDirectory
-from batchai_recipes.service.storage_endpoints import StorageEndpoints
 from batchai_recipes.service.store import Store
 
 LOOPBACK: Final = "127.0.0.1"
-OPERATIONS_KEPT: Final = timedelta(days=7)
 
 _OPEN_TO_OTHERS: Final = (
     "Listening on %s, where other machines reach the service: whoever has a principal's secret "
@@ -53,7 +44,12 @@ class ServiceOptions:
         state: Where it keeps everything.
         host: The address to listen on; other machines reach what is not a loopback address.
         management_port: The port of the management plane and the token endpoint; 0 for any.
-        files_port: The port of the file shares; 0 for any.
+        files_port: The port of the file shares by http; 0 for any.
+        secure_files_port: The port of the file shares by https; 0 for any.
+        only_files: Whether to leave out the management plane and the scheduler.
+        account_name: The storage account to tell clients of, made where it is missing; None for the
+            service's own.
+        account_key: Its first key, base64; None for the one that it has, or for a new one.
         blob_endpoints: The URLs of the blob services of accounts that are not at Azure's own.
         until_unused: Whether it stops when the last program that uses it has gone.
         clock: The time of day.
@@ -64,6 +60,10 @@ class ServiceOptions:
     host: str = LOOPBACK
     management_port: int = 0
     files_port: int = 0
+    secure_files_port: int = 0
+    only_files: bool = False
+    account_name: str | None = None
+    account_key: str | None = field(default=None, repr=False)
     blob_endpoints: Mapping[str, str] = field(factory=dict)
     until_unused: bool = False
     clock: Clock = field(factory=SystemClock)
@@ -91,7 +91,7 @@ class Service:
             PortInUseError: A port is taken.
             StateTooNewError: The state directory was written by a later release.
             OSError: The state directory cannot be written.
-            ValueError: A file of the state directory is damaged.
+            ValueError: A file of the state directory is damaged, or the account cannot be one.
         """
         try:
             return self._start()
@@ -111,106 +111,96 @@ class Service:
         credentials = Credentials.ensure(state)
         store = Store(state.database)
         self._undo.append(store.close)
-        # Long enough for any client; without users, nobody can ask for any of them any more.
-        forget_ended(store, before=clock.now() - OPERATIONS_KEPT)
-        if options.until_unused:
-            self._undo.append(lambda: forget_ended(store))
-        accounts = Accounts(store)
         principals = Principals(store)
-        _record(credentials, accounts, principals)
+        record_own(principals, credentials)
+        account = _account(credentials, Accounts(store), options)
 
-        # The ports, taken before anything else can go wrong and kept from then on.
-        management_socket = bind(options.host, options.management_port)
-        self._undo.append(management_socket.close)
-        files_socket = bind(options.host, options.files_port)
-        self._undo.append(files_socket.close)
-        host = reached_as(options.host)
-        addresses = Addresses(
-            management_base=f"https://{_authority(host, management_socket)}",
-            files_base=f"http://{_authority(host, files_socket)}",
+        # The ports, and what https and tokens need: a private authority and a key that signs.
+        ports = Ports.bind(
+            options.host,
+            management=options.management_port,
+            files=options.files_port,
+            secure_files=options.secure_files_port,
         )
+        self._undo.append(ports.close)
         if not is_loopback(options.host):
             _logger.warning(_OPEN_TO_OTHERS, options.host)
-
-        # The scheduler, which takes up the jobs that an earlier service left running.
-        changes = Changes()
-        scheduler = Scheduler(
-            store=store,
+        certificates = ensure_authority(state.certificates, clock, host=ports.host)
+        tls = TlsFiles(str(certificates.server_cert_file), str(certificates.server_key_file))
+        tokens = Tokens(
+            ensure_signing_key(state.certificates),
+            issuer=lambda: ports.management_base,
+            tenant_id=credentials.tenant_id,
             clock=clock,
-            changes=changes,
-            engine=LocalEngine(state, containers=options.containers),
-            shares=Shares(store, state, clock),
-            accounts=accounts,
-            places=VolumePlaces(
-                state=state,
-                disks=FileServerDisks(store, state),
-                endpoints=StorageEndpoints(addresses.files_base, options.blob_endpoints),
-            ),
-        )
-        scheduler.start()
-        self._undo.append(scheduler.stop)
-
-        # The file shares: http, since every request carries its own signature.
-        handle = files_app(state=state, store=store, clock=clock).handle
-        files = FileServer(handle, files_socket)
-        files.start()
-        self._undo.append(files.stop)
-
-        # The management plane with the token endpoint: https, since the Azure clients insist.
-        certificates = ensure_authority(state.certificates, clock, host=host)
-        management = Listener(
-            management_app(
-                state=state,
-                store=store,
-                clock=clock,
-                changes=changes,
-                wake=scheduler.wake,
-                tokens=Tokens(
-                    ensure_signing_key(state.certificates),
-                    issuer=lambda: addresses.management_base,
-                    tenant_id=credentials.tenant_id,
-                    clock=clock,
-                ),
-                principals=principals,
-                addresses=lambda: addresses,
-                subscription_id=credentials.subscription_id,
-            ),
-            management_socket,
-            tls=TlsFiles(str(certificates.server_cert_file), str(certificates.server_key_file)),
-        )
-        management.start()
-        self._undo.append(management.stop)
-        return _address(
-            credentials, addresses, certificates.ca_file, until_unused=options.until_unused
         )
 
+        # What answers those who come for a token, or for the management plane.
+        if options.only_files:
+            plane: ASGIApp = Starlette(routes=Identity(principals, tokens, clock).routes())
+        else:
+            plane = self._start_batchai(store, principals, tokens, ports, credentials)
 
-def _record(credentials: Credentials, accounts: Accounts, principals: Principals) -> None:
+        # The file shares, by http, since every request carries its own signature, and by https,
+        # which tokens need. All else by https, since the Azure clients insist.
+        files = files_app(state=state, store=store, clock=clock, tokens=tokens)
+        self._serve(FileServer(files.handle, ports.files))
+        self._serve(FileServer(files.handle, ports.secure_files, tls=tls))
+        self._serve(Listener(plane, ports.management, tls=tls))
+        return ServiceAddress(
+            endpoint=ports.management_base,
+            ca_file=str(certificates.ca_file),
+            tenant_id=credentials.tenant_id,
+            client_id=credentials.client_id,
+            client_secret=credentials.client_secret,
+            subscription_id=credentials.subscription_id,
+            account_name=account.name,
+            account_key=account.key1,
+            files_endpoint=f"{ports.files_base}/{account.name}",
+            secure_files_endpoint=f"{ports.secure_files_base}/{account.name}",
+            pid=os.getpid(),
+            until_unused=options.until_unused,
+            only_files=options.only_files,
+        )
+
+    def _start_batchai(
+        self,
+        store: Store,
+        principals: Principals,
+        tokens: Tokens,
+        ports: Ports,
+        credentials: Credentials,
+    ) -> ASGIApp:
+        # Loaded here, since who wants files only does not wait for it.
+        from batchai_recipes.service.batchai import BatchAI  # noqa: PLC0415
+        from batchai_recipes.service.management.app import Addresses  # noqa: PLC0415
+
+        batchai = BatchAI(
+            state=self._options.state,
+            store=store,
+            clock=self._options.clock,
+            tokens=tokens,
+            principals=principals,
+            addresses=Addresses(ports.management_base, ports.files_base),
+            subscription_id=credentials.subscription_id,
+            blob_endpoints=self._options.blob_endpoints,
+            containers=self._options.containers,
+            until_unused=self._options.until_unused,
+        )
+        return batchai.start(self._undo)
+
+    def _serve(self, server: FileServer | Listener) -> None:
+        server.start()
+        self._undo.append(server.stop)
+
+
+def _account(credentials: Credentials, accounts: Accounts, options: ServiceOptions) -> Account:
+    """Return the storage account that clients are told of; the service's own is always there."""
     if accounts.get(credentials.account_name) is None:
         accounts.create(
             credentials.account_name, credentials.account_key, credentials.second_account_key
         )
-    record_own(principals, credentials)
-
-
-def _authority(host: str, taken: socket.socket) -> str:
-    port = taken.getsockname()[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _address(
-    credentials: Credentials, addresses: Addresses, ca_file: Path, *, until_unused: bool
-) -> ServiceAddress:
-    return ServiceAddress(
-        endpoint=addresses.management_base,
-        ca_file=str(ca_file),
-        tenant_id=credentials.tenant_id,
-        client_id=credentials.client_id,
-        client_secret=credentials.client_secret,
-        subscription_id=credentials.subscription_id,
-        account_name=credentials.account_name,
-        account_key=credentials.account_key,
-        files_endpoint=f"{addresses.files_base}/{credentials.account_name}",
-        pid=os.getpid(),
-        until_unused=until_unused,
-    )
+    if options.account_name is None and options.account_key is None:
+        return Account(
+            credentials.account_name, credentials.account_key, credentials.second_account_key
+        )
+    return accounts.ensure(options.account_name or credentials.account_name, options.account_key)

@@ -1,6 +1,5 @@
 """What a service calls itself: made once for a state directory, then kept."""
 
-import base64
 import json
 import secrets
 import uuid
@@ -8,10 +7,10 @@ from typing import Final
 
 from attrs import asdict, field, frozen
 
+from batchai_recipes.service.files.accounts import new_key
 from batchai_recipes.service.state_directory import StateDirectory, write_private
 
 ACCOUNT_NAME: Final = "batchairecipes"
-_ACCOUNT_KEY_BYTES: Final = 64
 _SECRET_BYTES: Final = 32
 
 
@@ -61,8 +60,8 @@ class Credentials:
             client_id=str(uuid.uuid4()),
             client_secret=secrets.token_urlsafe(_SECRET_BYTES),
             account_name=ACCOUNT_NAME,
-            account_key=_account_key(),
-            second_account_key=_account_key(),
+            account_key=new_key(),
+            second_account_key=new_key(),
         )
         made.save(state)
         return made
@@ -77,7 +76,3 @@ class Credentials:
             OSError: The file cannot be written.
         """
         write_private(state.credentials, json.dumps(asdict(self), indent=2))
-
-
-def _account_key() -> str:
-    return base64.b64encode(secrets.token_bytes(_ACCOUNT_KEY_BYTES)).decode("ascii")

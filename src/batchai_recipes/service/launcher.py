@@ -87,7 +87,7 @@ class LocalService:
         # A service that is about to stop has removed its address but still holds its lock.
         while not service_lock.try_exclusive():
             try:
-                return ServiceAddress.from_file(self._state.address)
+                return _whole(ServiceAddress.from_file(self._state.address), self._state)
             except FileNotFoundError:
                 if time.monotonic() > deadline:
                     raise LaunchError(
@@ -163,6 +163,15 @@ class LocalService:
         service_lock.release()
         if self._reaper is not None:
             self._reaper.join(STOP_TIMEOUT_SECONDS)
+
+
+def _whole(address: ServiceAddress, state: StateDirectory) -> ServiceAddress:
+    if address.only_files:
+        raise LaunchError(
+            f"A service for files only runs on {state.root}: stop it, or name another state "
+            f"directory with BATCHAI_RECIPES_STATE_DIR"
+        )
+    return address
 
 
 def _tail(log: Path) -> str:

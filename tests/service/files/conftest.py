@@ -21,7 +21,13 @@ from batchai_recipes.service.files.app import FileService, files_app
 from batchai_recipes.service.files.body import BodyReader
 from batchai_recipes.service.files.call import Call
 from batchai_recipes.service.files.server import FileServer
-from batchai_recipes.service.listener import bind
+from batchai_recipes.service.identity.certificates import (
+    Certificates,
+    ensure_authority,
+    ensure_signing_key,
+)
+from batchai_recipes.service.identity.tokens import Tokens
+from batchai_recipes.service.listener import TlsFiles, bind
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
 
@@ -30,6 +36,8 @@ settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 KEY1 = base64.b64encode(b"the first key of the account").decode()
+TENANT = "11111111-1111-1111-1111-111111111111"
+PRINCIPAL = "22222222-2222-2222-2222-222222222222"
 KEY2 = base64.b64encode(b"the second key of the account").decode()
 
 
@@ -67,6 +75,9 @@ class Server:
     """A running file service."""
 
     port: int
+    secure_port: int
+    ca_file: Path
+    tokens: Tokens
     clock: MovableClock
     state: StateDirectory
     store: Store
@@ -76,6 +87,15 @@ class Server:
     def base(self) -> str:
         """The URL before the account."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def secure_base(self) -> str:
+        """The https URL before the account."""
+        return f"https://127.0.0.1:{self.secure_port}"
+
+    def token(self, audience: str = "https://storage.azure.com") -> str:
+        """Return a token of a principal, as the token endpoint issues it."""
+        return self.tokens.issue(PRINCIPAL, audience)[0]
 
     @property
     def connection_string(self) -> str:
@@ -189,8 +209,36 @@ def listener() -> Iterator[tuple[int, Stage]]:
     running.stop()
 
 
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """What https needs."""
+    return ensure_authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def secure_port(listener: tuple[int, Stage], certificates: Certificates) -> Iterator[int]:
+    """The port of the same service by https."""
+    tls = TlsFiles(str(certificates.server_cert_file), str(certificates.server_key_file))
+    running = FileServer(listener[1].handle, bind("127.0.0.1", 0), tls=tls)
+    running.start()
+    yield running.port
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def signing_key(certificates: Certificates) -> bytes:
+    """What signs tokens."""
+    return ensure_signing_key(certificates.ca_file.parent)
+
+
 @pytest.fixture
-def server(tmp_path: Path, listener: tuple[int, Stage]) -> Iterator[Server]:
+def server(
+    tmp_path: Path,
+    listener: tuple[int, Stage],
+    secure_port: int,
+    certificates: Certificates,
+    signing_key: bytes,
+) -> Iterator[Server]:
     """A file service of its own for each test, with one account."""
     port, stage = listener
     state = StateDirectory(tmp_path / "state")
@@ -198,8 +246,14 @@ def server(tmp_path: Path, listener: tuple[int, Stage]) -> Iterator[Server]:
     store = Store(state.database)
     clock = MovableClock()
     Accounts(store).create("batchtest", KEY1, KEY2)
-    stage.service = files_app(state=state, store=store, clock=clock)
-    yield Server(port, clock, state, store)
+    with store.write() as records:  # without the hash of a secret, which takes its time
+        records.execute(
+            "INSERT INTO principals (client_id, tenant_id, salt, secret_hash) VALUES (?, ?, ?, ?)",
+            (PRINCIPAL, TENANT, b"", b""),
+        )
+    tokens = Tokens(signing_key, lambda: "https://127.0.0.1:1", TENANT, clock)
+    stage.service = files_app(state=state, store=store, clock=clock, tokens=tokens)
+    yield Server(port, secure_port, certificates.ca_file, tokens, clock, state, store)
     stage.service = None
     store.close()
 

@@ -63,11 +63,11 @@ def test_newer_account_signatures_have_a_line_for_the_encryption_scope():
 
 def test_either_key_signs_and_nothing_else():
     """Both keys of an account count, other keys and texts that are no signature do not."""
-    assert is_signed(ACCOUNT, ["x", "text"], sign(ACCOUNT.key1, "text"))
-    assert is_signed(ACCOUNT, ["text"], sign(ACCOUNT.key2, "text"))
-    assert not is_signed(ACCOUNT, ["text"], sign("b3RoZXI=", "text"))
-    assert not is_signed(ACCOUNT, ["text"], "no base64 é")
-    assert not is_signed(ACCOUNT, ["text"], "")
+    assert is_signed(ACCOUNT.keys, ["x", "text"], sign(ACCOUNT.key1, "text"))
+    assert is_signed(ACCOUNT.keys, ["text"], sign(ACCOUNT.key2, "text"))
+    assert not is_signed(ACCOUNT.keys, ["text"], sign("b3RoZXI=", "text"))
+    assert not is_signed(ACCOUNT.keys, ["text"], "no base64 é")
+    assert not is_signed(ACCOUNT.keys, ["text"], "")
 
 
 @pytest.mark.parametrize(

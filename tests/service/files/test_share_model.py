@@ -167,7 +167,10 @@ class ShareMachine(RuleBasedStateMachine):
         self.server.store.close()
         self.server.store = Store(self.server.state.database)
         self.stage.service = files_app(
-            state=self.server.state, store=self.server.store, clock=self.server.clock
+            state=self.server.state,
+            store=self.server.store,
+            clock=self.server.clock,
+            tokens=self.server.tokens,
         )
 
     def status(self, path, file, good):

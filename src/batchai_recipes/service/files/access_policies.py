@@ -7,16 +7,17 @@ Source:
 import json
 from collections.abc import Sequence
 from typing import Final
-from xml.etree.ElementTree import Element, ParseError, fromstring
+from xml.etree.ElementTree import Element
 
 from attrs import asdict, frozen
 
-from batchai_recipes.service.files.errors import ErrorCode, FileServiceError
 from batchai_recipes.service.files.sas import parse_time
+from batchai_recipes.service.files.xml_input import invalid_document, read_xml
 from batchai_recipes.service.store import Store
 
 MAXIMUM_POLICIES: Final = 5
 _MAXIMUM_ID: Final = 64
+_ROOT: Final = "SignedIdentifiers"
 
 
 @frozen
@@ -95,25 +96,14 @@ def parse_policies(body: bytes) -> tuple[AccessPolicy, ...]:
     """
     if not body:
         return ()
-    policies = tuple(_policy(element) for element in _root(body).iterfind("SignedIdentifier"))
+    policies = tuple(
+        _policy(element) for element in read_xml(body, _ROOT).iterfind("SignedIdentifier")
+    )
     if len(policies) > MAXIMUM_POLICIES:
-        raise _invalid(f"a share has at most {MAXIMUM_POLICIES} access policies")
+        raise invalid_document(_ROOT, f"a share has at most {MAXIMUM_POLICIES} access policies")
     if len({policy.id for policy in policies}) < len(policies):
-        raise _invalid("two of the access policies have the same Id")
+        raise invalid_document(_ROOT, "two of the access policies have the same Id")
     return policies
-
-
-def _root(body: bytes) -> Element:
-    try:
-        text = body.decode("utf-8-sig")
-        if "<!" in text:  # no document type, and so no entities that grow
-            raise _invalid("it must not declare a document type")
-        root = fromstring(text)  # noqa: S314 - without entities, there is nothing to expand
-    except (UnicodeDecodeError, ParseError, ValueError) as error:
-        raise _invalid("it is no XML in UTF-8") from error
-    if root.tag != "SignedIdentifiers":
-        raise _invalid("its root must be SignedIdentifiers")
-    return root
 
 
 def _policy(element: Element) -> AccessPolicy:
@@ -124,14 +114,8 @@ def _policy(element: Element) -> AccessPolicy:
         permission=(element.findtext("AccessPolicy/Permission") or "").strip(),
     )
     if not 1 <= len(policy.id) <= _MAXIMUM_ID:
-        raise _invalid(f"each Id has 1 to {_MAXIMUM_ID} characters")
+        raise invalid_document(_ROOT, f"each Id has 1 to {_MAXIMUM_ID} characters")
     for moment in (policy.start, policy.expiry):
         if moment and parse_time(moment) is None:
-            raise _invalid("Start and Expiry must read YYYY-MM-DDThh:mm:ssZ")
+            raise invalid_document(_ROOT, "Start and Expiry must read YYYY-MM-DDThh:mm:ssZ")
     return policy
-
-
-def _invalid(reason: str) -> FileServiceError:
-    return FileServiceError(
-        ErrorCode.INVALID_XML_DOCUMENT, f"The document of access policies cannot be used: {reason}."
-    )

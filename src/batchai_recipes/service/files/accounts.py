@@ -3,12 +3,15 @@
 import base64
 import binascii
 import re
+import secrets
+from typing import Final
 
 from attrs import field, frozen
 
 from batchai_recipes.service.remembered import Remembered
 from batchai_recipes.service.store import Store
 
+_KEY_BYTES: Final = 64
 _NAME = re.compile(r"[a-z0-9]{3,24}")
 # Azure's storage clients refuse this name or take it for another emulator.
 _RESERVED = "devstoreaccount1"
@@ -83,9 +86,36 @@ class Accounts:
         with self._store.write() as records:
             records.execute("INSERT INTO accounts VALUES (?, ?, ?)", (name, key1, key2))
 
+    def ensure(self, name: str, key: str | None = None) -> Account:
+        """Return an account, making it, or giving it a key, where it is not so already.
+
+        Args:
+            name: Its name: 3 to 24 lower-case letters and digits.
+            key: Its first key, base64; None for the one that it has, or for a new one.
+
+        Raises:
+            ValueError: The name or the key cannot be one of a storage account.
+        """
+        account = self.get(name)
+        if account is None:
+            self.create(name, key or new_key(), new_key())
+        elif key is not None and key != account.key1:
+            _check_key(key)
+            with self._store.write() as records:
+                records.execute("UPDATE accounts SET key1 = ? WHERE name = ?", (key, name))
+        account = self.get(name)
+        if account is None:
+            raise ValueError(f"the storage account {name!r} was deleted at this very moment")
+        return account
+
     def _load(self, name: str) -> Account | None:
         row = self._store.one("SELECT name, key1, key2 FROM accounts WHERE name = ?", (name,))
         return None if row is None else Account(row["name"], row["key1"], row["key2"])
+
+
+def new_key() -> str:
+    """Make a random account key, base64."""
+    return base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode("ascii")
 
 
 def _check_key(key: str) -> None:

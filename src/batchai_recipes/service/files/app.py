@@ -15,45 +15,62 @@ from batchai_recipes.service.files.answer import (
     common_headers,
     refusal_answer,
 )
-from batchai_recipes.service.files.authentication import AuthenticationChain
+from batchai_recipes.service.files.authentication import AuthenticationChain, Authenticator
+from batchai_recipes.service.files.bearer import BearerAuthenticator, StorageTokens
 from batchai_recipes.service.files.body import BodyReader, ClientGoneError
 from batchai_recipes.service.files.call import AdmittedCall, Call
 from batchai_recipes.service.files.copy_sources import CopySources
+from batchai_recipes.service.files.delegation_keys import DelegationKeys
 from batchai_recipes.service.files.errors import FileServiceError
 from batchai_recipes.service.files.nouns import Nouns
 from batchai_recipes.service.files.operations import Operation, recognise
 from batchai_recipes.service.files.sas_authentication import (
     AccountSasAuthenticator,
+    Delegation,
     ServiceSasAuthenticator,
 )
 from batchai_recipes.service.files.shared_key import SharedKeyAuthenticator
 from batchai_recipes.service.files.stamps import long_timestamp
 from batchai_recipes.service.files.tree import disk_refusal
+from batchai_recipes.service.identity.principals import Principals
+from batchai_recipes.service.identity.tokens import Tokens
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
 
 _logger = logging.getLogger(__name__)
 
 
-def files_app(*, state: StateDirectory, store: Store, clock: Clock) -> "FileService":
+def files_app(
+    *, state: StateDirectory, store: Store, clock: Clock, tokens: Tokens | None = None
+) -> "FileService":
     """Return the file service, to be served by :class:`~.server.FileServer`.
 
     Args:
         state: Where the shares have their folders.
         store: Where accounts and shares are recorded.
         clock: Tells the time that dates and expiries are compared with.
+        tokens: Checks bearer tokens; None for a service without them.
     """
     accounts = Accounts(store)
+    delegation = None
+    by_token: tuple[Authenticator, ...] = ()
+    if tokens is not None:
+        known = StorageTokens(tokens, Principals(store))
+        delegation = Delegation(DelegationKeys(known.secret, clock), known)
+        by_token = (BearerAuthenticator(accounts, known),)
     # Each says yes, no or "not mine". A SAS with `sr` is for one share or file; any other one is
-    # for an account.
+    # for an account. A SAS that is bound to a user comes with that user's token.
     chain = AuthenticationChain(
         (
             SharedKeyAuthenticator(accounts, clock),
-            ServiceSasAuthenticator(accounts, AccessPolicies(store), clock),
+            ServiceSasAuthenticator(accounts, AccessPolicies(store), clock, delegation=delegation),
             AccountSasAuthenticator(accounts, clock),
-        )
+            *by_token,
+        ),
+        None if delegation is None else delegation.tokens.challenge,
     )
-    nouns = Nouns.of(state, store, clock, CopySources(chain))
+    keys = None if delegation is None else delegation.keys
+    nouns = Nouns.of(state, store, clock, CopySources(chain), delegation_keys=keys)
     nouns.shares.finish_deletions()
     return FileService(chain, nouns, clock)
 

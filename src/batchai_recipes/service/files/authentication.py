@@ -37,9 +37,12 @@ class AuthenticationChain:
 
     Args:
         authenticators: In the order in which they are asked.
+        token_challenge: Tells clients that come by https where to get a token; None where there are
+            no tokens.
     """
 
     authenticators: Sequence[Authenticator]
+    token_challenge: str | None = None
 
     def authenticate(self, call: Call, address: Address) -> Grant:
         """Find out what a request may do.
@@ -59,13 +62,17 @@ class AuthenticationChain:
             raise FileServiceError(
                 ErrorCode.INVALID_AUTHENTICATION_INFO,
                 "The Authorization header has a scheme that this service does not know; it must "
-                "read 'SharedKey ACCOUNT:SIGNATURE'.",
+                "read 'SharedKey ACCOUNT:SIGNATURE' or, by https, 'Bearer TOKEN'.",
             )
         raise FileServiceError(
             ErrorCode.NO_AUTHENTICATION_INFORMATION,
             "The request is not signed. Sign it with an account key (Authorization: SharedKey) or "
             "put a shared access signature into the query.",
-            headers={"WWW-Authenticate": "SharedKey"},
+            headers={
+                "WWW-Authenticate": self.token_challenge
+                if self.token_challenge is not None and call.scheme == "https"
+                else "SharedKey"
+            },
         )
 
 

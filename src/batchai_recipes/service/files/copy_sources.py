@@ -11,9 +11,10 @@ from attrs import evolve, frozen
 
 from batchai_recipes.service.files.addressing import Address, resolve
 from batchai_recipes.service.files.authentication import AuthenticationChain
+from batchai_recipes.service.files.bearer import INTENT
 from batchai_recipes.service.files.call import AdmittedCall, Call
 from batchai_recipes.service.files.errors import ErrorCode, FileServiceError, invalid_header
-from batchai_recipes.service.files.grants import AccountKeyGrant, Needs, Noun
+from batchai_recipes.service.files.grants import AccountKeyGrant, Needs, Noun, TokenGrant
 from batchai_recipes.service.files.paths import Location
 
 _PORTS: Final = {"http": 80, "https": 443}
@@ -66,8 +67,18 @@ class CopySources:
             call = evolve(admitted.call, parameters=parameters, headers={}, verb="GET")
             self.chain.authenticate(call, address).check(needs)
             return
+        authorization = admitted.call.headers.get("x-ms-copy-source-authorization")
+        if authorization is not None:
+            kept = ("x-ms-version", INTENT)
+            headers = {
+                "authorization": authorization,
+                **{name: value for name, value in admitted.call.headers.items() if name in kept},
+            }
+            call = evolve(admitted.call, parameters=parameters, headers=headers, verb="GET")
+            self.chain.authenticate(call, address).check(needs)
+            return
         same_account = address.account == admitted.address.account
-        if not (same_account and isinstance(admitted.grant, AccountKeyGrant)):
+        if not (same_account and isinstance(admitted.grant, AccountKeyGrant | TokenGrant)):
             raise FileServiceError(
                 ErrorCode.CANNOT_VERIFY_COPY_SOURCE,
                 "The sender is not known to be allowed to use the source; put a SAS into its URL.",

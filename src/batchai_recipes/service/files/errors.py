@@ -40,7 +40,10 @@ class ErrorCode(Enum):
     INVALID_QUERY_PARAMETER_VALUE = ("InvalidQueryParameterValue", 400)
     INVALID_RANGE = ("InvalidRange", 416)
     INVALID_RESOURCE_NAME = ("InvalidResourceName", 400)
+    # The same code with another status: what is wrong is the token.
+    INVALID_TOKEN = ("InvalidAuthenticationInfo", 401)
     INVALID_XML_DOCUMENT = ("InvalidXmlDocument", 400)
+    INVALID_XML_NODE_VALUE = ("InvalidXmlNodeValue", 400)
     INVALID_URI = ("InvalidUri", 400)
     LEASE_ALREADY_PRESENT = ("LeaseAlreadyPresent", 409)
     LEASE_ID_MISMATCH_WITH_FILE = ("LeaseIdMismatchWithFileOperation", 409)

@@ -5,7 +5,13 @@ from typing import Literal, Protocol
 
 from attrs import frozen
 
-from batchai_recipes.service.files.errors import EMPTY, ErrorCode, FileServiceError
+from batchai_recipes.service.files.errors import (
+    EMPTY,
+    ErrorCode,
+    FileServiceError,
+    invalid_header,
+    missing_header,
+)
 
 ResourceType = Literal["s", "c", "o"]
 Noun = Literal["service", "share", "directory", "file"]
@@ -20,6 +26,7 @@ class Needs:
         resource_type: The resource type that an account SAS must include: service, container (a
             share) or object (a directory or file).
         letters: Permissions, any one of which is enough.
+        token: Whether nothing but a bearer token will do.
 
     Source:
         https://learn.microsoft.com/rest/api/storageservices/create-account-sas
@@ -29,6 +36,7 @@ class Needs:
     noun: Noun
     resource_type: ResourceType
     letters: str
+    token: bool = False
 
 
 class Grant(Protocol):
@@ -74,11 +82,58 @@ class AccountKeyGrant:
         return bool(letter)
 
     def check(self, needs: Needs) -> None:
-        """Permit everything.
+        """Permit everything but what takes a token.
 
         Args:
             needs: What the operation needs.
+
+        Raises:
+            FileServiceError: It takes a token.
         """
+        _check_token(needs)
+
+
+@frozen
+class TokenGrant:
+    """Everything in the account: the request bears a token of a principal of the service.
+
+    Args:
+        tenant_id: The principal's tenant.
+        object_id: The principal's object in it.
+        intent: What the request says in ``x-ms-file-request-intent``.
+        overrides: None of them; a token has no such headers.
+    """
+
+    tenant_id: str
+    object_id: str
+    intent: str | None
+    overrides: Mapping[str, str] = EMPTY
+
+    def allows(self, letter: str) -> bool:
+        """Tell whether a permission is granted: each one is.
+
+        Args:
+            letter: The permission.
+        """
+        return bool(letter)
+
+    def check(self, needs: Needs) -> None:
+        """Make sure that the request says what it means to do with all these rights, as in Azure.
+
+        Args:
+            needs: What the operation needs.
+
+        Raises:
+            FileServiceError: It does not.
+        """
+        if needs.token:
+            return
+        if self.intent is None:
+            raise missing_header("x-ms-file-request-intent")
+        if self.intent.lower() != "backup":
+            raise invalid_header(
+                "x-ms-file-request-intent", self.intent, "with a token, it must be 'backup'"
+            )
 
 
 @frozen
@@ -113,6 +168,7 @@ class ServiceSasGrant:
             FileServiceError: It is about something that the signature does not cover, or takes a
                 permission that it does not grant.
         """
+        _check_token(needs)
         covered = {"file"} if self.resource == "f" else {"directory", "file"}
         if needs.noun not in covered:
             raise FileServiceError(
@@ -154,6 +210,7 @@ class AccountSasGrant:
         Raises:
             FileServiceError: The signature lacks its resource type or permission.
         """
+        _check_token(needs)
         if needs.resource_type not in self.resource_types:
             raise FileServiceError(
                 ErrorCode.AUTHORIZATION_RESOURCE_TYPE_MISMATCH,
@@ -161,6 +218,15 @@ class AccountSasGrant:
                 f"signature has {self.resource_types!r}.",
             )
         _check_letters(self, needs)
+
+
+def _check_token(needs: Needs) -> None:
+    if needs.token:
+        raise FileServiceError(
+            ErrorCode.AUTHENTICATION_FAILED,
+            "The operation takes a bearer token, by https.",
+            details={"AuthenticationErrorDetail": "Only authentication scheme Bearer is supported"},
+        )
 
 
 def _check_letters(grant: ServiceSasGrant | AccountSasGrant, needs: Needs) -> None:

@@ -6,6 +6,7 @@ from batchai_recipes.service.clock import Clock
 from batchai_recipes.service.files.call import Call
 from batchai_recipes.service.files.copy_sources import CopySources
 from batchai_recipes.service.files.copying import Copying
+from batchai_recipes.service.files.delegation_keys import DelegationKeys
 from batchai_recipes.service.files.directories import Directories
 from batchai_recipes.service.files.entries import Entries
 from batchai_recipes.service.files.files import Files
@@ -35,6 +36,7 @@ class Nouns:
         permissions: The security descriptors of the shares.
         sources: Finds the files that requests name by URL.
         clock: Tells the time.
+        delegation_keys: Makes user delegation keys; None where there are no tokens.
     """
 
     shares: Shares
@@ -46,6 +48,7 @@ class Nouns:
     permissions: Permissions
     sources: CopySources
     clock: Clock
+    delegation_keys: DelegationKeys | None
 
     def guard(self, call: Call) -> Guard:
         """Return what must hold for a request to be carried out.
@@ -56,7 +59,15 @@ class Nouns:
         return Guard(call.headers, self.clock.now())
 
     @classmethod
-    def of(cls, state: StateDirectory, store: Store, clock: Clock, sources: CopySources) -> "Nouns":
+    def of(
+        cls,
+        state: StateDirectory,
+        store: Store,
+        clock: Clock,
+        sources: CopySources,
+        *,
+        delegation_keys: DelegationKeys | None = None,
+    ) -> "Nouns":
         """Put the nouns of one service together.
 
         Args:
@@ -64,6 +75,7 @@ class Nouns:
             store: Where they are recorded.
             clock: Tells the time of changes.
             sources: Finds the files that requests name by URL.
+            delegation_keys: Makes user delegation keys; None where there are no tokens.
         """
         shares = Shares(store, state, clock)
         entries, stamps = Entries(store), Stamps(clock)
@@ -80,4 +92,5 @@ class Nouns:
             Permissions(store, shares),
             sources,
             clock,
+            delegation_keys,
         )

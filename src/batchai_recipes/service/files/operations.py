@@ -32,7 +32,7 @@ from batchai_recipes.service.files.handlers import (
 )
 from batchai_recipes.service.files.nouns import Nouns
 
-Verb = Literal["GET", "HEAD", "PUT", "DELETE"]
+Verb = Literal["GET", "HEAD", "PUT", "POST", "DELETE"]
 Handler = Callable[[Nouns, AdmittedCall], Answer]
 
 _LARGEST_DOCUMENT: Final = 64 * 1024
@@ -52,6 +52,7 @@ class Operation:
         resource_type: What an account SAS must include.
         letters: The permissions of a SAS, any one of which is enough.
         body_limit: How large a body may be, in bytes; 0 where a body means nothing.
+        token: Whether nothing but a bearer token will do.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Operation:
     resource_type: ResourceType
     letters: str
     body_limit: int = 0
+    token: bool = False
 
     @property
     def is_download(self) -> bool:
@@ -71,7 +73,7 @@ class Operation:
     @property
     def needs(self) -> Needs:
         """What the operation needs of a signature."""
-        return Needs(self.noun, self.resource_type, self.letters)
+        return Needs(self.noun, self.resource_type, self.letters, self.token)
 
 
 # fmt: off
@@ -79,6 +81,8 @@ OPERATIONS: Final = (
     Operation("List Shares", "service", ("GET",), "list", service.list_shares, "s", "l"),
     Operation("Get File Service Properties", "service", ("GET",), "properties",
               service.get_service_properties, "s", "r"),
+    Operation("Get User Delegation Key", "service", ("POST",), "userdelegationkey",
+              service.get_user_delegation_key, "s", "", body_limit=_LARGEST_DOCUMENT, token=True),
 
     Operation("Create Share", "share", ("PUT",), "", shares.create_share, "c", "cw"),
     Operation("Get Share Properties", "share", _READ, "", shares.get_share_properties, "c", "r"),
@@ -148,7 +152,6 @@ COPY_FILE: Final = Operation("Copy File", "file", ("PUT",), "", copies.copy_file
 _NOT_EMULATED: Final = {
     "snapshot": "share snapshots",
     "undelete": "restoring deleted shares",
-    "userdelegationkey": "user delegation keys",
 }
 
 

@@ -2,6 +2,7 @@
 
 Source:
     https://learn.microsoft.com/rest/api/storageservices/create-service-sas
+    https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas
     https://learn.microsoft.com/rest/api/storageservices/create-account-sas
 """
 
@@ -26,6 +27,8 @@ OVERRIDES: Final = {
     "rscl": "Content-Language",
     "rsct": "Content-Type",
 }
+# What a signature by a user delegation key says of that key, and of who may use it.
+DELEGATED: Final = ("skoid", "sktid", "skt", "ske", "sks", "skv", "skdutid", "sduoid")
 _FORMS: Final = {
     len("YYYY-MM-DD"): "%Y-%m-%d",
     len("YYYY-MM-DDThh:mmZ"): "%Y-%m-%dT%H:%MZ",
@@ -34,14 +37,15 @@ _FORMS: Final = {
 
 
 def service_string_to_sign(fields: Mapping[str, str], resource: str) -> str:
-    """Return the text that a service SAS signs.
+    """Return the text that a service SAS signs, by an account key or a user delegation key.
 
     Args:
         fields: The parameters of the SAS; absent ones sign as nothing.
         resource: The canonical resource, ``/file/ACCOUNT/SHARE[/path]``, decoded.
     """
+    signer = DELEGATED if "skoid" in fields else ("si",)
     before = [fields.get(name, "") for name in ("sp", "st", "se")]
-    after = [fields.get(name, "") for name in ("si", "sip", "spr", "sv", *OVERRIDES)]
+    after = [fields.get(name, "") for name in (*signer, "sip", "spr", "sv", *OVERRIDES)]
     return "\n".join([*before, resource, *after])
 
 

@@ -1,15 +1,19 @@
 """Verifying shared access signatures: those of a share or a file, and those of an account."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
+
+from attrs import frozen
 
 from batchai_recipes.service.clock import Clock
 from batchai_recipes.service.files.access_policies import AccessPolicies, AccessPolicy
 from batchai_recipes.service.files.accounts import Accounts
 from batchai_recipes.service.files.addressing import Address
 from batchai_recipes.service.files.authentication import authentication_failed, known_account
+from batchai_recipes.service.files.bearer import StorageTokens
 from batchai_recipes.service.files.call import Call
+from batchai_recipes.service.files.delegation_keys import DelegationKey, DelegationKeys
 from batchai_recipes.service.files.errors import ErrorCode, FileServiceError, invalid_parameter
 from batchai_recipes.service.files.grants import AccountSasGrant, Grant, ServiceSasGrant
 from batchai_recipes.service.files.sas import (
@@ -23,6 +27,19 @@ from batchai_recipes.service.files.signing import is_signed
 _OLDEST_VERSION: Final = "2015-04-05"
 
 
+@frozen
+class Delegation:
+    """What signatures by user delegation keys are checked with.
+
+    Args:
+        keys: Makes the keys.
+        tokens: Checks the token of a user that a signature is bound to, and tells who is there.
+    """
+
+    keys: DelegationKeys
+    tokens: StorageTokens
+
+
 class ServiceSasAuthenticator:
     """Verifies signatures for one share (``sr=s``) or one file (``sr=f``).
 
@@ -30,12 +47,21 @@ class ServiceSasAuthenticator:
         accounts: Whose keys count.
         policies: The stored access policies that a signature may refer to.
         clock: Tells whether a signature is valid yet, or still.
+        delegation: What user delegation keys take; None where there are none.
     """
 
-    def __init__(self, accounts: Accounts, policies: AccessPolicies, clock: Clock) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        policies: AccessPolicies,
+        clock: Clock,
+        *,
+        delegation: Delegation | None = None,
+    ) -> None:
         self._accounts = accounts
         self._policies = policies
         self._clock = clock
+        self._delegation = delegation
 
     def authenticate(self, call: Call, address: Address) -> Grant | None:
         """Judge a request.
@@ -59,13 +85,54 @@ class ServiceSasAuthenticator:
             raise invalid_parameter("sr", resource, "it must be s, for a share, or f, for a file")
         below = f"/{'/'.join(filter(None, address.path.split('/')))}" if resource == "f" else ""
         text = service_string_to_sign(fields, f"/file/{address.account}/{address.share}{below}")
-        _check_signature(self._accounts, address, fields, text)
+        if "skoid" in fields:
+            self._check_delegated(call, address, fields, text)
+        else:
+            account = known_account(self._accounts, address.account)
+            _check_signature(account.keys, fields, text)
         if "si" in fields:
             policy = self._policies.find(address.account, address.share, fields["si"])
             fields = _with_policy(fields, policy)
         _check_circumstances(call, fields, self._clock)
         overrides = {OVERRIDES[name]: fields[name] for name in OVERRIDES if name in fields}
         return ServiceSasGrant("f" if resource == "f" else "s", fields.get("sp", ""), overrides)
+
+    def _check_delegated(
+        self, call: Call, address: Address, fields: Mapping[str, str], text: str
+    ) -> None:
+        known_account(self._accounts, address.account)
+        key = DelegationKey.of_sas(address.account, fields)
+        delegation = self._delegation
+        _check_signature(() if delegation is None else (delegation.keys.value(key),), fields, text)
+        if "si" in fields:  # which is not signed in this form
+            raise authentication_failed(
+                "A SAS by a user delegation key refers to no stored access policy; leave si out.",
+                f"si is {fields['si']!r}.",
+            )
+        key.check_time(self._clock.now())
+        if delegation is None or not delegation.tokens.has_object(key.object_id):
+            raise authentication_failed(
+                "The principal that the user delegation key was given to has been removed.",
+                f"skoid is {key.object_id!r}.",
+            )
+        bound = fields.get("sduoid", "")
+        if bound or key.delegated_tenant_id:
+            self._check_user(call, address, bound, key.delegated_tenant_id)
+
+    def _check_user(self, call: Call, address: Address, user: str, tenant: str) -> None:
+        """Make sure that a SAS for one user, or one tenant, comes with a token of that user."""
+        scheme, _, token = call.headers.get("authorization", "").partition(" ")
+        if self._delegation is None or scheme.lower() != "bearer" or call.scheme != "https":
+            raise authentication_failed(
+                "The SAS is for one user; send that user's token too, by https.",
+                f"sduoid is {user!r}, skdutid is {tenant!r}.",
+            )
+        claims = self._delegation.tokens.claims(token.strip(), address.account)
+        if (user and claims.object_id != user) or (tenant and claims.tenant_id != tenant.lower()):
+            raise authentication_failed(
+                "The SAS is for another user than the token.",
+                f"The token is of {claims.object_id!r} in tenant {claims.tenant_id!r}.",
+            )
 
 
 class AccountSasAuthenticator:
@@ -99,7 +166,8 @@ class AccountSasAuthenticator:
             return None
         _check_version(fields)
         text = account_string_to_sign(fields, address.account)
-        _check_signature(self._accounts, address, fields, text)
+        account = known_account(self._accounts, address.account)
+        _check_signature(account.keys, fields, text)
         _check_circumstances(call, fields, self._clock)
         if "f" not in fields.get("ss", ""):
             raise FileServiceError(
@@ -138,13 +206,11 @@ def _check_version(fields: Mapping[str, str]) -> None:
         raise invalid_parameter("sv", version, f"it must be a date, {_OLDEST_VERSION} or later")
 
 
-def _check_signature(
-    accounts: Accounts, address: Address, fields: Mapping[str, str], text: str
-) -> None:
-    account = known_account(accounts, address.account)
-    if not is_signed(account, [text], fields["sig"]):
+def _check_signature(keys: Iterable[str], fields: Mapping[str, str], text: str) -> None:
+    if not is_signed(keys, [text], fields["sig"]):
         raise authentication_failed(
-            "The signature (sig) is not one by a key of the account. Compare the string in "
+            "The signature (sig) is not one by a key of the account, or by the user delegation key "
+            "that it names. Compare the string in "
             "AuthenticationErrorDetail with the one that you signed; if they are equal, the key is "
             "wrong.",
             f"Signature did not match. String to sign used was {text}",

@@ -84,7 +84,7 @@ class SharedKeyAuthenticator:
                 f"The signature is for {name!r}, the address is of {account.name!r}.",
             )
         candidates = strings_to_sign(call, account.name)
-        if not is_signed(account, candidates, signature):
+        if not is_signed(account.keys, candidates, signature):
             raise authentication_failed(
                 "The signature in the Authorization header is not one by a key of the account. "
                 "Compare the string in AuthenticationErrorDetail with the one that you signed; if "

@@ -5,8 +5,6 @@ import binascii
 import hmac
 from collections.abc import Iterable
 
-from batchai_recipes.service.files.accounts import Account
-
 
 def sign(key: str, string_to_sign: str) -> str:
     """Sign a text as Azure Storage does.
@@ -25,14 +23,15 @@ def sign(key: str, string_to_sign: str) -> str:
     return base64.b64encode(_digest(key, string_to_sign.encode())).decode()
 
 
-def is_signed(account: Account, candidates: Iterable[str], signature: str) -> bool:
-    """Tell whether a signature is one of an account's, in time that does not depend on how wrong.
+def is_signed(keys: Iterable[str], candidates: Iterable[str], signature: str) -> bool:
+    """Tell whether a signature is by one of some keys, in time that does not depend on how wrong.
 
     Args:
-        account: Whose keys count.
+        keys: The keys, base64.
         candidates: The texts that the signature may be of.
         signature: The signature, base64.
     """
+    keys = tuple(keys)
     try:
         given = base64.b64decode(signature, validate=True)
     except (binascii.Error, ValueError):
@@ -40,7 +39,7 @@ def is_signed(account: Account, candidates: Iterable[str], signature: str) -> bo
     matches = [
         hmac.compare_digest(_digest(key, text.encode()), given)
         for text in candidates
-        for key in account.keys
+        for key in keys
     ]
     return any(matches)
 

@@ -18,6 +18,7 @@ from attrs import frozen
 
 from batchai_recipes.service.files.access_policies import AccessPolicy
 from batchai_recipes.service.files.byte_range import ByteRange
+from batchai_recipes.service.files.delegation_keys import DelegationKey
 from batchai_recipes.service.files.directories import Listed
 from batchai_recipes.service.files.entries import Properties
 from batchai_recipes.service.files.shares import Share
@@ -186,6 +187,26 @@ def handles_document() -> bytes:
     root = Element("EnumerationResults")
     SubElement(root, "Entries")
     _add(root, "NextMarker", "")
+    return _write(root)
+
+
+def delegation_key_document(key: DelegationKey, value: str) -> bytes:
+    """Write a user delegation key.
+
+    Args:
+        key: What it is for.
+        value: The key itself, base64.
+    """
+    root = Element("UserDelegationKey")
+    _add(root, "SignedOid", key.object_id)
+    _add(root, "SignedTid", key.tenant_id)
+    _add(root, "SignedStart", key.start)
+    _add(root, "SignedExpiry", key.expiry)
+    _add(root, "SignedService", key.service)
+    _add(root, "SignedVersion", key.version)
+    if key.delegated_tenant_id:
+        _add(root, "SignedDelegatedUserTid", key.delegated_tenant_id)
+    _add(root, "Value", value)
     return _write(root)
 
 

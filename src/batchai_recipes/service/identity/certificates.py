@@ -27,7 +27,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from batchai_recipes.service.clock import Clock, SystemClock
 from batchai_recipes.service.state_directory import write_private
 
-_LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
+_LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1", "*.file.localhost", "*.file.core.localhost")
 _VALID_FOR: Final = timedelta(days=825)
 _RENEWED_BEFORE: Final = timedelta(days=30)
 _BACKDATED_BY: Final = timedelta(hours=1)
@@ -55,8 +55,9 @@ def ensure_authority(
 ) -> Certificates:
     """Return certificates that are valid for a good while, making them where needed.
 
-    The server's certificate is for 127.0.0.1, ::1, localhost and the host, and stands OpenSSL's
-    strict checks (``VERIFY_X509_STRICT``, the default from Python 3.13 on).
+    The server's certificate is for 127.0.0.1, ::1, localhost, the names of storage accounts under
+    localhost and the host, and stands OpenSSL's strict checks (``VERIFY_X509_STRICT``, the default
+    from Python 3.13 on).
 
     Args:
         folder: Where they are kept; made, with mode 0700, when missing.
@@ -115,7 +116,7 @@ def _usable(files: Certificates, now: datetime, host: str) -> bool:
     certified = server.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return (
         public == certified
-        and _general_name(host) in _names(server)
+        and _required_names(host) <= set(_names(server))
         and server.not_valid_before_utc <= now
         and now + _RENEWED_BEFORE < server.not_valid_after_utc
     )
@@ -123,6 +124,10 @@ def _usable(files: Certificates, now: datetime, host: str) -> bool:
 
 def _names(server: x509.Certificate) -> x509.SubjectAlternativeName:
     return server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+
+
+def _required_names(host: str) -> set[x509.GeneralName]:
+    return {_general_name(name) for name in (*_LOCAL_NAMES, host)}
 
 
 def _general_name(host: str) -> x509.GeneralName:
@@ -179,7 +184,7 @@ def _server_certificate(
     host: str,
 ) -> x509.Certificate:
     issuer_key = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    names = dict.fromkeys(_general_name(name) for name in (*_LOCAL_NAMES, host))
+    names = sorted(_required_names(host), key=str)
     return (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]))

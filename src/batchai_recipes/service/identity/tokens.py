@@ -2,8 +2,9 @@
 
 import base64
 import hashlib
+import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import jwt
@@ -11,6 +12,8 @@ from attrs import frozen
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
+    NoEncryption,
+    PrivateFormat,
     PublicFormat,
     load_pem_private_key,
 )
@@ -28,7 +31,9 @@ _MANAGEMENT_AUDIENCES: Final = (
     "https://management.azure.com",
     "https://management.core.windows.net",
 )
-_STORAGE_AUDIENCE: Final = "https://storage.azure.com"
+STORAGE_AUDIENCE: Final = "https://storage.azure.com"
+"""The audience of tokens for every storage account."""
+_STORAGE_ACCOUNT: Final = re.compile(r"https://[a-z0-9]{3,24}\.file\.core\.windows\.net")
 _REQUIRED_CLAIMS: Final = ("aud", "iss", "exp", "nbf", "iat", "tid", "appid", "oid")
 
 
@@ -56,6 +61,7 @@ class Claims:
         audience: The API that it was issued for.
         not_before: When it begins, in seconds since 1970.
         expires_at: When it ends, in seconds since 1970.
+        object_id: The principal's object in the tenant.
     """
 
     client_id: str
@@ -63,6 +69,7 @@ class Claims:
     audience: str
     not_before: int
     expires_at: int
+    object_id: str
 
 
 class Tokens:
@@ -94,6 +101,12 @@ class Tokens:
         self._key_id = base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
     @property
+    def secret(self) -> bytes:
+        """A secret of the same life as the key that signs, for what else must follow from one."""
+        private = self._key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        return hashlib.sha256(private).digest()
+
+    @property
     def issuer(self) -> str:
         """The issuer that the tokens name."""
         return f"{self._base()}/{self.tenant_id}/v2.0"
@@ -109,7 +122,9 @@ class Tokens:
         Args:
             audience: The API's address, with or without a trailing slash.
         """
-        return audience.rstrip("/") in (*self._accepted(), _STORAGE_AUDIENCE)
+        bare = audience.rstrip("/")
+        known = (*self._accepted(), STORAGE_AUDIENCE)
+        return bare in known or _STORAGE_ACCOUNT.fullmatch(bare) is not None
 
     def issue(self, client_id: str, audience: str) -> tuple[str, int]:
         """Issue a token.
@@ -131,8 +146,7 @@ class Tokens:
             "tid": self.tenant_id,
             "appid": client_id,
             "azp": client_id,
-            # Every principal has an object in its tenant; here its id follows from the client's.
-            "oid": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.tenant_id}/{client_id}")),
+            "oid": self.object_id(client_id),
             "sub": client_id,
             "uti": uuid.uuid4().hex,
             "ver": "2.0",
@@ -140,23 +154,33 @@ class Tokens:
         token = jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers={"kid": self._key_id})
         return token, LIFETIME_SECONDS
 
-    def verify(self, token: str) -> Claims:
-        """Check a token of the management plane.
+    def object_id(self, client_id: str) -> str:
+        """Return the id of a principal's object in the tenant, which follows from the client's.
+
+        Args:
+            client_id: The principal.
+        """
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.tenant_id}/{client_id}"))
+
+    def verify(self, token: str, *, audiences: Collection[str] | None = None) -> Claims:
+        """Check a token.
 
         Args:
             token: What follows ``Bearer`` in the Authorization header.
+            audiences: For which APIs it may have been issued; None for the management plane.
 
         Returns:
             What the token says.
 
         Raises:
-            TokenError: It is not ours, not for the management plane, or not valid now.
+            TokenError: It is not ours, not for such an API, or not valid now.
         """
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         claims = self._known.get(digest)
         if claims is None:
             claims = self._checked(self._decode(token))
             self._remember(digest, claims)
+        self._check_audience(claims, self._accepted() if audiences is None else audiences)
         self._check_times(claims)
         return claims
 
@@ -175,14 +199,7 @@ class Tokens:
         self._known[digest] = claims
 
     def _checked(self, claims: dict[str, Any]) -> Claims:
-        """Return what a token says after a look at everything but the time."""
-        audience = str(claims["aud"])
-        if audience.rstrip("/") not in self._accepted():
-            raise TokenError(
-                "InvalidAuthenticationTokenAudience",
-                f"The access token has been obtained for the wrong audience '{audience}'. Ask for "
-                f"the scope 'https://management.azure.com/.default' or '{self._base()}/.default'.",
-            )
+        """Return what a token says after a look at everything but the time and the audience."""
         if claims["tid"] != self.tenant_id or claims["iss"] != self.issuer:
             raise TokenError(
                 "InvalidAuthenticationTokenTenant",
@@ -192,10 +209,20 @@ class Tokens:
         return Claims(
             client_id=str(claims["appid"]),
             tenant_id=self.tenant_id,
-            audience=audience,
+            audience=str(claims["aud"]),
             not_before=claims["nbf"],
             expires_at=claims["exp"],
+            object_id=str(claims["oid"]),
         )
+
+    def _check_audience(self, claims: Claims, accepted: Collection[str]) -> None:
+        if claims.audience.rstrip("/") not in accepted:
+            scopes = " or ".join(f"'{name}/.default'" for name in accepted)
+            raise TokenError(
+                "InvalidAuthenticationTokenAudience",
+                f"The access token has been obtained for the wrong audience '{claims.audience}'. "
+                f"Ask for the scope {scopes}.",
+            )
 
     def _accepted(self) -> tuple[str, ...]:
         return (*_MANAGEMENT_AUDIENCES, self._base())

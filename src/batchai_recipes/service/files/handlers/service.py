@@ -2,12 +2,16 @@
 
 from batchai_recipes.service.files.answer import Answer, xml_answer
 from batchai_recipes.service.files.call import AdmittedCall
+from batchai_recipes.service.files.errors import not_emulated
+from batchai_recipes.service.files.grants import TokenGrant
 from batchai_recipes.service.files.listing import PageRequest
 from batchai_recipes.service.files.nouns import Nouns
 from batchai_recipes.service.files.xml_documents import (
+    delegation_key_document,
     service_properties_document,
     shares_document,
 )
+from batchai_recipes.service.files.xml_input import read_xml
 
 
 def list_shares(nouns: Nouns, admitted: AdmittedCall) -> Answer:
@@ -30,6 +34,27 @@ def list_shares(nouns: Nouns, admitted: AdmittedCall) -> Answer:
     return xml_answer(
         shares_document(admitted.endpoint, shares, page, with_metadata="metadata" in include)
     )
+
+
+def get_user_delegation_key(nouns: Nouns, admitted: AdmittedCall) -> Answer:
+    """Make a key that signs a SAS, for someone with a token.
+
+    Args:
+        nouns: The nouns of the service.
+        admitted: The request.
+    """
+    keys, grant = nouns.delegation_keys, admitted.grant
+    if keys is None or not isinstance(grant, TokenGrant):
+        raise not_emulated("user delegation keys, since it was started without tokens")
+    key = keys.wanted(
+        read_xml(bytes(admitted.body), "KeyInfo"),
+        account=admitted.address.account,
+        object_id=grant.object_id,
+        tenant_id=grant.tenant_id,
+        version=admitted.call.version,
+    )
+    answer = xml_answer(delegation_key_document(key, keys.value(key)))
+    return answer.with_headers({"Cache-Control": "no-store"})
 
 
 def get_service_properties(_nouns: Nouns, _admitted: AdmittedCall) -> Answer:

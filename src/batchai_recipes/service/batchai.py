@@ -1,0 +1,100 @@
+"""The Batch AI part of the service: its scheduler and its management plane.
+
+It is a module of its own, so that who wants file shares only does not load it.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Final
+
+from attrs import frozen
+from starlette.types import ASGIApp
+
+from batchai_recipes.service.changes import Changes
+from batchai_recipes.service.clock import Clock
+from batchai_recipes.service.engines.containers import ContainerPolicy
+from batchai_recipes.service.engines.local import LocalEngine
+from batchai_recipes.service.file_server_disks import FileServerDisks
+from batchai_recipes.service.files.accounts import Accounts
+from batchai_recipes.service.files.shares import Shares
+from batchai_recipes.service.identity.principals import Principals
+from batchai_recipes.service.identity.tokens import Tokens
+from batchai_recipes.service.management.app import Addresses, management_app
+from batchai_recipes.service.management.operations import forget_ended
+from batchai_recipes.service.scheduling.scheduler import Scheduler
+from batchai_recipes.service.scheduling.volume_places import VolumePlaces
+from batchai_recipes.service.state_directory import StateDirectory
+from batchai_recipes.service.storage_endpoints import StorageEndpoints
+from batchai_recipes.service.store import Store
+
+OPERATIONS_KEPT: Final = timedelta(days=7)
+
+
+@frozen
+class BatchAI:
+    """The parts that this one is made of.
+
+    Args:
+        state: Where everything lies.
+        store: Where records lie.
+        clock: Tells the time.
+        tokens: Issues and checks tokens.
+        principals: Who may ask for them.
+        addresses: Where the service can be reached.
+        subscription_id: The service's only subscription.
+        blob_endpoints: The URLs of the blob services of accounts that are not at Azure's own.
+        containers: When jobs that name a container image run in it.
+        until_unused: Whether nobody can ask for operations once the service has stopped.
+    """
+
+    state: StateDirectory
+    store: Store
+    clock: Clock
+    tokens: Tokens
+    principals: Principals
+    addresses: Addresses
+    subscription_id: str
+    blob_endpoints: Mapping[str, str]
+    containers: ContainerPolicy
+    until_unused: bool
+
+    def start(self, undo: list[Callable[[], None]]) -> ASGIApp:
+        """Start the scheduler, which takes up the jobs that an earlier service left running.
+
+        Args:
+            undo: Takes what stops it.
+
+        Returns:
+            The management plane, for a web server.
+        """
+        # Long enough for any client; without users, nobody can ask for any of them any more.
+        forget_ended(self.store, before=self.clock.now() - OPERATIONS_KEPT)
+        if self.until_unused:
+            undo.append(lambda: forget_ended(self.store))
+        changes = Changes()
+        scheduler = Scheduler(
+            store=self.store,
+            clock=self.clock,
+            changes=changes,
+            engine=LocalEngine(self.state, containers=self.containers),
+            shares=Shares(self.store, self.state, self.clock),
+            accounts=Accounts(self.store),
+            places=VolumePlaces(
+                state=self.state,
+                disks=FileServerDisks(self.store, self.state),
+                endpoints=StorageEndpoints(self.addresses.files_base, self.blob_endpoints),
+            ),
+        )
+        scheduler.start()
+        undo.append(scheduler.stop)
+        return management_app(
+            state=self.state,
+            store=self.store,
+            clock=self.clock,
+            changes=changes,
+            wake=scheduler.wake,
+            tokens=self.tokens,
+            principals=self.principals,
+            addresses=lambda: self.addresses,
+            subscription_id=self.subscription_id,
+        )
