@@ -191,11 +191,65 @@ _NAMED_PRINCIPALS: Final = (
     "ALTER TABLE principals ADD COLUMN rotated_at TEXT",
 )
 
+_SHARE_SNAPSHOTS: Final = (
+    # A share as it was at the time that names the snapshot; see `files/snapshots.py`.
+    """
+    CREATE TABLE share_snapshots (
+        account     TEXT NOT NULL,
+        share       TEXT NOT NULL,
+        stamp       TEXT NOT NULL,
+        quota_gib   INTEGER NOT NULL,
+        metadata    TEXT NOT NULL,
+        etag        TEXT NOT NULL,
+        modified_at TEXT NOT NULL,
+        PRIMARY KEY (account, share, stamp),
+        FOREIGN KEY (account, share) REFERENCES shares (account, name) ON DELETE CASCADE
+    )
+    """,
+    # What was recorded of its files and directories.
+    """
+    CREATE TABLE snapshot_entries (
+        account    TEXT NOT NULL,
+        share      TEXT NOT NULL,
+        stamp      TEXT NOT NULL,
+        path       TEXT NOT NULL,
+        metadata   TEXT NOT NULL,
+        headers    TEXT NOT NULL,
+        inode      TEXT NOT NULL,
+        changed_ns INTEGER NOT NULL,
+        PRIMARY KEY (account, share, stamp, path),
+        FOREIGN KEY (account, share, stamp) REFERENCES share_snapshots (account, share, stamp)
+            ON DELETE CASCADE
+    )
+    """,
+    # Renames that are under way, with what is renamed; see `files/renaming.py`. After a crash they
+    # tell whose entries have to follow.
+    """
+    CREATE TABLE file_renames (
+        account     TEXT NOT NULL,
+        share       TEXT NOT NULL,
+        source      TEXT NOT NULL,
+        destination TEXT NOT NULL,
+        inode       TEXT NOT NULL,
+        PRIMARY KEY (account, share, destination),
+        FOREIGN KEY (account, share) REFERENCES shares (account, name) ON DELETE CASCADE
+    )
+    """,
+    # What a client set of an account's file service, as JSON; see `files/service_properties.py`.
+    """
+    CREATE TABLE file_services (
+        account    TEXT PRIMARY KEY REFERENCES accounts (name) ON DELETE CASCADE,
+        properties TEXT NOT NULL
+    )
+    """,
+)
+
 MIGRATIONS: Final = (
     _FOUNDATION,
     _STORAGE_ACCOUNTS,
     _FILE_SERVICE_WIDENED,
     _MANY_JOBS,
     _NAMED_PRINCIPALS,
+    _SHARE_SNAPSHOTS,
 )
 """The statements of each schema version, the first one first."""

@@ -130,6 +130,15 @@ class StateDirectory:
         """Return the folder that is the given file share."""
         return self.shares / account / share
 
+    def share_snapshots(self, account: str, share: str) -> Path:
+        """Return the folder of all snapshots of a file share, one folder per snapshot in it."""
+        # No share can have this name, since a share's starts with a letter or digit.
+        return self.shares / account / ".snapshots" / share
+
+    def share_snapshot(self, account: str, share: str, stamp: str) -> Path:
+        """Return the folder that is the given snapshot of a file share."""
+        return self.share_snapshots(account, share) / stamp
+
 
 def write_private(path: Path, text: str) -> None:
     """Replace a file by new content that only its owner can read, all or nothing.

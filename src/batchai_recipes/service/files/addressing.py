@@ -12,11 +12,14 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from attrs import frozen
 
-from batchai_recipes.service.files.errors import ErrorCode, FileServiceError
+from batchai_recipes.service.files.errors import ErrorCode, FileServiceError, invalid_parameter
 from batchai_recipes.service.files.paths import Location, SharePath
 
 _HOST_STYLE = re.compile(r"(?P<account>[a-z0-9]{3,24})\.file\..+", re.IGNORECASE)
 _SHARE = re.compile(r"[a-z0-9](-?[a-z0-9])*")
+_SNAPSHOT = re.compile(
+    r"(?P<seconds>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(\.(?P<fraction>[0-9]{1,7}))?Z"
+)
 _SHARE_LENGTHS = range(3, 64)
 
 Style = Literal["host", "path"]
@@ -31,12 +34,15 @@ class Address:
         share: The share, empty where the request is about the account.
         path: The decoded path below the share, not yet validated.
         style: Whether the account stood in the host name or in the path.
+        snapshot: The time that names the snapshot of the share; empty for the share itself. The
+            query tells it, see :func:`snapshot_time`.
     """
 
     account: str
     share: str
     path: str
     style: Style
+    snapshot: str = ""
 
     @property
     def location(self) -> Location:
@@ -45,7 +51,9 @@ class Address:
         Raises:
             FileServiceError: The share's name or the path cannot be one.
         """
-        return Location(self.account, share_name(self.share), SharePath.parse(self.path))
+        return Location(
+            self.account, share_name(self.share), SharePath.parse(self.path), self.snapshot
+        )
 
 
 @lru_cache(maxsize=1024)
@@ -105,6 +113,25 @@ def share_name(name: str) -> str:
             "hyphens, with a letter or digit at both ends.",
         )
     return name
+
+
+def snapshot_time(text: str) -> str:
+    """Bring the time that names a snapshot into the form in which the service names them.
+
+    Args:
+        text: The value of ``sharesnapshot``.
+
+    Raises:
+        FileServiceError: It is no time.
+
+    Example:
+        >>> snapshot_time("2026-01-02T03:04:05.6Z")
+        '2026-01-02T03:04:05.6000000Z'
+    """
+    match = _SNAPSHOT.fullmatch(text)
+    if match is None:
+        raise invalid_parameter("sharesnapshot", text, "it must be a time as x-ms-snapshot told it")
+    return f"{match['seconds']}.{match['fraction'] or '':0<7}Z"
 
 
 def share_of_url(url: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+from contextlib import AbstractContextManager, nullcontext
 
 from attrs import evolve, frozen
 
@@ -23,7 +24,7 @@ from batchai_recipes.service.files.copy_sources import CopySources
 from batchai_recipes.service.files.delegation_keys import DelegationKeys
 from batchai_recipes.service.files.errors import FileServiceError
 from batchai_recipes.service.files.nouns import Nouns
-from batchai_recipes.service.files.operations import Operation, recognise
+from batchai_recipes.service.files.operations import Operation, recognise, snapshot_of
 from batchai_recipes.service.files.sas_authentication import (
     AccountSasAuthenticator,
     Delegation,
@@ -72,6 +73,7 @@ def files_app(
     keys = None if delegation is None else delegation.keys
     nouns = Nouns.of(state, store, clock, CopySources(chain), delegation_keys=keys)
     nouns.shares.finish_deletions()
+    nouns.snapshots.finish()
     return FileService(chain, nouns, clock)
 
 
@@ -133,11 +135,17 @@ class FileService:
         operation = recognise(call, address)
         # e. Authorize: does the signature permit it?
         grant.check(operation.needs)
-        return operation, AdmittedCall(call, address, grant)
+        # f. See whether it is about a snapshot, which can only be read.
+        snapshot = snapshot_of(call, operation)
+        return operation, AdmittedCall(call, evolve(address, snapshot=snapshot), grant)
 
     def _perform(self, operation: Operation, admitted: AdmittedCall) -> Answer:
+        address = admitted.address
+        # What changes a share waits while a snapshot is made of it.
+        gate = self.nouns.gates.changing if operation.changes else _no_gate
         try:
-            answer = operation.handler(self.nouns, admitted)
+            with gate(address.account, address.share):
+                answer = operation.handler(self.nouns, admitted)
         except (OSError, sqlite3.OperationalError) as error:
             refusal = disk_refusal(error)
             if refusal is None:
@@ -147,3 +155,7 @@ class FileService:
 
     def _time(self) -> str:
         return long_timestamp(self.clock.now())
+
+
+def _no_gate(_account: str, _share: str) -> AbstractContextManager[None]:
+    return nullcontext()

@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from attrs import evolve, frozen
 
-from batchai_recipes.service.files.addressing import Address, resolve
+from batchai_recipes.service.files.addressing import Address, resolve, snapshot_time
 from batchai_recipes.service.files.authentication import AuthenticationChain
 from batchai_recipes.service.files.bearer import INTENT
 from batchai_recipes.service.files.call import AdmittedCall, Call
@@ -50,10 +50,19 @@ class CopySources:
             host = parts.hostname or ""
             address = resolve(host, parts.path.encode("latin-1", "replace"))
             own = _is_own(admitted.call, parts)
+            query = parse_qsl(parts.query, keep_blank_values=True)
+            snapshot = next((text for name, text in query if name.lower() == "sharesnapshot"), "")
+            if snapshot:
+                address = evolve(address, snapshot=snapshot_time(snapshot))
         except (FileServiceError, ValueError) as error:
             raise _refused(header, url) from error
         if not own:
             raise _refused(header, url)
+        if address.snapshot and "r" not in letters:
+            raise FileServiceError(
+                ErrorCode.SHARE_SNAPSHOT_OPERATION_NOT_SUPPORTED,
+                "What is in a snapshot stays there; copy it instead.",
+            )
         self._authorize(admitted, parts.query, address, Needs(noun, "o", letters))
         return address.location
 

@@ -5,12 +5,10 @@ import uuid
 from collections.abc import Mapping
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Final
 
 from batchai_recipes.service.files.byte_range import ByteRange
 from batchai_recipes.service.files.entries import Entries, Entry, Properties
 from batchai_recipes.service.files.errors import ErrorCode, FileServiceError
-from batchai_recipes.service.files.extents import data_extents
 from batchai_recipes.service.files.guard import Guard
 from batchai_recipes.service.files.leases import Lease
 from batchai_recipes.service.files.locks import InodeLocks
@@ -19,9 +17,8 @@ from batchai_recipes.service.files.quotas import Quotas
 from batchai_recipes.service.files.shares import COPY_PREFIX, Shares
 from batchai_recipes.service.files.stamps import Stamps, moment_of
 from batchai_recipes.service.files.tree import wrong_kind
+from batchai_recipes.service.files.whole_trees import copy_content
 from batchai_recipes.service.state_directory import StateDirectory
-
-_STEP: Final = 64 * 2**20
 
 
 class Copying:
@@ -86,7 +83,7 @@ class Copying:
         try:
             with origin.file(source.path, writable=False) as descriptor:
                 known = self._entries.properties(source, os.fstat(descriptor))
-                _copy_content(descriptor, aside)
+                _copy_aside(descriptor, aside)
             stamp = self._stamps.after(0)
             headers = {
                 **known.entry.headers,
@@ -160,20 +157,9 @@ class Copying:
         return self._state.shares / account / f"{COPY_PREFIX}{uuid.uuid4().hex}"
 
 
-def _copy_content(source: int, target: Path) -> None:
-    size = os.fstat(source).st_size
+def _copy_aside(source: int, target: Path) -> None:
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
-        os.ftruncate(descriptor, size)
-        if size == 0:
-            return
-        for extent in data_extents(source, ByteRange(0, size - 1)):  # holes stay holes
-            offset = extent.start
-            while offset <= extent.end:
-                step = min(_STEP, extent.end + 1 - offset)
-                copied = os.copy_file_range(source, descriptor, step, offset, offset)
-                if copied == 0:  # cut short by a job meanwhile
-                    return
-                offset += copied
+        copy_content(source, descriptor)
     finally:
         os.close(descriptor)

@@ -25,6 +25,15 @@ from batchai_recipes.service.files.stamps import moment_of
 from batchai_recipes.service.remembered import Remembered
 from batchai_recipes.service.store import Store
 
+_SELECT: Final = (
+    "SELECT metadata, headers, inode, changed_ns, lease FROM file_entries "
+    "WHERE account = ? AND share = ? AND path = ?"
+)
+_SELECT_OF_SNAPSHOT: Final = (
+    "SELECT metadata, headers, inode, changed_ns, '{}' AS lease FROM snapshot_entries "
+    "WHERE account = ? AND share = ? AND path = ? AND stamp = ?"
+)
+
 
 @frozen
 class Entry:
@@ -98,7 +107,7 @@ class Entries:
             location: Where it is.
             status: What the disk says of it.
         """
-        recorded = self._recorded(_key(location))
+        recorded = self._recorded((*_key(location), location.snapshot))
         if recorded is None or recorded[0] != str(status.st_ino):
             return Properties(status, NO_ENTRY)
         return Properties(status, recorded[1])
@@ -138,7 +147,7 @@ class Entries:
 
     def remove(self, location: Location) -> None:
         """Forget what was recorded of a file or directory, if anything was."""
-        if self._recorded(_key(location)) is None:
+        if self._recorded((*_key(location), "")) is None:
             return  # a transaction less for each file that never had metadata
         with self._store.write(survives_power_loss=False) as records:
             records.execute(
@@ -173,13 +182,10 @@ class Entries:
             )
             rename()
 
-    def _load(self, key: tuple[str, str, str]) -> tuple[str, Entry] | None:
+    def _load(self, key: tuple[str, str, str, str]) -> tuple[str, Entry] | None:
         """Read an entry with the inode that it is about."""
-        row = self._store.one(
-            "SELECT metadata, headers, inode, changed_ns, lease FROM file_entries "
-            "WHERE account = ? AND share = ? AND path = ?",
-            key,
-        )
+        *place, snapshot = key
+        row = self._store.one(*((_SELECT_OF_SNAPSHOT, key) if snapshot else (_SELECT, place)))
         if row is None:
             return None
         entry = Entry(

@@ -70,6 +70,12 @@ class ErrorCode(Enum):
     RESOURCE_TYPE_MISMATCH = ("ResourceTypeMismatch", 409)
     SHARE_ALREADY_EXISTS = ("ShareAlreadyExists", 409)
     SHARE_SIZE_LIMIT_REACHED = ("ShareSizeLimitReached", 409)
+    PREVIOUS_SNAPSHOT_NOT_FOUND = ("PreviousSnapshotNotFound", 409)
+    SHARE_HAS_SNAPSHOTS = ("ShareHasSnapshots", 409)
+    SHARE_SNAPSHOT_COUNT_EXCEEDED = ("ShareSnapshotCountExceeded", 409)
+    SHARE_SNAPSHOT_IN_PROGRESS = ("ShareSnapshotInProgress", 409)
+    SHARE_SNAPSHOT_NOT_FOUND = ("ShareSnapshotNotFound", 404)
+    SHARE_SNAPSHOT_OPERATION_NOT_SUPPORTED = ("ShareSnapshotOperationNotSupported", 409)
     SHARE_NOT_FOUND = ("ShareNotFound", 404)
     UNSUPPORTED_HTTP_VERB = ("UnsupportedHttpVerb", 405)
     # Ours: Azure has no words for these two. Neither is a 5xx, which clients would try again.

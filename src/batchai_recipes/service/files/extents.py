@@ -12,6 +12,7 @@ from batchai_recipes.service.files.byte_range import ByteRange
 # From <linux/falloc.h>; Python's `os` has no call for it.
 _KEEP_SIZE: Final = 1
 _PUNCH_HOLE: Final = 2
+_BLOCK: Final = 4096
 _ZEROS: Final = bytes(1 << 20)
 
 
@@ -41,6 +42,50 @@ def data_extents(descriptor: int, within: ByteRange) -> Iterator[ByteRange]:
             return
         yield ByteRange(start, min(end - 1, within.end))
         position = end
+
+
+def changed_extents(
+    old: int, new: int, within: ByteRange
+) -> tuple[list[ByteRange], list[ByteRange]]:
+    """Find the parts of a file that differ from an older state of it.
+
+    Args:
+        old: The descriptor of the older state.
+        new: The descriptor of the file.
+        within: Where to look, in the file.
+
+    Returns:
+        The parts that hold other data, and those that hold zeros where there was data, each in
+        order and in blocks of 4096 bytes.
+    """
+    changed: list[ByteRange] = []
+    cleared: list[ByteRange] = []
+    first = within.start // _BLOCK * _BLOCK
+    # Where neither holds data, both read as zeros.
+    area = ByteRange(first, within.end)
+    candidates = sorted([*data_extents(old, area), *data_extents(new, area)], key=_start)
+    position = first
+    for extent in candidates:
+        position = max(position, extent.start // _BLOCK * _BLOCK)
+        while position <= extent.end:
+            length = min(_BLOCK, within.end + 1 - position)
+            before, after = os.pread(old, length, position), os.pread(new, length, position)
+            if before.ljust(length, b"\0") != after.ljust(length, b"\0"):
+                block = ByteRange(max(position, within.start), position + length - 1)
+                _append(cleared if not after.strip(b"\0") else changed, block)
+            position += _BLOCK
+    return changed, cleared
+
+
+def _start(extent: ByteRange) -> int:
+    return extent.start
+
+
+def _append(extents: list[ByteRange], block: ByteRange) -> None:
+    if extents and extents[-1].end + 1 == block.start:
+        extents[-1] = ByteRange(extents[-1].start, block.end)
+    else:
+        extents.append(block)
 
 
 def clear_extent(descriptor: int, extent: ByteRange) -> None:

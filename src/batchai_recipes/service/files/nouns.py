@@ -10,6 +10,7 @@ from batchai_recipes.service.files.delegation_keys import DelegationKeys
 from batchai_recipes.service.files.directories import Directories
 from batchai_recipes.service.files.entries import Entries
 from batchai_recipes.service.files.files import Files
+from batchai_recipes.service.files.gates import Gates
 from batchai_recipes.service.files.guard import Guard
 from batchai_recipes.service.files.locks import InodeLocks
 from batchai_recipes.service.files.permissions import Permissions
@@ -17,6 +18,7 @@ from batchai_recipes.service.files.quotas import Quotas
 from batchai_recipes.service.files.ranges import Ranges
 from batchai_recipes.service.files.renaming import Renaming
 from batchai_recipes.service.files.shares import Shares
+from batchai_recipes.service.files.snapshots import Snapshots
 from batchai_recipes.service.files.stamps import Stamps
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
@@ -33,6 +35,8 @@ class Nouns:
         renaming: Gives files and directories other names.
         copying: Copies files.
         ranges: The ranges of the files.
+        snapshots: The snapshots of the shares.
+        gates: Keep clients from changing a share while a snapshot is made of it.
         permissions: The security descriptors of the shares.
         sources: Finds the files that requests name by URL.
         clock: Tells the time.
@@ -45,6 +49,8 @@ class Nouns:
     renaming: Renaming
     copying: Copying
     ranges: Ranges
+    snapshots: Snapshots
+    gates: Gates
     permissions: Permissions
     sources: CopySources
     clock: Clock
@@ -82,6 +88,7 @@ class Nouns:
         quotas = Quotas(shares)
         # Two sets, since making a file holds one lock of each.
         names, contents = InodeLocks(), InodeLocks()
+        gates = Gates()
         return cls(
             shares,
             Directories(shares, entries, stamps, names),
@@ -89,6 +96,8 @@ class Nouns:
             Renaming(shares, entries, stamps, names),
             Copying(shares, entries, stamps, names, quotas=quotas, state=state),
             Ranges(shares, entries, stamps, contents),
+            Snapshots(store, state, shares, stamps, gates),
+            gates,
             Permissions(store, shares),
             sources,
             clock,

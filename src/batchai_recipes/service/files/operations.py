@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from attrs import frozen
 
-from batchai_recipes.service.files.addressing import Address
+from batchai_recipes.service.files.addressing import Address, snapshot_time
 from batchai_recipes.service.files.answer import Answer
 from batchai_recipes.service.files.byte_range import MAXIMUM_LENGTH
 from batchai_recipes.service.files.call import AdmittedCall, Call
@@ -53,6 +53,7 @@ class Operation:
         letters: The permissions of a SAS, any one of which is enough.
         body_limit: How large a body may be, in bytes; 0 where a body means nothing.
         token: Whether nothing but a bearer token will do.
+        of_snapshots: Whether it can be about a snapshot of a share.
     """
 
     name: str
@@ -64,11 +65,17 @@ class Operation:
     letters: str
     body_limit: int = 0
     token: bool = False
+    of_snapshots: bool = False
 
     @property
     def is_download(self) -> bool:
         """Whether its answer is the one whose headers a SAS may set."""
         return self.noun == "file" and self.comp == "" and self.letters == "r"
+
+    @property
+    def changes(self) -> bool:
+        """Whether it may change files or directories of a share."""
+        return self.noun in {"directory", "file"} and self.verbs[0] not in _READ
 
     @property
     def needs(self) -> Needs:
@@ -85,11 +92,13 @@ OPERATIONS: Final = (
               service.get_user_delegation_key, "s", "", body_limit=_LARGEST_DOCUMENT, token=True),
 
     Operation("Create Share", "share", ("PUT",), "", shares.create_share, "c", "cw"),
-    Operation("Get Share Properties", "share", _READ, "", shares.get_share_properties, "c", "r"),
+    Operation("Get Share Properties", "share", _READ, "", shares.get_share_properties, "c", "r",
+              of_snapshots=True),
     Operation("Set Share Properties", "share", ("PUT",), "properties",
               shares.set_share_properties, "c", "w"),
     Operation("Get Share Metadata", "share", _READ, "metadata",
-              shares.get_share_metadata, "c", "r"),
+              shares.get_share_metadata, "c", "r",
+              of_snapshots=True),
     Operation("Set Share Metadata", "share", ("PUT",), "metadata",
               shares.set_share_metadata, "c", "w"),
     Operation("Get Share Stats", "share", ("GET",), "stats", shares.get_share_stats, "c", "r"),
@@ -101,19 +110,24 @@ OPERATIONS: Final = (
               permissions.create_permission, "c", "w", body_limit=_LARGEST_DOCUMENT),
     Operation("Get Permission", "share", ("GET",), "filepermission",
               permissions.get_permission, "c", "r"),
+    Operation("Snapshot Share", "share", ("PUT",), "snapshot", shares.snapshot_share, "c", "cw"),
     Operation("Lease Share", "share", ("PUT",), "lease", shares.lease_share, "c", "wd"),
-    Operation("Delete Share", "share", ("DELETE",), "", shares.delete_share, "c", "d"),
+    Operation("Delete Share", "share", ("DELETE",), "", shares.delete_share, "c", "d",
+              of_snapshots=True),
 
     Operation("Create Directory", "directory", ("PUT",), "",
               directories.create_directory, "o", "cw"),
     Operation("Get Directory Properties", "directory", _READ, "",
-              directories.get_directory_properties, "o", "r"),
+              directories.get_directory_properties, "o", "r",
+              of_snapshots=True),
     Operation("Get Directory Metadata", "directory", _READ, "metadata",
-              directories.get_directory_properties, "o", "r"),
+              directories.get_directory_properties, "o", "r",
+              of_snapshots=True),
     Operation("Set Directory Metadata", "directory", ("PUT",), "metadata",
               directories.set_directory_metadata, "o", "w"),
     Operation("List Directories and Files", "directory", ("GET",), "list",
-              directories.list_directory, "c", "l"),
+              directories.list_directory, "c", "l",
+              of_snapshots=True),
     Operation("Rename Directory", "directory", ("PUT",), "rename",
               directories.rename_directory, "o", "w"),
     Operation("Delete Directory", "directory", ("DELETE",), "",
@@ -121,18 +135,23 @@ OPERATIONS: Final = (
 
     Operation("Create File", "file", ("PUT",), "", files.create_file, "o", "cw",
               body_limit=MAXIMUM_LENGTH),
-    Operation("Get File", "file", ("GET",), "", files.get_file, "o", "r"),
-    Operation("Get File Properties", "file", ("HEAD",), "", files.get_file_properties, "o", "r"),
+    Operation("Get File", "file", ("GET",), "", files.get_file, "o", "r",
+              of_snapshots=True),
+    Operation("Get File Properties", "file", ("HEAD",), "", files.get_file_properties, "o", "r",
+              of_snapshots=True),
     Operation("Set File Properties", "file", ("PUT",), "properties",
               files.set_file_properties, "o", "w"),
-    Operation("Get File Metadata", "file", _READ, "metadata", files.get_file_metadata, "o", "r"),
+    Operation("Get File Metadata", "file", _READ, "metadata", files.get_file_metadata, "o", "r",
+              of_snapshots=True),
     Operation("Set File Metadata", "file", ("PUT",), "metadata", files.set_file_metadata, "o", "w"),
     Operation("Put Range", "file", ("PUT",), "range", ranges.put_range, "o", "w",
               body_limit=MAXIMUM_LENGTH),
-    Operation("List Ranges", "file", ("GET",), "rangelist", ranges.list_ranges, "o", "r"),
+    Operation("List Ranges", "file", ("GET",), "rangelist", ranges.list_ranges, "o", "r",
+              of_snapshots=True),
     Operation("Rename File", "file", ("PUT",), "rename", files.rename_file, "o", "w"),
     Operation("Lease File", "file", ("PUT",), "lease", files.lease_file, "o", "w"),
-    Operation("List Handles", "file", ("GET",), "listhandles", handles.list_handles, "o", "l"),
+    Operation("List Handles", "file", ("GET",), "listhandles", handles.list_handles, "o", "l",
+              of_snapshots=True),
     Operation("Force Close Handles", "file", ("PUT",), "forceclosehandles",
               handles.force_close_handles, "o", "w"),
     Operation("Abort Copy File", "file", ("PUT",), "copy", copies.abort_copy, "o", "w"),
@@ -150,7 +169,6 @@ COPY_FILE: Final = Operation("Copy File", "file", ("PUT",), "", copies.copy_file
 
 # What Azure Files has and this release has not. A request for it must not pass for another one.
 _NOT_EMULATED: Final = {
-    "snapshot": "share snapshots",
     "undelete": "restoring deleted shares",
 }
 
@@ -185,6 +203,28 @@ def recognise(call: Call, address: Address) -> Operation:
     raise invalid_parameter("comp", comp, f"on a {noun} it may be {', '.join(known)}")
 
 
+def snapshot_of(call: Call, operation: Operation) -> str:
+    """Return the time that names the snapshot that a request is about; empty for none.
+
+    Args:
+        call: The request.
+        operation: What it asks for.
+
+    Raises:
+        FileServiceError: It is no time, or the operation is for no snapshot.
+    """
+    text = call.parameter("sharesnapshot")
+    if not text:
+        return ""
+    if not operation.of_snapshots:
+        raise FileServiceError(
+            ErrorCode.SHARE_SNAPSHOT_OPERATION_NOT_SUPPORTED,
+            f"A snapshot can be read and deleted; {operation.name} is for the share itself. Send "
+            "no sharesnapshot.",
+        )
+    return snapshot_time(text)
+
+
 _HANDLES: Final = {"listhandles", "forceclosehandles"}
 
 
@@ -210,7 +250,5 @@ def _refuse_not_emulated(call: Call) -> None:
     comp = call.parameter("comp").lower()
     if comp in _NOT_EMULATED:
         raise not_emulated(_NOT_EMULATED[comp])
-    if call.parameter("sharesnapshot") or call.parameter("prevsharesnapshot"):
-        raise not_emulated("share snapshots")
     if call.parameter("restype").lower() in {"symboliclink", "hardlink"}:
         raise not_emulated("links over NFS")

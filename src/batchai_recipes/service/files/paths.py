@@ -138,8 +138,10 @@ class Location:
         account: The storage account.
         share: The share.
         path: Where it lies in the share.
+        snapshot: The time that names the snapshot of the share; empty for the share itself.
     """
 
     account: str
     share: str
     path: SharePath
+    snapshot: str = ""

@@ -3,10 +3,18 @@
 import os
 from collections.abc import Sequence
 
+from attrs import evolve
+
 from batchai_recipes.service.files.body import Content
 from batchai_recipes.service.files.byte_range import ByteRange, RangeRequest, outside
 from batchai_recipes.service.files.entries import Entries, Properties
-from batchai_recipes.service.files.extents import clear_extent, data_extents, write_all
+from batchai_recipes.service.files.errors import ErrorCode, FileServiceError
+from batchai_recipes.service.files.extents import (
+    changed_extents,
+    clear_extent,
+    data_extents,
+    write_all,
+)
 from batchai_recipes.service.files.guard import FREE, Guard
 from batchai_recipes.service.files.locks import InodeLocks
 from batchai_recipes.service.files.paths import Location
@@ -90,6 +98,49 @@ class Ranges:
                 return [], known
             part = (within or RangeRequest(0, None)).of_size(known.size)
             return list(data_extents(descriptor, part)), known
+
+    def changes(
+        self,
+        location: Location,
+        previous: str,
+        within: RangeRequest | None,
+        guard: Guard = FREE,
+    ) -> tuple[Sequence[ByteRange], Sequence[ByteRange], Properties]:
+        """Find the ranges of a file that are not what they were in a snapshot.
+
+        Args:
+            location: Where the file is.
+            previous: The time that names the snapshot.
+            within: Where to look; None for the whole file.
+            guard: What must hold.
+
+        Returns:
+            The ranges that hold other data, those that hold none any more, both in order, and what
+            is known of the file.
+
+        Raises:
+            FileServiceError: The file or the snapshot is not there, or the file ends before the
+                range.
+        """
+        before = evolve(location, snapshot=previous)
+        try:
+            old_tree = self._shares.tree(before)
+        except FileServiceError as error:
+            raise FileServiceError(ErrorCode.PREVIOUS_SNAPSHOT_NOT_FOUND, error.message) from error
+        with self._shares.tree(location).file(location.path, writable=False) as descriptor:
+            known = self._entries.properties(location, os.fstat(descriptor))
+            guard.read(known)
+            if within is None and known.size == 0:
+                return [], [], known
+            part = (within or RangeRequest(0, None)).of_size(known.size)
+            try:
+                old = old_tree.open_file(location.path, writable=False)
+            except FileServiceError:  # the file is newer than the snapshot
+                return list(data_extents(descriptor, part)), [], known
+            try:
+                return *changed_extents(old, descriptor, part), known
+            finally:
+                os.close(old)
 
     def _change(
         self, location: Location, target: ByteRange, data: Content | None, guard: Guard

@@ -1,11 +1,9 @@
 """Shares: directories that clients reach over REST and jobs through the disk."""
 
+import contextlib
 import json
 import logging
-import os
-import shutil
 import sqlite3
-import stat
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +32,7 @@ from batchai_recipes.service.files.leases import NO_LEASE, Lease
 from batchai_recipes.service.files.name_index import NameIndex
 from batchai_recipes.service.files.paths import Location
 from batchai_recipes.service.files.tree import ShareTree
+from batchai_recipes.service.files.whole_trees import remove_tree, tree_size
 from batchai_recipes.service.remembered import Remembered
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
@@ -41,8 +40,12 @@ from batchai_recipes.service.store import Store
 DEFAULT_QUOTA_GIB: Final = 5120
 # No share can have this name, since a share's starts with a letter or digit.
 _DELETED_PREFIX: Final = ".deleted-"
+# In place of the time of a snapshot; it sorts after all of them.
+_ITSELF: Final = "~"
 COPY_PREFIX: Final = ".copy-"
 """What the names of files begin with that are copies not yet complete."""
+SNAPSHOT_PREFIX: Final = ".snapshot-"
+"""What the names of folders begin with that are snapshots not yet, or no longer, complete."""
 
 _logger = logging.getLogger(__name__)
 
@@ -61,6 +64,7 @@ class Share:
         lease: The lease on it.
         policies: Its stored access policies.
         created: When it was made, as recorded.
+        snapshot: The time that names it, where it is a snapshot of the share.
     """
 
     account: str
@@ -72,6 +76,12 @@ class Share:
     lease: Lease = NO_LEASE
     policies: tuple[AccessPolicy, ...] = ()
     created: str = ""
+    snapshot: str = ""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Where it stands in a listing: by name, after its snapshots."""
+        return self.name, self.snapshot or _ITSELF
 
 
 class Shares:
@@ -115,7 +125,7 @@ class Shares:
         Raises:
             FileServiceError: The name cannot be one, or is taken.
         """
-        share = self._changed(
+        share = self.changed(
             Share(account, share_name(name), quota_gib, metadata, "", self._clock.now())
         )
         with self._lock:
@@ -125,31 +135,47 @@ class Shares:
                     f"The storage account {account!r} has a share {name!r} already.",
                 )
             folder = self._state.share(account, name)
-            self._set_aside(folder)  # what a crash in the midst of a deletion left
+            left = self._set_aside_all(account, name)  # by a crash in the midst of a deletion
             folder.mkdir(parents=True)
             moment = iso_timestamp(share.modified_at)
             with self._store.write() as records:
                 records.execute(
                     "INSERT INTO shares (account, name, quota_gib, metadata, etag, created_at, "
                     "modified_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (account, name, quota_gib, _dump(metadata), share.etag, moment, moment),
+                    (account, name, quota_gib, dump_metadata(metadata), share.etag, moment, moment),
                 )
+        for aside in left:
+            remove_folder(aside)
         return share
 
-    def get(self, account: str, name: str) -> Share:
-        """Return a share.
+    def get(self, account: str, name: str, snapshot: str = "") -> Share:
+        """Return a share, or a snapshot of one.
 
         Args:
             account: The storage account.
             name: The share's name.
+            snapshot: The time that names the snapshot; empty for the share itself.
 
         Raises:
-            ShareNotFoundError: There is none.
+            FileServiceError: There is none.
         """
         share = self._find(account, name)
         if share is None:
             raise ShareNotFoundError(account, name)
-        return share
+        if not snapshot:
+            return share
+        with self._store.read() as records:
+            row = records.execute(
+                "SELECT * FROM share_snapshots WHERE account = ? AND share = ? AND stamp = ?",
+                (account, name, snapshot),
+            ).fetchone()
+        if row is None:
+            raise FileServiceError(
+                ErrorCode.SHARE_SNAPSHOT_NOT_FOUND,
+                f"The share {name!r} has no snapshot {snapshot}; list the shares with "
+                "include=snapshots.",
+            )
+        return _snapshot(row)
 
     def root(self, account: str, share: str) -> Path:
         """Return the folder that is a share.
@@ -171,26 +197,51 @@ class Shares:
             location: The location.
 
         Raises:
-            ShareNotFoundError: There is no such share.
+            FileServiceError: There is no such share, or snapshot of it.
         """
-        return ShareTree(self.root(location.account, location.share), self._names)
+        account, share, snapshot = location.account, location.share, location.snapshot
+        self.get(account, share, snapshot)
+        if snapshot:
+            return ShareTree(self._state.share_snapshot(account, share, snapshot), self._names)
+        return ShareTree(self._folder(account, share), self._names)
 
-    def list(self, account: str, *, prefix: str, after: str, limit: int) -> Sequence[Share]:
+    def list(
+        self,
+        account: str,
+        *,
+        prefix: str,
+        after: tuple[str, str],
+        limit: int,
+        with_snapshots: bool = False,
+    ) -> Sequence[Share]:
         """Return shares of an account in the order of their names.
 
         Args:
             account: The storage account.
             prefix: What the names start with.
-            after: The name after which to start.
+            after: The name, and the snapshot of it, after which to start; see `Share.place`.
             limit: How many at most.
+            with_snapshots: Whether to put each share's snapshots before it, the oldest one first.
         """
         with self._store.read() as records:
             rows = records.execute(
-                "SELECT * FROM shares WHERE account = ? AND name > ? "
-                "AND substr(name, 1, ?) = ? ORDER BY name LIMIT ?",
-                (account, after, len(prefix), prefix, limit),
+                "SELECT name, :itself AS stamp FROM shares WHERE account = :account "
+                "AND substr(name, 1, :length) = :prefix AND (name, :itself) > (:name, :stamp) "
+                "UNION ALL SELECT share, stamp FROM share_snapshots WHERE :with_snapshots "
+                "AND account = :account AND substr(share, 1, :length) = :prefix "
+                "AND (share, stamp) > (:name, :stamp) ORDER BY name, stamp LIMIT :limit",
+                {
+                    "account": account,
+                    "prefix": prefix,
+                    "length": len(prefix),
+                    "name": after[0],
+                    "stamp": after[1],
+                    "limit": limit,
+                    "with_snapshots": with_snapshots,
+                    "itself": _ITSELF,
+                },
             ).fetchall()
-        return [_share(row) for row in rows]
+            return [_listed(records, account, row["name"], row["stamp"]) for row in rows]
 
     def change(
         self,
@@ -227,14 +278,14 @@ class Shares:
                 metadata=share.metadata if metadata is None else metadata,
                 policies=share.policies if policies is None else policies,
             )
-            share = self._changed(share)
+            share = self.changed(share)
             with self._store.write() as records:
                 records.execute(
                     "UPDATE shares SET quota_gib = ?, metadata = ?, policies = ?, etag = ?, "
                     "modified_at = ? WHERE account = ? AND name = ?",
                     (
                         share.quota_gib,
-                        _dump(share.metadata),
+                        dump_metadata(share.metadata),
                         dump_policies(share.policies),
                         share.etag,
                         iso_timestamp(share.modified_at),
@@ -257,16 +308,7 @@ class Shares:
         Raises:
             ShareNotFoundError: There is no such share.
         """
-        total = 0
-        for _, _, files, folder in os.fwalk(self.root(account, name)):
-            for file in files:
-                try:
-                    status = os.stat(file, dir_fd=folder, follow_symlinks=False)
-                except FileNotFoundError:  # deleted since it was listed
-                    continue
-                if stat.S_ISREG(status.st_mode):
-                    total += status.st_size
-        return total
+        return tree_size(self.root(account, name))
 
     def change_lease(self, account: str, name: str, change: Callable[[Lease], Lease]) -> Share:
         """Replace a share's lease; its ETag stays.
@@ -292,34 +334,61 @@ class Shares:
                 )
         return share
 
-    def delete(self, account: str, name: str, guard: Guard = FREE) -> None:
+    def delete(
+        self, account: str, name: str, guard: Guard = FREE, *, with_snapshots: bool = True
+    ) -> None:
         """Delete a share with everything in it.
 
         Args:
             account: The storage account.
             name: The share's name.
             guard: What must hold.
+            with_snapshots: Whether it may have snapshots, which go with it.
 
         Raises:
-            ShareNotFoundError: There is no such share.
+            FileServiceError: There is no such share, or it has snapshots.
         """
         with self._lock:
             share = self.get(account, name)
             guard.share(share.lease, share.etag, share.modified_at, writes=True)
             with self._store.write() as records:
+                if not with_snapshots:
+                    _check_no_snapshots(records, account, name)
                 records.execute(
                     "DELETE FROM shares WHERE account = ? AND name = ?", (account, name)
                 )
-            aside = self._set_aside(self._state.share(account, name))
-        if aside is not None:
-            _remove(aside)
+            left = self._set_aside_all(account, name)
+        for aside in left:
+            remove_folder(aside)
+
+    def discard_account(self, account: str) -> None:
+        """Remove the folders of an account that is gone.
+
+        Args:
+            account: The storage account.
+        """
+        folder = self._state.shares / account
+        aside = self._state.shares / f"{_DELETED_PREFIX}{uuid.uuid4().hex}"
+        # A new account of the name would be recorded after this transaction, and make its folders
+        # after that.
+        with self._store.write() as records:
+            known = records.execute("SELECT 1 FROM accounts WHERE name = ?", (account,)).fetchone()
+            if known is not None or not folder.exists():
+                return
+            folder.rename(aside)
+        remove_folder(aside)
 
     def finish_deletions(self) -> None:
         """Finish the deletions that an earlier process had begun; drop copies it left half made."""
         for incomplete in self._state.shares.glob(f"*/{COPY_PREFIX}*"):
             incomplete.unlink(missing_ok=True)
-        for aside in self._state.shares.glob(f"*/{_DELETED_PREFIX}*"):
-            _remove(aside)
+        for pattern in (f"*/{_DELETED_PREFIX}*", f"{_DELETED_PREFIX}*"):
+            for aside in self._state.shares.glob(pattern):
+                remove_folder(aside)
+        # Only those with nothing in them: where records were lost, files must not be too.
+        for folder in self._state.shares.iterdir():
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
     def _find(self, account: str, name: str) -> Share | None:
         return self._known((account, name))
@@ -328,21 +397,35 @@ class Shares:
         row = self._store.one("SELECT * FROM shares WHERE account = ? AND name = ?", key)
         return None if row is None else _share(row)
 
-    def _changed(self, share: Share) -> Share:
+    def changed(self, share: Share) -> Share:
+        """Return a share with a new ETag and the present time of change.
+
+        Args:
+            share: The share.
+        """
         etag = f'"0x{uuid.uuid4().hex[:16].upper()}"'
         return evolve(share, etag=etag, modified_at=self._clock.now())
 
-    def _set_aside(self, folder: Path) -> Path | None:
-        aside = folder.with_name(f"{_DELETED_PREFIX}{uuid.uuid4().hex}")
-        try:
-            folder.rename(aside)
-        except FileNotFoundError:
-            return None
-        return aside
+    def _set_aside_all(self, account: str, name: str) -> Sequence[Path]:
+        found = []
+        for folder in (
+            self._state.share(account, name),
+            self._state.share_snapshots(account, name),
+        ):
+            aside = self._state.shares / account / f"{_DELETED_PREFIX}{uuid.uuid4().hex}"
+            with contextlib.suppress(FileNotFoundError):
+                folder.rename(aside)
+                found.append(aside)
+        return found
 
 
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all in it, as far as this user may.
+
+    Args:
+        folder: The folder, which nobody uses any more.
+    """
+    remove_tree(folder)
     if folder.exists():
         _logger.warning(
             "Part of a deleted share cannot be removed, since a job made it with other rights: %s",
@@ -364,11 +447,55 @@ def _share(row: sqlite3.Row) -> Share:
     )
 
 
+def _snapshot(row: sqlite3.Row) -> Share:
+    return Share(
+        account=row["account"],
+        name=row["share"],
+        quota_gib=row["quota_gib"],
+        metadata=json.loads(row["metadata"]),
+        etag=row["etag"],
+        modified_at=_moment(row["modified_at"]),
+        snapshot=row["stamp"],
+    )
+
+
+def _listed(records: sqlite3.Connection, account: str, name: str, stamp: str) -> Share:
+    if stamp == _ITSELF:
+        return _share(
+            records.execute(
+                "SELECT * FROM shares WHERE account = ? AND name = ?", (account, name)
+            ).fetchone()
+        )
+    return _snapshot(
+        records.execute(
+            "SELECT * FROM share_snapshots WHERE account = ? AND share = ? AND stamp = ?",
+            (account, name, stamp),
+        ).fetchone()
+    )
+
+
+def _check_no_snapshots(records: sqlite3.Connection, account: str, name: str) -> None:
+    row = records.execute(
+        "SELECT count(*) FROM share_snapshots WHERE account = ? AND share = ?", (account, name)
+    ).fetchone()
+    if row[0]:
+        raise FileServiceError(
+            ErrorCode.SHARE_HAS_SNAPSHOTS,
+            f"The share has {row[0]} snapshots; delete them first, or send "
+            "x-ms-delete-snapshots: include.",
+        )
+
+
 def _moment(text: str) -> datetime:
     # Python 3.10 reads no fraction of one or two digits with `fromisoformat`.
     form = "%Y-%m-%dT%H:%M:%S.%fZ" if "." in text else "%Y-%m-%dT%H:%M:%SZ"
     return datetime.strptime(text, form).replace(tzinfo=timezone.utc)
 
 
-def _dump(metadata: Mapping[str, str]) -> str:
+def dump_metadata(metadata: Mapping[str, str]) -> str:
+    """Return metadata in the form in which it is recorded.
+
+    Args:
+        metadata: The metadata.
+    """
     return json.dumps(dict(metadata))

@@ -70,6 +70,22 @@ def moment_of(stamp: int) -> datetime:
     return _EPOCH + timedelta(microseconds=stamp // 1000)
 
 
+def stamp_of(text: str) -> int:
+    """Return the stamp of a time, in nanoseconds since 1970.
+
+    Args:
+        text: The time as :func:`long_timestamp` writes it.
+
+    Example:
+        >>> stamp_of("1970-01-01T00:00:01.0000010Z")
+        1000001000
+    """
+    moment = datetime.strptime(f"{text[:-2]}Z", "%Y-%m-%dT%H:%M:%S.%fZ").replace(
+        tzinfo=timezone.utc
+    )
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
 @lru_cache(maxsize=1024)
 def long_timestamp(moment: datetime) -> str:
     """Write a time as Azure Files does: UTC with exactly seven digits of a second, and ``Z``.

@@ -21,6 +21,7 @@ from batchai_recipes.service.files.byte_range import ByteRange
 from batchai_recipes.service.files.delegation_keys import DelegationKey
 from batchai_recipes.service.files.directories import Listed
 from batchai_recipes.service.files.entries import Properties
+from batchai_recipes.service.files.paths import Location
 from batchai_recipes.service.files.shares import Share
 from batchai_recipes.service.files.stamps import long_timestamp, moment_of
 
@@ -79,6 +80,8 @@ def shares_document(
     for share in shares:
         element = SubElement(listing, "Share")
         _add(element, "Name", share.name)
+        if share.snapshot:
+            _add(element, "Snapshot", share.snapshot)
         properties = SubElement(element, "Properties")
         _add(properties, "Last-Modified", format_datetime(share.modified_at, usegmt=True))
         _add(properties, "Etag", share.etag)
@@ -95,8 +98,7 @@ def shares_document(
 
 def directory_document(
     endpoint: str,
-    share: str,
-    directory: str,
+    directory: Location,
     entries: Sequence[Listed],
     page: Page,
     *,
@@ -106,8 +108,7 @@ def directory_document(
 
     Args:
         endpoint: The account's address.
-        share: The share.
-        directory: The directory's path.
+        directory: Where the directory is.
         entries: The entries of the page.
         page: Which page it is.
         include: What to tell of each entry beside its size, in lower case.
@@ -116,8 +117,9 @@ def directory_document(
         "EnumerationResults",
         {
             "ServiceEndpoint": endpoint,
-            "ShareName": share,
-            "DirectoryPath": _text(directory),
+            "ShareName": directory.share,
+            **({"ShareSnapshot": directory.snapshot} if directory.snapshot else {}),
+            "DirectoryPath": _text(str(directory.path)),
         },
     )
     _add_page(root, page)
@@ -135,15 +137,17 @@ def directory_document(
     return _write(root)
 
 
-def ranges_document(ranges: Sequence[ByteRange]) -> bytes:
+def ranges_document(ranges: Sequence[ByteRange], cleared: Sequence[ByteRange] = ()) -> bytes:
     """Write a list of ranges.
 
     Args:
-        ranges: The ranges in order.
+        ranges: The ranges that hold data, in order.
+        cleared: Those that held data in an earlier snapshot and hold none any more, in order.
     """
     root = Element("Ranges")
-    for part in ranges:
-        element = SubElement(root, "Range")
+    parts = [*((part, "Range") for part in ranges), *((part, "ClearRange") for part in cleared)]
+    for part, kind in sorted(parts, key=lambda item: item[0].start):
+        element = SubElement(root, kind)
         _add(element, "Start", str(part.start))
         _add(element, "End", str(part.end))
     return _write(root)

@@ -104,12 +104,13 @@ def begin_delete(plane: ManagementPlane, call: Call) -> Response:
     with plane.store.read() as records:
         # Unlike Batch AI, the resources API tells a client that there was nothing to delete.
         group = resources.require(records, RESOURCE_GROUP, call.names)
+    accounts = storage_accounts.names_of(plane, group.key)
     return delete(
         plane,
         call,
         RESOURCE_GROUP,
         operations.accepted_by_location,
-        meanwhile=lambda: storage_accounts.empty_group(plane, group.key),
+        meanwhile=lambda: storage_accounts.empty(plane, accounts),
     )
 
 

@@ -7,7 +7,7 @@ The account that the service made for itself lies in no resource group. It is sh
 import base64
 import secrets
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
@@ -187,6 +187,7 @@ def delete(plane: ManagementPlane, call: Call) -> Response:
     with plane.store.write() as records:
         # The account itself goes with its resource; see the schema.
         records.execute("DELETE FROM resources WHERE key = ?", (key,))
+    Shares(plane.store, plane.state, plane.clock).discard_account(resource.name)
     return Response(status_code=HTTPStatus.OK)
 
 
@@ -225,15 +226,27 @@ def poll(plane: ManagementPlane, call: Call) -> Response:
     return JSONResponse(_Shown(account, resource).document(plane))
 
 
-def empty_group(plane: ManagementPlane, group_key: str) -> None:
-    """Delete the shares of all accounts of a group that is being deleted.
+def names_of(plane: ManagementPlane, group_key: str) -> Sequence[str]:
+    """Return the names of all accounts of a group.
 
     Args:
         plane: The parts of the service.
         group_key: The group's record key.
     """
-    for shown in _all(plane, group_key):
-        _empty(plane, shown.account.name)
+    return [shown.account.name for shown in _all(plane, group_key)]
+
+
+def empty(plane: ManagementPlane, accounts: Sequence[str]) -> None:
+    """Delete the shares of accounts of a group that is being deleted.
+
+    Args:
+        plane: The parts of the service.
+        accounts: The names of the accounts.
+    """
+    for account in accounts:
+        _empty(plane, account)
+        # The scheduler may have been quicker with the account than this with its shares.
+        Shares(plane.store, plane.state, plane.clock).discard_account(account)
 
 
 def _empty(plane: ManagementPlane, account: str) -> None:

@@ -82,9 +82,7 @@ def list_directory(nouns: Nouns, admitted: AdmittedCall) -> Answer:
     entries = found[: wanted.limit]
     page = wanted.page(entries[-1].name if len(found) > wanted.limit else None)
     return xml_answer(
-        directory_document(
-            admitted.endpoint, location.share, str(location.path), entries, page, include=include
-        )
+        directory_document(admitted.endpoint, location, entries, page, include=include)
     )
 
 

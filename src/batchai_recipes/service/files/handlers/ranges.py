@@ -1,7 +1,9 @@
 """Operations on ranges of a file."""
 
+from collections.abc import Sequence
 from typing import Final
 
+from batchai_recipes.service.files.addressing import snapshot_time
 from batchai_recipes.service.files.answer import Answer, version_headers, xml_answer
 from batchai_recipes.service.files.byte_range import MAXIMUM_LENGTH, ByteRange, RangeRequest
 from batchai_recipes.service.files.call import AdmittedCall
@@ -67,14 +69,21 @@ def _put_range_from_url(nouns: Nouns, admitted: AdmittedCall, target: ByteRange)
 
 
 def list_ranges(nouns: Nouns, admitted: AdmittedCall) -> Answer:
-    """List the ranges of the file that hold data.
+    """List the ranges of the file that hold data, or that changed since a snapshot.
 
     Args:
         nouns: The nouns of the service.
         admitted: The request.
     """
-    found, known = nouns.ranges.list(
-        admitted.address.location, wanted_range(admitted.call.headers), nouns.guard(admitted.call)
-    )
+    call, location = admitted.call, admitted.address.location
+    within, guard = wanted_range(call.headers), nouns.guard(call)
+    previous = call.parameter("prevsharesnapshot")
+    cleared: Sequence[ByteRange] = ()
+    if previous:
+        found, cleared, known = nouns.ranges.changes(
+            location, snapshot_time(previous), within, guard
+        )
+    else:
+        found, known = nouns.ranges.list(location, within, guard)
     headers = (*version_headers(known), ("x-ms-content-length", str(known.size)))
-    return xml_answer(ranges_document(found), headers)
+    return xml_answer(ranges_document(found, cleared), headers)

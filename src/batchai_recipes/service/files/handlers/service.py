@@ -22,15 +22,17 @@ def list_shares(nouns: Nouns, admitted: AdmittedCall) -> Answer:
         admitted: The request.
     """
     wanted = PageRequest.of(admitted.call)
+    include = admitted.call.parameter("include").lower().split(",")
+    name, _, snapshot = wanted.after.partition("\n")
     found = nouns.shares.list(
         admitted.address.account,
         prefix=wanted.prefix,
-        after=wanted.after,
+        after=(name, snapshot),
         limit=wanted.limit + 1,
+        with_snapshots="snapshots" in include,
     )
     shares = found[: wanted.limit]
-    page = wanted.page(shares[-1].name if len(found) > wanted.limit else None)
-    include = admitted.call.parameter("include").lower().split(",")
+    page = wanted.page("\n".join(shares[-1].place) if len(found) > wanted.limit else None)
     return xml_answer(
         shares_document(admitted.endpoint, shares, page, with_metadata="metadata" in include)
     )

@@ -16,6 +16,8 @@ from batchai_recipes.service.files.xml_documents import policies_document, stats
 
 _QUOTA: Final = "x-ms-share-quota"
 _LEASES_SINCE: Final = "2020-02-10"
+_DELETE_SNAPSHOTS: Final = "x-ms-delete-snapshots"
+_WITH_SNAPSHOTS: Final = ("include", "include-leased")
 _LARGEST_QUOTA_GIB: Final = 102_400
 
 
@@ -144,21 +146,50 @@ def lease_share(nouns: Nouns, admitted: AdmittedCall) -> Answer:
     return Answer(result.status, (*_version(share), *result.answer_headers))
 
 
-def delete_share(nouns: Nouns, admitted: AdmittedCall) -> Answer:
-    """Delete the share with everything in it.
+def snapshot_share(nouns: Nouns, admitted: AdmittedCall) -> Answer:
+    """Make a snapshot of the share.
 
     Args:
         nouns: The nouns of the service.
         admitted: The request.
     """
-    nouns.shares.delete(
-        admitted.address.account, share_name(admitted.address.share), nouns.guard(admitted.call)
+    snapshot = nouns.snapshots.create(
+        admitted.address.account,
+        share_name(admitted.address.share),
+        read_metadata(admitted.call.cased_headers),
+        nouns.guard(admitted.call),
     )
+    return Answer(201, (*_version(snapshot), ("x-ms-snapshot", snapshot.snapshot)))
+
+
+def delete_share(nouns: Nouns, admitted: AdmittedCall) -> Answer:
+    """Delete the share with everything in it, or one snapshot of it.
+
+    Args:
+        nouns: The nouns of the service.
+        admitted: The request.
+    """
+    address = admitted.address
+    account, name = address.account, share_name(address.share)
+    which = admitted.call.headers.get(_DELETE_SNAPSHOTS)
+    if which is not None and (address.snapshot or which.lower() not in _WITH_SNAPSHOTS):
+        raise invalid_header(
+            _DELETE_SNAPSHOTS,
+            which,
+            f"it must be {' or '.join(_WITH_SNAPSHOTS)}, and stand in a request that deletes a "
+            "share, not one snapshot of it",
+        )
+    if address.snapshot:
+        nouns.snapshots.delete(account, name, address.snapshot)
+    else:
+        guard = nouns.guard(admitted.call)
+        nouns.shares.delete(account, name, guard, with_snapshots=which is not None)
     return Answer(202)
 
 
 def _share(nouns: Nouns, admitted: AdmittedCall) -> Share:
-    share = nouns.shares.get(admitted.address.account, share_name(admitted.address.share))
+    address = admitted.address
+    share = nouns.shares.get(address.account, share_name(address.share), address.snapshot)
     nouns.guard(admitted.call).share(share.lease, share.etag, share.modified_at, writes=False)
     return share
 
