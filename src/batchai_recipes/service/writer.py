@@ -63,6 +63,7 @@ class Writer:
         self._batch: _Batch | None = None
         self._waits_for_disk: bool | None = None
         self.commits = 0
+        self._cause = ""
 
     @contextmanager
     def transaction(self, *, survives_power_loss: bool = True) -> Iterator[sqlite3.Connection]:
@@ -113,13 +114,14 @@ class Writer:
             self._connection.execute("SAVEPOINT one")
             yield
             self._connection.execute("RELEASE one")
-        except BaseException:
+        except BaseException as error:
             try:
                 self._connection.execute("ROLLBACK TO one")
                 self._connection.execute("RELEASE one")
             except sqlite3.Error:
                 # SQLite has undone the whole transaction already, say because the disk is full.
                 self._connection.rollback()
+                self._cause = str(error)
             raise
 
     def _leave(self, batch: _Batch) -> None:
@@ -136,7 +138,9 @@ class Writer:
 
     def _commit(self) -> BaseException | None:
         if not self._connection.in_transaction:
-            return sqlite3.OperationalError("another change of the same commit failed")
+            return sqlite3.OperationalError(
+                f"another change of the same commit failed: {self._cause}"
+            )
         try:
             self._connection.commit()
         except BaseException as error:  # noqa: BLE001 - raised by everyone who waits for the batch

@@ -70,9 +70,9 @@ def resolve(host: str, raw_path: bytes) -> Address:
 
     Example:
         >>> resolve("127.0.0.1:8080", b"/demo/data/a%2Fb.txt")
-        Address(account='demo', share='data', path='a/b.txt', style='path')
+        Address(account='demo', share='data', path='a/b.txt', style='path', snapshot='')
         >>> resolve("demo.file.localhost", b"/data")
-        Address(account='demo', share='data', path='', style='host')
+        Address(account='demo', share='data', path='', style='host', snapshot='')
     """
     try:
         text = unquote_to_bytes(raw_path).decode()
