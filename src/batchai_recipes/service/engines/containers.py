@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, get_args
 from attrs import frozen
 
 from batchai_recipes.service.engines.engine import Container
+from batchai_recipes.service.engines.gpus import DEVICES
 
 ContainerPolicy = Literal["auto", "require", "never"]
 """``require``: a job that names an image runs in it or fails. ``never``: it runs on the host.
@@ -156,7 +157,7 @@ class Containers:
                 *(option for bind in binds for option in _bind_options(bind)),
             ],
             "command_line": container.command_line,
-            "environment": {**self._of_mpi(), **container.environment},
+            "environment": self._variables(container),
             "client_environment": dict(self._environment),
         }
 
@@ -182,8 +183,12 @@ class Containers:
         refusal = f"there is no usable container runtime ({'; '.join(refusals)})"
         return _Answer(tuple(usable), refusal, until)
 
-    def _of_mpi(self) -> dict[str, str]:
-        return {name: text for name, text in self._environment.items() if name.startswith("OMPI_")}
+    def _variables(self, container: Container) -> dict[str, str]:
+        of_mpi = {name: text for name, text in self._environment.items() if name[:5] == "OMPI_"}
+        variables = {**of_mpi, **container.environment}
+        if container.gpus:
+            variables.pop(DEVICES, None)  # it sees no others, and counts them from 0
+        return variables
 
     def _options(self, program: str, container: Container) -> list[str]:
         """Return the options of ``run`` that depend on the runtime."""

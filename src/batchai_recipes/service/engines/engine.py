@@ -230,8 +230,14 @@ class Engine(Protocol):
         """Stop watching; what runs goes on running."""
         ...
 
-    def prepare_node(self, node_id: str, mounts: tuple[Mount, ...]) -> None:
+    def prepare_node(self, node_id: str, mounts: tuple[Mount, ...], gpu_count: int = 0) -> None:
         """Make a node with its volumes mounted.
+
+        Args:
+            node_id: The node.
+            mounts: Its volumes.
+            gpu_count: How many GPUs its VM size has. It gets as many of its own as there are left;
+                :meth:`node` tells how many, and the log of its jobs what it lacks.
 
         Raises:
             MountError: A volume cannot be mounted.

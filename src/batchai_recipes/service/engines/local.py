@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 from batchai_recipes.service.engines.containers import Bind, ContainerPolicy, Containers
 from batchai_recipes.service.engines.engine import (
     EngineError,
@@ -28,7 +30,7 @@ from batchai_recipes.service.engines.folders import (
     volumes_below,
     writable_below,
 )
-from batchai_recipes.service.engines.gpus import visible_gpus
+from batchai_recipes.service.engines.gpus import DEVICES, GpuDriver, NodeGpus, Nvml, visible_gpus
 from batchai_recipes.service.engines.ports import JobPorts
 from batchai_recipes.service.engines.supervision.cgroups import Cgroup, own_directory
 from batchai_recipes.service.engines.supervisors import SupervisorError, Supervisors
@@ -55,6 +57,7 @@ class LocalEngine:
             user may make control groups with such a limit, else each of them as address space;
             None for all there is.
         containers: When tasks that want a container get it.
+        gpu_driver: Knows the GPUs of this machine.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class LocalEngine:
         *,
         memory_limit_bytes: int | None = None,
         containers: ContainerPolicy = "auto",
+        gpu_driver: GpuDriver | None = None,
     ) -> None:
         self._state = state
         self._environment = {**safe_environment(environ), **_mpi_as_root()}
@@ -71,6 +75,7 @@ class LocalEngine:
         self._statuses = TaskStatuses(self._folder_of)
         self._removal = FolderRemoval(state.released)
         self._containers = Containers(containers, self._environment)
+        self._gpu_driver = gpu_driver or Nvml()
         self._memory_limit_bytes = memory_limit_bytes
         self._cgroup: Cgroup | None = None
 
@@ -90,9 +95,10 @@ class LocalEngine:
             self._cgroup.remove()  # unless something runs on
         self._removal.stop()
 
-    def prepare_node(self, node_id: str, mounts: tuple[Mount, ...]) -> None:
-        """Make a node's folder with its volumes linked."""
+    def prepare_node(self, node_id: str, mounts: tuple[Mount, ...], gpu_count: int = 0) -> None:
+        """Make a node's folder with its volumes linked, and give it GPUs of its own."""
         mount_all(self._mount_root(node_id), mounts)
+        self._gpus.give(node_id, gpu_count)
         try:
             self._supervisors.get_ready()  # where there is a node there will be tasks
             self._containers.get_ready()
@@ -104,8 +110,8 @@ class LocalEngine:
         return Node(
             address="127.0.0.1",
             mount_root=str(self._mount_root(node_id)),
-            gpu_count=self._gpu_count,
-            environment=self._environment,
+            gpu_count=len(self._gpus.of(node_id).devices),
+            environment={**self._environment, **self._gpus.variables(node_id)},
             interface="lo",
         )
 
@@ -113,6 +119,7 @@ class LocalEngine:
         """Remove a node's folder, never what its links lead to."""
         self._removal.remove(self._state.nodes / node_id)
         self._statuses.forget("node", node_id)
+        self._gpus.forget(node_id)
 
     def prepare_job(
         self, job_uid: str, node_ids: tuple[str, ...], mounts: tuple[Mount, ...]
@@ -123,9 +130,10 @@ class LocalEngine:
             mount_all(Path(folders.mount_root), mounts)
         for folder in (folders.shared_temp, *folders.temp.values()):
             make_folder(Path(folder))
-        host = self.node(node_ids[0])
+        hosts = [self.node(node_id) for node_id in node_ids]
+        host = hosts[0]
         # All nodes are one host to MPI, which takes no host twice.
-        slots = max(host.gpu_count, 1) * len(node_ids)
+        slots = sum(max(each.gpu_count, 1) for each in hosts)
         try:
             Path(folders.mpi_host_file).write_text(
                 f"{host.address} slots={slots}\n", encoding="utf-8"
@@ -175,8 +183,8 @@ class LocalEngine:
         self._statuses.terminate(key)
 
     @cached_property
-    def _gpu_count(self) -> int:
-        return visible_gpus(self._environment)
+    def _gpus(self) -> NodeGpus:
+        return NodeGpus(self._state.nodes, visible_gpus(self._gpu_driver, self._environment))
 
     @cached_property
     def _shell(self) -> str:
@@ -190,19 +198,22 @@ class LocalEngine:
 
     def _request(self, task: Task) -> dict[str, Any]:
         cgroup = self._cgroup
+        environment = {**self.node(task.node_id).environment, **task.environment}
         container = task.container and self._containers.request(
-            task.container,
+            evolve(task.container, gpus=self._gpus_within(task, environment)),
             name=f"batchai-{task.key.owner_id}-{task.key.name}",
             directory=task.working_directory,
             binds=self._binds(task),
         )
+        # Only a job's first task has notes.
+        shortage = self._gpus.shortage(task.node_id) if task.notes else ()
         return {
             "record": self._statuses.record(task.key),
             "label": task.label,
-            "notes": task.notes,
+            "notes": (*task.notes, *shortage),
             "title": task.command_line.strip(),
             "command": [self._shell, "-c", task.command_line],
-            "environment": {**self._environment, **task.environment},
+            "environment": environment,
             "working_directory": task.working_directory,
             "stdout": task.stdout,
             "stderr": task.stderr,
@@ -214,6 +225,12 @@ class LocalEngine:
             "container": container,
             "cgroup": f"{cgroup.path}/{task.key.owner_id}-{task.key.name}" if cgroup else None,
         }
+
+    def _gpus_within(self, task: Task, environment: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the GPUs that a task sees in a container: its node's, under MPI its job's."""
+        if not self._gpus.of(task.node_id).devices:
+            return ()
+        return tuple(filter(None, environment.get(DEVICES, "").split(",")))
 
     def _views(self, task: Task) -> dict[str, Any]:
         """Say which folders a task must not write to, and which of those in them it may.
@@ -233,12 +250,16 @@ class LocalEngine:
 
     def _binds(self, task: Task) -> list[Bind]:
         """Say what of this machine a task sees in a container: all that it was told of."""
-        folders = self.job(task.key.owner_id, (task.node_id,))
-        roots = [self._mount_root(task.node_id), Path(folders.mount_root)]
+        job = self._folder_of("job", task.key.owner_id)
+        # Under MPI it runs ranks of all the job's nodes.
+        temps = sorted(job.glob("temp-*"))
+        nodes = {task.node_id, *(path.name.removeprefix("temp-") for path in temps)}
+        folders = self.job(task.key.owner_id, tuple(nodes))
+        roots = [*map(self._mount_root, sorted(nodes)), Path(folders.mount_root)]
         read_only = {folder for folder, _ in self._views(task)["read_only"]}
-        own = [folders.shared_temp, folders.mpi_host_file, task.working_directory]
+        own = [Path(folders.shared_temp), Path(folders.mpi_host_file), *temps]
         binds = [
-            *(Bind(str(path)) for path in (*roots, *map(Path, own)) if path.exists()),
+            *(Bind(str(path)) for path in (*roots, *own) if path.exists()),
             *(
                 Bind(path, os.path.realpath(path) in read_only)
                 for path in dict.fromkeys(path for root in roots for path in volumes_below(root))
@@ -246,7 +267,7 @@ class LocalEngine:
         ]
         elsewhere = [
             Bind(path)
-            for path in task.directories
+            for path in dict.fromkeys([*task.directories, task.working_directory])
             if not any(Path(path).is_relative_to(bind.path) for bind in binds)
         ]
         return [*binds, *elsewhere]

@@ -90,8 +90,9 @@ class SimulatedEngine:
         """Return the tasks that run, in the order of their launch."""
         return [key for key, status in self._tasks.items() if status == Running()]
 
-    def prepare_node(self, node_id: str, mounts: tuple[Mount, ...]) -> None:
+    def prepare_node(self, node_id: str, mounts: tuple[Mount, ...], gpu_count: int = 0) -> None:
         """Make a node, unless nodes are refused."""
+        del gpu_count
         if self._refused_nodes is not None:
             raise self._refused_nodes
         self.prepared_nodes[node_id] = mounts
