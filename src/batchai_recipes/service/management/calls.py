@@ -17,6 +17,7 @@ from starlette.types import Receive
 from batchai_recipes.service.management.documents import JSONResponse
 from batchai_recipes.service.management.errors import ManagementError, invalid_parameter
 from batchai_recipes.service.management.plane import ManagementPlane
+from batchai_recipes.service.management.preconditions import NO_PRECONDITIONS, Preconditions
 
 MAXIMUM_BODY_BYTES: Final = 4 * 1024 * 1024
 """The largest request body, as Azure Resource Manager's."""
@@ -40,12 +41,14 @@ class Call:
         names: The path parameters.
         query: The query parameters, by names in lower case.
         document: The JSON body; None where there was none.
+        preconditions: What the request says of the state that it is for.
     """
 
     path: str
     names: Mapping[str, str]
     query: Mapping[str, str]
     document: Any
+    preconditions: Preconditions = NO_PRECONDITIONS
 
     def whole(self, name: str, default: int, *, minimum: int, maximum: int) -> int:
         """Return a query parameter that is a whole number.

@@ -32,8 +32,10 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
         workspace = resources.require_parent(records, CLUSTER, call.names)
         existing = resources.find(records, CLUSTER.key(call.names))
         if existing is not None:
+            existing.check_changeable(call.preconditions)
             _check_same(records, existing, requested)
             return _show(records, existing)
+        call.preconditions.check(None)
         volumes = requested.get("nodeSetup", {}).get("mountVolumes", {})
         check_file_servers(records, volumes, "properties.nodeSetup.mountVolumes")
         cluster_properties.warn_of_vm_size(requested)
@@ -63,7 +65,7 @@ def update(plane: ManagementPlane, call: Call) -> Response:
     scale = read_body(cluster_properties.UPDATE, call.document)["properties"]["scaleSettings"]
     with plane.store.write() as records:
         cluster = resources.require(records, CLUSTER, call.names)
-        cluster.check_not_deleting()
+        cluster.check_changeable(call.preconditions)
         before = _state(records, cluster)
         cluster = cluster.changed(
             plane.now(), properties={**cluster.properties, "scaleSettings": scale}
@@ -104,7 +106,6 @@ def list_remote_login_information(plane: ManagementPlane, call: Call) -> Respons
 
 def _check_same(records: sqlite3.Connection, cluster: Resource, requested: dict[str, Any]) -> None:
     """Refuse a request that asks for a cluster other than the one that is there."""
-    cluster.check_not_deleting()
     uid = records.execute("SELECT uid FROM clusters WHERE key = ?", (cluster.key,)).fetchone()[0]
     asked = cluster_properties.shown(requested, _path_segment(cluster.id, uid))
     secrets = resources.secrets_of(records, cluster.key)

@@ -41,10 +41,12 @@ def delete(
         meanwhile: Does what is to be done before the scheduler is woken and the records go.
 
     Raises:
-        ManagementError: A job outside of it still needs a cluster in it (409).
+        ManagementError: A job outside of it still needs a cluster in it (409), or it is not as the
+            caller thinks (412).
     """
     with plane.store.write() as records:
         resource = resources.find(records, kind.key(call.names))
+        call.preconditions.check(None if resource is None else resource.etag)
         if resource is None:
             return Response(status_code=HTTPStatus.NO_CONTENT)
         if _is_empty(records, resource):

@@ -21,11 +21,13 @@ def create(plane: ManagementPlane, call: Call) -> Response:
         workspace = resources.require_parent(records, EXPERIMENT, call.names)
         experiment = resources.find(records, EXPERIMENT.key(call.names))
         if experiment is None:
+            call.preconditions.check(None)
             experiment = resources.new_resource(
                 EXPERIMENT, EXPERIMENT.child_id(workspace.id, name), name, plane.now()
             )
             resources.add(records, experiment, workspace)
-        experiment.check_not_deleting()
+        else:
+            experiment.check_changeable(call.preconditions)
     return _show(experiment)
 
 

@@ -94,7 +94,7 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
         workspace = resources.require_parent(records, FILE_SERVER, call.names)
         existing = resources.find(records, FILE_SERVER.key(call.names))
         if existing is not None:
-            existing.check_not_deleting()
+            existing.check_changeable(call.preconditions)
             secrets = resources.secrets_of(records, existing.key)
             if shown != existing.properties or hidden != secrets:
                 raise ManagementError(
@@ -104,6 +104,7 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
                     "Choose another name, or delete it first.",
                 )
             return _show(plane, existing)
+        call.preconditions.check(None)
         server_id = FILE_SERVER.child_id(workspace.id, name)
         server = resources.new_resource(FILE_SERVER, server_id, name, plane.now(), properties=shown)
         resources.add(records, server, workspace, hidden)

@@ -51,8 +51,10 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
         experiment = resources.require_parent(records, JOB, call.names)
         existing = resources.find(records, JOB.key(call.names))
         if existing is not None:
+            existing.check_changeable(call.preconditions)
             _check_same(records, existing, experiment, requested)
             return _show(records, existing)
+        call.preconditions.check(None)
         cluster = _cluster(records, requested["cluster"]["id"])
         volumes = requested.get("mountVolumes", {})
         check_file_servers(records, volumes, "properties.mountVolumes")
@@ -213,7 +215,6 @@ def _check_same(
     requested: dict[str, Any],
 ) -> None:
     """Refuse a request that asks for a job other than the one that is there."""
-    job.check_not_deleting()
     segment = _path_segment(job.id, _row(records, job)["uid"])
     asked = job_properties.shown(requested, experiment.name, segment)
     secrets = resources.secrets_of(records, job.key)

@@ -26,6 +26,7 @@ from batchai_recipes.service.management.metrics import Metrics
 from batchai_recipes.service.management.operation_ends import OperationEnds
 from batchai_recipes.service.management.operations import POLL_SECONDS
 from batchai_recipes.service.management.plane import ManagementPlane
+from batchai_recipes.service.management.preconditions import Preconditions
 from batchai_recipes.service.management.request_ids import RequestIds
 from batchai_recipes.service.management.routing import Found, Routes
 
@@ -126,13 +127,22 @@ class Pipeline:
         check_version(endpoint, query.get("api-version"))
         self._check_subscription(names.get("subscriptionId"))
         document = await read_document(headers, receive)
-        call = Call(path=scope["path"], names=names, query=query, document=document)
+        call = Call(
+            path=scope["path"],
+            names=names,
+            query=query,
+            document=document,
+            preconditions=Preconditions.of(headers),
+        )
         if endpoint.waits:
             await self.ends.wait(names["operationId"].lower(), POLL_SECONDS)
-        if endpoint.quick:
-            return endpoint.handler(self.plane, call)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.workers, endpoint.handler, self.plane, call)
+        if not endpoint.quick:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self.workers, endpoint.handler, self.plane, call)
+        response = endpoint.handler(self.plane, call)
+        if call.preconditions.if_none_match is not None:
+            return _unless_known(response, call.preconditions)
+        return response
 
     def _check_subscription(self, subscription_id: str | None) -> None:
         if subscription_id is None:  # what lies outside of subscriptions
@@ -144,6 +154,14 @@ class Pipeline:
                 f"The subscription '{subscription_id[:100]}' could not be found. This service has "
                 f"one subscription, '{self.plane.subscription_id}'.",
             )
+
+
+def _unless_known(response: Response, preconditions: Preconditions) -> Response:
+    """Return an answer, or 304 where the reader has what it shows already."""
+    etag = dict(response.raw_headers).get(b"etag", b"").decode("latin-1")
+    if etag and preconditions.is_unchanged(etag):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag})
+    return response
 
 
 def _query(query_string: bytes) -> Mapping[str, str]:

@@ -20,6 +20,7 @@ from batchai_recipes.service.management.errors import (
     suggestion,
 )
 from batchai_recipes.service.management.kinds import KINDS, RESOURCE_GROUP, Kind
+from batchai_recipes.service.management.preconditions import Preconditions
 
 DELETING = "deleting"
 SUCCEEDED = "succeeded"
@@ -91,6 +92,18 @@ class Resource:
         if self.tags:
             document["tags"] = dict(self.tags)
         return {**document, "properties": dict(properties)}
+
+    def check_changeable(self, preconditions: Preconditions) -> None:
+        """Refuse to change a resource that is being deleted or not as the caller thinks.
+
+        Args:
+            preconditions: What the caller says of it.
+
+        Raises:
+            ManagementError: It is being deleted (409), or a condition is not met (412).
+        """
+        preconditions.check(self.etag)
+        self.check_not_deleting()
 
     def check_not_deleting(self) -> None:
         """Refuse to go on with a resource that is being deleted.

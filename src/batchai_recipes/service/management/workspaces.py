@@ -33,6 +33,7 @@ def create(plane: ManagementPlane, call: Call) -> Response:
         group = resources.require_parent(records, WORKSPACE, call.names)
         workspace = resources.find(records, WORKSPACE.key(call.names))
         if workspace is None:
+            call.preconditions.check(None)
             workspace = resources.new_resource(
                 WORKSPACE,
                 WORKSPACE.child_id(group.id, name),
@@ -43,7 +44,7 @@ def create(plane: ManagementPlane, call: Call) -> Response:
             )
             resources.add(records, workspace, group)
             return _show(workspace)
-        workspace.check_not_deleting()
+        workspace.check_changeable(call.preconditions)
         if location != workspace.location:
             raise ManagementError(
                 HTTPStatus.CONFLICT,
@@ -65,7 +66,7 @@ def update(plane: ManagementPlane, call: Call) -> Response:
     body = read_body(_UPDATE, call.document)
     with plane.store.write() as records:
         workspace = resources.require(records, WORKSPACE, call.names)
-        workspace.check_not_deleting()
+        workspace.check_changeable(call.preconditions)
         workspace = workspace.changed(plane.now(), tags=body.get("tags"))
         resources.save(records, workspace)
     return _show(workspace)
