@@ -1,9 +1,11 @@
 """`batchai-recipes serve`, as a person or another program runs it."""
 
+import json
 import re
 import signal
 import socket
 import sqlite3
+import ssl
 import stat
 import subprocess
 import sys
@@ -96,6 +98,45 @@ def test_the_settings_file_is_all_that_a_client_needs(tmp_path):
         curl = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
 
     assert "AuthenticationFailed" in curl.stdout
+
+
+def test_the_documents_curl_commands_work_as_they_stand(tmp_path):
+    """Sign in, make, list and delete; each answer is the last line of a command."""
+    text = (Path(__file__).parents[2] / "docs" / "clients.md").read_text()
+    [script] = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    with serving(tmp_path / "state", "--env-file", tmp_path / "batchai.env"):
+        done = subprocess.run(
+            ["sh", "-e", "-c", script.replace("\nask", "\necho; ask")],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+    group, workspace, experiment, listed = map(json.loads, filter(None, done.stdout.split("\n")))
+    assert group["name"] == "demo"
+    assert workspace["properties"]["provisioningState"] == "succeeded"
+    assert listed["value"] == [experiment]
+
+
+def test_another_host_is_warned_of_and_certified(tmp_path):
+    """Everybody's address here, by the machine's own name; nothing else is said."""
+    env_file = tmp_path / "env"
+    with serving(tmp_path / "state", "--env-file", env_file, "--host", "0.0.0.0") as process:
+        variables = read_env_file(env_file)
+        host, _, port = variables["BATCHAI_ENDPOINT"].removeprefix("https://").rpartition(":")
+        trusting = ssl.create_default_context(cafile=variables["BATCHAI_CA_FILE"])
+        with (
+            socket.create_connection(("127.0.0.1", int(port))) as plain,
+            trusting.wrap_socket(plain, server_hostname=host),
+        ):
+            pass
+        process.terminate()
+        _, err = process.communicate()
+
+    assert host == socket.gethostname()
+    assert "Listening on 0.0.0.0, where other machines reach the service" in err
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
