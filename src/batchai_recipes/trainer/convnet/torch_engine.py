@@ -19,6 +19,7 @@ from .errors import InputError
 from .processes import torch_place
 from .samples import SIDE, Samples
 from .schedule import learning_rate_per_sample, momentum, order_of, random_of, shares_of
+from .torch_lanes import Lanes
 from .torch_network import HIDDEN, KEPT_SHARE, ConvNet
 from .torch_onnx import export_onnx
 
@@ -58,6 +59,10 @@ class TorchEngine(Engine):
         if self._processes > 1:
             _join(self._device, self._processes)
             self._trained = DistributedDataParallel(self._network, gradient_as_bucket_view=True)
+        self._threads = torch.get_num_threads()
+        # Between processes gradients are summed as they come, so that there each is one lane.
+        alone = self._device.type == "cpu" and self._processes == 1
+        self._lanes = Lanes(self._trained, self._threads if alone else 1, minibatch_size)
         self._optimizer = torch.optim.SGD(self._network.parameters(), lr=0.001, fused=True)
 
     def describe(self) -> str:
@@ -66,7 +71,7 @@ class TorchEngine(Engine):
             where = f"cuda, {torch.cuda.get_device_name(self._device)}"
             where += ", bf16" if self._uses_bf16 else ""
         else:
-            where = f"cpu, {torch.get_num_threads()} threads"
+            where = f"cpu, {self._threads} threads"
         where += f", {self._processes} processes" if self._processes > 1 else ""
         return f"PyTorch {torch.__version__}, device: {where}"
 
@@ -130,7 +135,8 @@ class TorchEngine(Engine):
         self._optimizer.load_state_dict(state["optimizer"])
 
     def close(self) -> None:
-        """Leave the other processes."""
+        """End the threads and leave the other processes."""
+        self._lanes.close()
         if self._processes > 1:
             distributed.destroy_process_group()
 
@@ -142,15 +148,20 @@ class TorchEngine(Engine):
 
     def _step(self, images: torch.Tensor, labels: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
         """Change the network by one minibatch, or this process's part; return what it gave."""
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._uses_bf16):
-            outputs = self._trained(images, kept)
-        # The sum, not the mean, because the rate is per sample; so a short last minibatch counts
-        # for what it is. Gradients are averaged over processes, which the factor undoes.
-        loss = cross_entropy(outputs.float(), labels, reduction="sum") * self._processes
+
+        def learn(network: torch.nn.Module, part: slice) -> torch.Tensor:
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._uses_bf16):
+                outputs: torch.Tensor = network(images[part], kept[part])
+            # The sum, not the mean, because the rate is per sample; so a short last minibatch
+            # counts for what it is. Gradients are averaged over processes, which the factor undoes.
+            loss = cross_entropy(outputs.float(), labels[part], reduction="sum") * self._processes
+            loss.backward()  # type: ignore[no-untyped-call] # untyped in torch
+            return outputs.detach()
+
         self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call] # untyped in torch
+        outputs = self._lanes.learn(len(labels), learn)
         self._optimizer.step()
-        return outputs.detach()  # type: ignore[no-any-return] # modules are untyped calls
+        return outputs
 
     def _kept(self, epoch: int, samples: int) -> torch.Tensor:
         """Draw what dropout keeps in an epoch, the same in each process and after each resume."""

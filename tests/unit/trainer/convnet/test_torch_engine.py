@@ -149,3 +149,28 @@ def test_processes_on_one_machine_share_its_processors(monkeypatch, variables, t
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
+
+
+def test_lanes_learn_what_one_thread_does(samples, tmp_path):
+    """Several threads with parts of each minibatch: the same but for rounding, time after time."""
+
+    def trained(threads):
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            engine = TorchEngine(samples, 96, 1, "cpu")
+            lanes = engine._lanes.count
+            losses = [engine.train_epoch(epoch)[0] for epoch in (6, 7, 8)]
+            engine.close()
+        finally:
+            torch.set_num_threads(before)
+        return lanes, losses, engine._network.state_dict()
+
+    one, several, again = trained(1), trained(3), trained(3)
+
+    assert (one[0], several[0]) == (1, 3)
+    assert one[1] == pytest.approx(several[1], rel=1e-4)
+    assert several[1] == again[1]
+    for name, weights in several[2].items():
+        torch.testing.assert_close(one[2][name], weights, rtol=1e-3, atol=1e-5)
+        assert torch.equal(weights, again[2][name])
