@@ -104,6 +104,16 @@ def run_service(
             "fail; never.",
         ),
     ] = ContainerUse.auto,
+    memory_limit: Annotated[
+        int | None,
+        typer.Option(
+            min=16,
+            metavar="MIB",
+            help="How much memory each task of a job may have: all its processes together where "
+            "control groups permit that, else each of them.",
+            show_default="all there is",
+        ),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="The address to listen on; other machines reach only others.")
     ] = "127.0.0.1",
@@ -140,6 +150,7 @@ def run_service(
                 account_key=account_key or None,
                 blob_endpoints=parse_blob_endpoints(" ".join(blob_endpoint or ())),
                 containers=parse_policy(containers.value),
+                memory_limit_bytes=memory_limit and memory_limit << 20,
             ),
             env_file=env_file,
             announce=lambda address: _announce(address, state.root, env_file),

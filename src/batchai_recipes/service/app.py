@@ -54,6 +54,7 @@ class ServiceOptions:
         until_unused: Whether it stops when the last program that uses it has gone.
         clock: The time of day.
         containers: When jobs that name a container image run in it.
+        memory_limit_bytes: How much memory each task of a job may have; None for all there is.
     """
 
     state: StateDirectory
@@ -68,6 +69,7 @@ class ServiceOptions:
     until_unused: bool = False
     clock: Clock = field(factory=SystemClock)
     containers: ContainerPolicy = "auto"
+    memory_limit_bytes: int | None = None
 
 
 class Service:

@@ -15,9 +15,10 @@ from batchai_recipes.service.engines.engine import Container, Ended, Lost, Mount
 from batchai_recipes.service.engines.supervision.task_record import read_record
 
 KEY = TaskKey("job", "uid", "process-0")
+KEY0 = TaskKey("job", "uid", "preparation-0")
 NAME = "batchai-uid-process-0"
 IMAGE = "localhost/batchai-recipes-test:1"
-TOOLS = ("cat", "df", "echo", "env", "grep", "ls", "sh", "sleep", "touch")
+TOOLS = ("cat", "df", "echo", "env", "grep", "head", "ls", "sh", "sleep", "tail", "touch")
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +170,33 @@ class TestInside:
         assert end_of(engine) == Lost()
         processes.wait_until_gone(inside)
         assert containers() == []
+
+    def test_a_jobs_preparation_changes_what_its_tasks_find(
+        self, engine, contained, image, end_of, bell, output
+    ):
+        """In its image on that node, until the job is released."""
+        engine.prepare_job("uid", ("node",), ())
+        task = contained("echo prepared > /etc/note", image)
+        wanted = attrs.evolve(task.container, keeps_changes=True)
+        preparation = attrs.evolve(task, key=KEY0, container=wanted)
+        engine.launch(preparation)
+        assert end_of(engine).exit_code == 0
+        assert containers() == []
+        engine.launch(contained("cat /etc/note", image))
+        assert bell.wait_for(lambda: isinstance(engine.tasks("job", "uid").get(KEY.name), Ended))
+        assert (output / "stdout.txt").read_text() == "prepared\n"
+        assert "localhost/batchai-uid-preparation-0" in podman("images")
+        engine.release_job("uid")
+        engine.stop()
+        assert "localhost/batchai-uid-preparation-0" not in podman("images")
+
+    def test_one_that_runs_out_of_memory(self, new_engine, contained, image, end_of):
+        """The kernel kills it, and the message says why."""
+        engine = new_engine(memory_limit_bytes=32 << 20)
+        engine.launch(contained("head -c 100000000 /dev/zero | tail", image))
+        status = end_of(engine)
+        assert (status.reason, status.exit_code) == ("exited", 137)
+        assert status.message == "it was killed, since it needed more memory than a task may have"
 
     def test_no_secret_is_on_a_command_line(
         self, state, engine, contained, image, end_of, fifo, all_text_below

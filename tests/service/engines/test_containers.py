@@ -49,7 +49,9 @@ def runtimes(tmp_path):
 
 def request_of(found, container=IMAGE, binds=()):
     """Describe a container to its supervisor."""
-    return found.request(container, name="batchai-1", directory="/temp", binds=binds)
+    return found.request(
+        container, name="batchai-1", directory="/temp", binds=binds, changes_file="/job/image.json"
+    )
 
 
 class TestRuntimes:

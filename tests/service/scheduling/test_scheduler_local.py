@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from batchai_recipes.service.clock import SystemClock
+from batchai_recipes.service.engines import containers
 from batchai_recipes.service.engines.local import LocalEngine
 from batchai_recipes.service.scheduling.scheduler import Scheduler
 
@@ -19,12 +20,12 @@ def new_scheduler(store, state, changes, shares, accounts):
     """Start schedulers over the same state directory, as restarted services have them."""
     started = []
 
-    def start():
+    def start(**options):
         scheduler = Scheduler(
             store=store,
             clock=SystemClock(),
             changes=changes,
-            engine=LocalEngine(state),
+            engine=LocalEngine(state, **options),
             shares=shares,
             accounts=accounts,
         )
@@ -102,6 +103,26 @@ def test_a_python_script_trains_and_leaves_its_model_in_the_share(
     assert f"{sys.executable} 0\n" == (place / "stdouterr" / "stdout.txt").read_text()
     assert names_in(place / "stdouterr") == ["execution.log", "stderr.txt", "stdout.txt"]
     assert "directly on the host" in (place / "stdouterr" / "execution.log").read_text()
+
+
+def test_a_job_that_requires_its_image_and_cannot_have_it_fails(
+    rows, new_scheduler, share_mount, ended, monkeypatch
+):
+    """Its error names the image and the reason."""
+    monkeypatch.setattr(containers, "_RUNTIMES", {"docker": (), "podman": ()})
+    monkeypatch.setattr(containers.shutil, "which", lambda *_, **__: None)
+    rows.add_cluster(**share_mount())
+    job = rows.add_job(
+        command="echo never", containerSettings={"imageSourceRegistry": {"image": "cntk:2.1"}}
+    )
+    scheduler = new_scheduler(containers="require")
+    scheduler.wake()
+    (error,) = ended(job)["errors"]
+    assert error["code"] == "JobFailed"
+    assert error["message"] == (
+        "The job was not started: Container image cntk:2.1: there is no usable container runtime "
+        "(docker is not installed; podman is not installed)"
+    )
 
 
 def test_failed_preparation_leaves_its_output(rows, scheduler, share_mount, share_folder, ended):

@@ -1,5 +1,7 @@
 """Whether and how the tasks of a job run in containers."""
 
+import json
+import logging
 import os
 import resource
 import shutil
@@ -32,6 +34,8 @@ _ASK_PATIENCE_SECONDS: Final = 20.0
 _ASK_AGAIN_SECONDS: Final = 60.0
 _CAP_SYS_RESOURCE: Final = 24
 _MOST_FILES = _MOST_PROCESSES = 4096
+CHANGES_PREFIX: Final = "image-of-"
+"""Begins the names of the files in a job's folder that say which images its tasks left."""
 _NEVER: Final = "this service runs no containers (--containers never)"
 
 
@@ -54,6 +58,8 @@ def parse_policy(text: str) -> ContainerPolicy:
             return policy
     raise ValueError(f"{POLICY_VARIABLE} is {text!r}: use {', '.join(policies)}")
 
+
+_logger = logging.getLogger(__name__)
 
 Ask = Callable[[Sequence[str], Mapping[str, str]], "subprocess.CompletedProcess[str]"]
 """Runs a command with an environment and returns its output. Raises OSError or SubprocessError."""
@@ -124,7 +130,14 @@ class Containers:
             return self._answer.usable, self._answer.refusal
 
     def request(
-        self, container: Container, *, name: str, directory: str, binds: Sequence[Bind]
+        self,
+        container: Container,
+        *,
+        name: str,
+        directory: str,
+        binds: Sequence[Bind],
+        changes_file: str,
+        memory_limit_bytes: int | None = None,
     ) -> dict[str, Any]:
         """Describe a container to the supervisor that shall run it.
 
@@ -133,6 +146,8 @@ class Containers:
             name: The container's name.
             directory: Where its process starts.
             binds: What it sees of the host.
+            memory_limit_bytes: How much memory it may have; None for all there is.
+            changes_file: Where the image is on record that a task of the job on this node left.
         """
         usable, refusal = ((), _NEVER) if self._policy == "never" else self.runtimes()
         return {
@@ -152,8 +167,11 @@ class Containers:
             if container.username
             else None,
             "name": name,
+            "keeps_changes": container.keeps_changes,
+            "changes_file": changes_file,
             "options": [
                 *("--name", name, "--workdir", directory),
+                *([f"--memory={memory_limit_bytes}"] if memory_limit_bytes else []),
                 *(option for bind in binds for option in _bind_options(bind)),
             ],
             "command_line": container.command_line,
@@ -192,7 +210,7 @@ class Containers:
 
     def _options(self, program: str, container: Container) -> list[str]:
         """Return the options of ``run`` that depend on the runtime."""
-        options = ["--rm", "--pull=never", "--log-driver=none", "--network=host"]
+        options = ["--pull=never", "--log-driver=none", "--network=host"]
         options += ["--security-opt=label=disable", "--entrypoint=sh"]
         if container.shm_size:
             options.append(f"--shm-size={container.shm_size}")
@@ -201,6 +219,24 @@ class Containers:
             return [*options, "--user=0:0", *_gpu_options_of_podman(container), *_limits()]
         user = f"--user={os.geteuid()}:{os.getegid()}"
         return [*options, user, *_gpu_options_of_docker(container)]
+
+
+def remove_changes(job_folder: Path) -> None:
+    """Remove the images that the tasks of a job left.
+
+    Args:
+        job_folder: The job's folder; nothing of the job runs any more.
+    """
+    for place in job_folder.glob(f"{CHANGES_PREFIX}*.json"):
+        record = json.loads(place.read_text(encoding="utf-8"))
+        command = [record["runtime"]["program"], "rmi", "--force", record["image"]]
+        try:
+            done = _run(command, os.environ)
+        except (OSError, subprocess.SubprocessError) as error:
+            _logger.warning("%s failed: %s", " ".join(command), error)
+            continue
+        if done.returncode != 0 and "no such" not in done.stderr.lower():
+            _logger.warning("%s failed: %s", " ".join(command), done.stderr.strip())
 
 
 def _run(

@@ -111,6 +111,7 @@ class Container:
         password: Whereby.
         shm_size: The size of its shared memory, as the runtimes write it; empty for their own.
         gpus: The GPUs that it sees, by index or UUID.
+        keeps_changes: Whether the job's later tasks on its node start from what it changed there.
     """
 
     image: str
@@ -121,6 +122,7 @@ class Container:
     password: str = field(default="", repr=False)
     shm_size: str = ""
     gpus: tuple[str, ...] = ()
+    keeps_changes: bool = False
 
 
 @frozen

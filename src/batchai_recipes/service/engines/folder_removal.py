@@ -5,6 +5,7 @@ import queue
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from batchai_recipes.service.engines.engine import EngineError
@@ -24,10 +25,12 @@ class FolderRemoval:
     Args:
         waiting: The folder where they wait for that, on the same file system; what a service that
             was killed left there is removed too.
+        before: Called with each folder before it is removed.
     """
 
-    def __init__(self, waiting: Path) -> None:
+    def __init__(self, waiting: Path, before: Callable[[Path], None] = lambda _: None) -> None:
         self._waiting = waiting
+        self._before = before
         self._queue: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._deadline: float | None = None
@@ -59,6 +62,7 @@ class FolderRemoval:
             EngineError: It cannot be moved out of the way.
         """
         if self._thread is None:
+            self._before(folder)
             remove_folder(folder)
             return
         place = self._waiting / uuid.uuid4().hex
@@ -82,6 +86,7 @@ class FolderRemoval:
             if self._deadline is not None and time.monotonic() > self._deadline:
                 return
             try:
+                self._before(folder)
                 remove_folder(folder)
             except EngineError as error:
                 _logger.warning("%s; the next start of the service tries again", error)

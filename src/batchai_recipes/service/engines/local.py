@@ -10,7 +10,13 @@ from typing import Any
 
 from attrs import evolve
 
-from batchai_recipes.service.engines.containers import Bind, ContainerPolicy, Containers
+from batchai_recipes.service.engines.containers import (
+    CHANGES_PREFIX,
+    Bind,
+    ContainerPolicy,
+    Containers,
+    remove_changes,
+)
 from batchai_recipes.service.engines.engine import (
     EngineError,
     JobFolders,
@@ -73,7 +79,7 @@ class LocalEngine:
         self._environment = {**safe_environment(environ), **_mpi_as_root()}
         self._supervisors = Supervisors(state.supervisor_log, self._environment)
         self._statuses = TaskStatuses(self._folder_of)
-        self._removal = FolderRemoval(state.released)
+        self._removal = FolderRemoval(state.released, before=remove_changes)
         self._containers = Containers(containers, self._environment)
         self._gpu_driver = gpu_driver or Nvml()
         self._memory_limit_bytes = memory_limit_bytes
@@ -204,6 +210,10 @@ class LocalEngine:
             name=f"batchai-{task.key.owner_id}-{task.key.name}",
             directory=task.working_directory,
             binds=self._binds(task),
+            memory_limit_bytes=self._memory_limit_bytes,
+            changes_file=str(
+                self._folder_of("job", task.key.owner_id) / f"{CHANGES_PREFIX}{task.node_id}.json"
+            ),
         )
         # Only a job's first task has notes.
         shortage = self._gpus.shortage(task.node_id) if task.notes else ()

@@ -185,10 +185,14 @@ class _Planner:
             log=f"{found.stdouterr}/{self._log_name(process.node_index)}",
             notes=notes,
             time_limit_seconds=self._remaining_seconds,
-            container=self._container_of(within, found),
+            container=self._container_of(
+                within, found, keeps_changes=name.startswith(PREPARATION_PREFIX)
+            ),
         )
 
-    def _container_of(self, within: Process, found: JobEnvironment) -> Container | None:
+    def _container_of(
+        self, within: Process, found: JobEnvironment, *, keeps_changes: bool
+    ) -> Container | None:
         if not self._container:
             return None
         registry = self._container.get("imageSourceRegistry") or {}
@@ -201,6 +205,7 @@ class _Planner:
             username=str((registry.get("credentials") or {}).get("username") or ""),
             password=self._job.registry_password,
             shm_size=str(self._container.get("shmSize") or ""),
+            keeps_changes=keeps_changes,
         )
 
     def _log_name(self, node_index: int) -> str:

@@ -4,8 +4,11 @@ import base64
 import contextlib
 import json
 import os
+import time
 from collections.abc import Callable
 from typing import Any
+
+from .processes import read_file
 
 Run = Callable[[list[str], dict[str, str]], tuple[int, str]]
 """Runs a command to its end and returns its exit code and the end of its standard error."""
@@ -25,6 +28,9 @@ _OF_THE_CLIENT = {
     *("DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY"),
     *("CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF", "CONTAINER_HOST", "STORAGE_DRIVER"),
 }
+
+
+_OWN_FAILURE = 125  # as of the runtimes' clients
 
 
 class ContainerError(Exception):
@@ -67,6 +73,8 @@ class ContainerTask:
         """
         if not self._wanted["runtimes"]:
             raise ContainerError(self._wanted["refusal"])
+        if self._find_changed_image():
+            return
         reference = self._wanted["pull"]
         image = self._wanted["image"]
         for runtime in self._wanted["runtimes"]:
@@ -95,7 +103,7 @@ class ContainerTask:
         given = self._wanted["environment"]
         by_file = {name: value for name, value in given.items() if name in _OF_THE_CLIENT}
         by_name = {name: value for name, value in given.items() if name not in _OF_THE_CLIENT}
-        options: list[str] = []
+        options = [] if self._wanted["keeps_changes"] else ["--rm"]
         for name in by_name:
             options += ["--env", name]  # its value comes from the client's own variables
         if by_file:
@@ -107,12 +115,38 @@ class ContainerTask:
         ]
         return command, {**by_name, **self.client_environment}
 
+    def keep_changes(self) -> tuple[int, str]:
+        """Make an image of what the task left, for the job's other tasks on its node.
+
+        Returns:
+            The exit code of the task then, and what is in the way.
+        """
+        if not self._wanted["keeps_changes"]:
+            return 0, ""
+        # Never the name of an image that is being removed: a requeued job prepares itself again.
+        image = f"localhost/{self._wanted['name']}:{time.time_ns()}"
+        record = {"runtime": self._runtime, "image": image}
+        _write_private(self._wanted["changes_file"], json.dumps(record))
+        code, told = self._client("commit", self._wanted["name"], image)
+        return (0, "") if code == 0 else (_OWN_FAILURE, f"what it changed cannot be kept: {told}")
+
     def remove(self) -> None:
         """Kill and remove the container, if there is one, and what was private to it."""
         if self._runtime:
             self._run(self.remove_command, self.client_environment)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._variables_file)
+
+    def _find_changed_image(self) -> bool:
+        if self._wanted["keeps_changes"]:
+            return False
+        try:
+            record = json.loads(read_file(self._wanted["changes_file"]))
+        except FileNotFoundError:
+            return False
+        self._runtime = record["runtime"]
+        self._wanted["image"] = record["image"]
+        return True
 
     @property
     def _is_podman(self) -> bool:

@@ -108,6 +108,7 @@ class Supervisor:
         self._reason = "exited"
         self._cgroup: Cgroup | None = None
         self._container: ContainerTask | None = None
+        self._limited = task["memory_limit_bytes"] is not None
         limit = task["time_limit_seconds"]
         self._expiry = None if limit is None else time.monotonic() + limit
 
@@ -133,6 +134,8 @@ class Supervisor:
             return self._not_started(error)
         code = os.waitstatus_to_exitcode(self._wait(main))
         why, reason = self._explain(code, memory_kills), self._reason
+        if self._container is not None and code == 0:
+            code, why = self._container.keep_changes()
         self._end_all()
         self._reason = reason  # whoever asked it to end meanwhile came too late
         return self._ended(code, why)
@@ -165,6 +168,7 @@ class Supervisor:
         self._log(f"container image {wanted['image']}: running in {wanted['name']}")
         self._container = container
         self._task.update(command=command, environment=environment, cgroup=None, read_only=())
+        self._task["memory_limit_bytes"] = None  # the container has it
         self._task["remove_container"] = [container.remove_command, container.client_environment]
 
     def _run_aside(self, command: list[str], environment: dict[str, str]) -> tuple[int, str]:
@@ -230,9 +234,11 @@ class Supervisor:
         if code == 0 or self._reason != "exited":
             return ""
         if code in {-signal.SIGKILL, 128 + signal.SIGKILL}:
-            if self._cgroup is not None and self._cgroup.memory_kills():
+            here = self._cgroup is not None and self._cgroup.memory_kills()
+            anywhere = machine_memory_kills() > memory_kills_before
+            if here or (anywhere and self._limited):
                 return "it was killed, since it needed more memory than a task may have"
-            if machine_memory_kills() > memory_kills_before:
+            if anywhere:
                 return "it was killed, as the machine ran out of memory"
             return "it was killed by SIGKILL, which this service did not send"
         folder = os.path.dirname(self._task["stdout"])
