@@ -1,10 +1,12 @@
 """The volumes of nodes: there before a node is idle, with what its setup task wrote copied back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from batchai_recipes.service.engines.engine import Engine
+from batchai_recipes.service.scheduling.remote_volume import RemoteVolume
+from batchai_recipes.service.scheduling.volume import VolumeError
 from batchai_recipes.service.scheduling.volume_copies import VolumeCopies
 from batchai_recipes.service.scheduling.volumes import Volumes
 
@@ -46,16 +48,8 @@ class NodeVolumes:
         """
         resolved = self._volumes.resolve(mount_volumes, account_keys, cluster_uid)
         self._engine.prepare_node(node_id, resolved.mounts)
-        if self._folder is None or all(volume.is_ready for volume in resolved.remote):
-            return True
-        return VolumeCopies(
-            self._engine,
-            self._folder,
-            owner="node",
-            owner_id=node_id,
-            node_id=node_id,
-            volumes=[volume for volume in resolved.remote if not volume.is_ready],
-        ).are_in()
+        missing = [volume for volume in resolved.remote if not volume.is_ready]
+        return not missing or self._copies(node_id, missing).are_in()
 
     def are_back(
         self,
@@ -77,13 +71,16 @@ class NodeVolumes:
             EngineError: It cannot be started.
         """
         remote = self._volumes.remote(mount_volumes, account_keys, cluster_uid)
-        if self._folder is None or not remote:
-            return True
+        return not remote or self._copies(node_id, remote).are_back()
+
+    def _copies(self, node_id: str, volumes: Sequence[RemoteVolume]) -> VolumeCopies:
+        if self._folder is None:
+            raise VolumeError("ShareMountFailed", "This service copies no remote volumes")
         return VolumeCopies(
             self._engine,
             self._folder,
             owner="node",
             owner_id=node_id,
             node_id=node_id,
-            volumes=remote,
-        ).are_back()
+            volumes=volumes,
+        )
