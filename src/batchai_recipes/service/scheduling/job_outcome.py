@@ -167,12 +167,19 @@ def _role_of(name: str) -> Role | None:
 def _stopped(tasks: Mapping[str, TaskStatus], stop: Stop) -> Outcome:
     if stop.requeue:
         return Outcome("queued")
-    processes = _ended(_deciding(tasks).values())
-    terminated = [task for task in _ended(tasks.values()) if task.reason == "terminated"]
-    telling = next(iter([*processes, *terminated]), None)
+    # What was terminated tells more than what had ended before, and what decides than what follows.
+    telling = min(
+        (
+            (status.reason != "terminated", not (_role_of(name) and decides(name)), name, status)
+            for name, status in tasks.items()
+            if isinstance(status, Ended)
+        ),
+        key=lambda candidate: candidate[:3],
+        default=None,
+    )
     return Outcome(
         "failed",
-        telling.exit_code if telling else None,
+        telling[-1].exit_code if telling else None,
         BatchAIError("JobTerminated", stop.message),
         _last_end(tasks),
     )
