@@ -259,6 +259,12 @@ def server(
 
 
 @pytest.fixture
+def stage(server: Server, listener: tuple[int, Stage]) -> Stage:
+    """What a test puts another service on, after a crash of the first one."""
+    return listener[1]
+
+
+@pytest.fixture
 def client(server: Server) -> Iterator[AzureFiles]:
     """Azure's own client, connected to the service."""
     service = AzureFiles(connection_string=server.connection_string)

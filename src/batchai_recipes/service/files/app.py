@@ -74,6 +74,7 @@ def files_app(
     nouns = Nouns.of(state, store, clock, CopySources(chain), delegation_keys=keys)
     nouns.shares.finish_deletions()
     nouns.snapshots.finish()
+    nouns.renaming.finish()
     return FileService(chain, nouns, clock)
 
 

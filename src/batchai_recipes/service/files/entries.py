@@ -20,7 +20,7 @@ from attrs import field, frozen
 
 from batchai_recipes.service.files.errors import EMPTY, ShareNotFoundError
 from batchai_recipes.service.files.leases import NO_LEASE, Lease
-from batchai_recipes.service.files.paths import Location
+from batchai_recipes.service.files.paths import Location, SharePath
 from batchai_recipes.service.files.stamps import moment_of
 from batchai_recipes.service.remembered import Remembered
 from batchai_recipes.service.store import Store
@@ -155,32 +155,64 @@ class Entries:
                 _key(location),
             )
 
-    def move(self, source: Location, destination: Location, rename: Callable[[], None]) -> None:
+    def move(
+        self, source: Location, destination: Location, inode: int, rename: Callable[[], None]
+    ) -> None:
         """Let what was recorded of a file, or of a directory and all below it, follow a rename.
+
+        A rename that the records follow is noted first, so that they do so after a crash too.
 
         Args:
             source: Where it was.
             destination: Where it is, in the same share.
+            inode: Which file or directory it is on disk.
             rename: Renames it; where that fails, nothing is recorded.
         """
         account, share, old = _key(source)
         new = destination.path.folded
-        if old == new:
+        if old == new or not self._has_any(account, share, old, new):
             rename()
             return
-        below = f"{old}/"
+        noted = (account, share, old, new)
         with self._store.write(survives_power_loss=False) as records:
-            # What was recorded of a file that the rename replaced.
             records.execute(
-                "DELETE FROM file_entries WHERE account = ? AND share = ? AND path = ?",
-                (account, share, new),
+                "INSERT OR REPLACE INTO file_renames VALUES (?, ?, ?, ?, ?)", (*noted, str(inode))
             )
-            records.execute(
-                "UPDATE OR REPLACE file_entries SET path = ? || substr(path, ?) "
-                "WHERE account = ? AND share = ? AND (path = ? OR substr(path, 1, ?) = ?)",
-                (new, len(old) + 1, account, share, old, len(below), below),
+        try:
+            with self._store.write(survives_power_loss=False) as records:
+                _follow(records, *noted)
+                rename()
+        except OSError:
+            with self._store.write(survives_power_loss=False) as records:
+                _forget_rename(records, account, share, new)
+            raise
+
+    def finish_moves(self, inode_at: Callable[[Location], int | None]) -> None:
+        """Finish what a crash interrupted between a rename and its records.
+
+        Args:
+            inode_at: Tells what is at a location on disk, or that nothing is.
+        """
+        with self._store.read() as records:
+            rows = records.execute("SELECT * FROM file_renames").fetchall()
+        for row in rows:
+            account, share, new = row["account"], row["share"], row["destination"]
+            location = Location(account, share, SharePath(tuple(new.split("/"))))
+            is_done = str(inode_at(location)) == row["inode"]
+            with self._store.write() as records:
+                if is_done:
+                    _follow(records, account, share, row["source"], new)
+                _forget_rename(records, account, share, new)
+
+    def _has_any(self, account: str, share: str, *paths: str) -> bool:
+        return any(
+            self._store.one(
+                "SELECT 1 FROM file_entries WHERE account = ? AND share = ? "
+                "AND (path = ? OR (path > ? AND path < ?))",
+                (account, share, path, f"{path}/", f"{path}0"),  # "0" follows "/"
             )
-            rename()
+            for path in paths
+        )
 
     def _load(self, key: tuple[str, str, str, str]) -> tuple[str, Entry] | None:
         """Read an entry with the inode that it is about."""
@@ -195,6 +227,27 @@ class Entries:
             Lease.load(row["lease"]),
         )
         return row["inode"], entry
+
+
+def _follow(records: sqlite3.Connection, account: str, share: str, old: str, new: str) -> None:
+    # What was recorded of a file that the rename replaced.
+    records.execute(
+        "DELETE FROM file_entries WHERE account = ? AND share = ? AND path = ?",
+        (account, share, new),
+    )
+    records.execute(
+        "UPDATE OR REPLACE file_entries SET path = ? || substr(path, ?) WHERE account = ? "
+        "AND share = ? AND (path = ? OR (path > ? AND path < ?))",
+        (new, len(old) + 1, account, share, old, f"{old}/", f"{old}0"),
+    )
+    _forget_rename(records, account, share, new)
+
+
+def _forget_rename(records: sqlite3.Connection, account: str, share: str, new: str) -> None:
+    records.execute(
+        "DELETE FROM file_renames WHERE account = ? AND share = ? AND destination = ?",
+        (account, share, new),
+    )
 
 
 def _key(location: Location) -> tuple[str, str, str]:

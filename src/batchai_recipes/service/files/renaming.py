@@ -77,9 +77,21 @@ class Renaming:
                 destination.path.check_new()
                 name = destination.path.name
             rename = partial(os.rename, found.name, name, src_dir_fd=origin, dst_dir_fd=target)
-            self._entries.move(source, destination, rename)
+            self._entries.move(source, destination, found.status.st_ino, rename)
             status = os.stat(name, dir_fd=target, follow_symlinks=False)
             return self._entries.properties(destination, status)
+
+    def finish(self) -> None:
+        """Finish what a crash interrupted between a rename and its records."""
+        self._entries.finish_moves(self._inode_at)
+
+    def _inode_at(self, location: Location) -> int | None:
+        tree = self._shares.tree(location)
+        try:
+            with tree.parent(location.path) as parent:
+                return tree.existing(parent, location.path).status.st_ino
+        except FileServiceError:
+            return None
 
 
 def _check(source: Location, destination: Location) -> None:
