@@ -4,7 +4,7 @@ import itertools
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
-from attrs import define
+from attrs import define, evolve
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -33,6 +33,7 @@ class File:
 
     content: bytes
     kind: str
+    lease: str = ""
 
 
 class ShareMachine(RuleBasedStateMachine):
@@ -44,6 +45,7 @@ class ShareMachine(RuleBasedStateMachine):
         self.stage = stage
         self.share = f"model-{next(_SHARES)}"
         self.entries: dict[tuple[str, ...], tuple[str, File | None]] = {}
+        self.snapshots: dict[str, dict[tuple[str, ...], tuple[str, File | None]]] = {}
 
     @initialize()
     def create_share(self):
@@ -73,6 +75,15 @@ class ShareMachine(RuleBasedStateMachine):
         """Return the file at a path, or None."""
         return self.entries.get(key(path), ("", None))[1]
 
+    def is_leased(self, path):
+        """Tell whether a file is leased."""
+        file = self.find(path)
+        return bool(file and file.lease)
+
+    def held(self, path):
+        """Return the header that lets a request through to a leased file."""
+        return {"x-ms-lease-id": self.find(path).lease} if self.is_leased(path) else {}
+
     @rule(path=PATHS)
     def make_directory(self, path):
         """It must not exist, and its parent must."""
@@ -90,10 +101,12 @@ class ShareMachine(RuleBasedStateMachine):
         elif key(path) in self.entries and self.find(path) is None:
             status = 409
         headers = {"x-ms-type": "file", "x-ms-content-length": str(size), "x-ms-meta-k": kind}
+        headers.update(self.held(path))
         self.expect(status, "PUT", self.target(path), headers)
         if status == 201:
             name = self.entries.get(key(path), (path[-1], None))[0]
-            self.entries[key(path)] = (name, File(bytes(size), kind))
+            lease = self.find(path).lease if self.find(path) else ""
+            self.entries[key(path)] = (name, File(bytes(size), kind, lease))
 
     @rule(path=KNOWN, start=SIZES, data=st.binary(min_size=1, max_size=9), clear=st.booleans())
     def write(self, path, start, data, clear):
@@ -101,6 +114,7 @@ class ShareMachine(RuleBasedStateMachine):
         file = self.find(path)
         end = start + len(data) - 1
         headers = {"x-ms-range": f"bytes={start}-{end}", "x-ms-write": "update"}
+        headers.update(self.held(path))
         if clear:
             data, headers["x-ms-write"] = bytes(len(data)), "clear"
         status = self.status(path, file, 201 if file and end < len(file.content) else 416)
@@ -114,7 +128,7 @@ class ShareMachine(RuleBasedStateMachine):
         """The rest is cut off, or zeros."""
         file = self.find(path)
         status = self.status(path, file, 200)
-        headers = {"x-ms-content-length": str(size)}
+        headers = {"x-ms-content-length": str(size), **self.held(path)}
         self.expect(status, "PUT", f"{self.target(path)}?comp=properties", headers)
         if file:
             file.content = file.content[:size].ljust(size, b"\0")
@@ -123,7 +137,7 @@ class ShareMachine(RuleBasedStateMachine):
     def delete_file(self, path):
         """A directory is none."""
         status = self.status(path, self.find(path), 202)
-        self.expect(status, "DELETE", self.target(path))
+        self.expect(status, "DELETE", self.target(path), self.held(path))
         if status == 202:
             del self.entries[key(path)]
 
@@ -151,15 +165,95 @@ class ShareMachine(RuleBasedStateMachine):
         headers = {header: base + self.target(source)}
         if replace:
             headers["x-ms-file-rename-replace-if-exists"] = "true"
+        if copy:
+            headers.update(self.held(path))
+        else:
+            if self.is_leased(source):
+                headers["x-ms-source-lease-id"] = file.lease
+            if self.is_leased(path) and not same:
+                headers["x-ms-destination-lease-id"] = self.find(path).lease
         done = 202 if copy else 200
         comp = "" if copy else "?comp=rename"
         self.expect(409 if blocked else done, "PUT", self.target(path) + comp, headers)
         if blocked:
             return
         name = self.entries[key(path)][0] if there and (copy or not same) else path[-1]
+        lease = self.find(path).lease if copy and self.find(path) else "" if copy else file.lease
         if not copy:
             del self.entries[key(source)]
-        self.entries[key(path)] = (name, File(file.content, file.kind))
+        self.entries[key(path)] = (name, File(file.content, file.kind, lease))
+
+    @rule()
+    def make_snapshot(self):
+        """It keeps what is there now."""
+        if len(self.snapshots) < 3:
+            reply = self.expect(201, "PUT", "?restype=share&comp=snapshot")
+            entries = {
+                path: (name, file and evolve(file)) for path, (name, file) in self.entries.items()
+            }
+            self.snapshots[reply.headers["x-ms-snapshot"]] = entries
+
+    @rule(data=st.data())
+    def delete_snapshot(self, data):
+        """The others stay."""
+        if self.snapshots:
+            stamp = data.draw(st.sampled_from(list(self.snapshots)))
+            self.expect(202, "DELETE", f"?restype=share&sharesnapshot={quote(stamp)}")
+            del self.snapshots[stamp]
+
+    @rule(data=st.data(), path=PATHS | KNOWN)
+    def restore(self, data, path):
+        """A file comes back by a copy."""
+        old = [
+            (stamp, source, file)
+            for stamp, entries in self.snapshots.items()
+            for source, (_, file) in entries.items()
+            if file is not None
+        ]
+        if not old or not self.has_parent(path):
+            return
+        stamp, source, file = data.draw(st.sampled_from(old))
+        is_directory = key(path) in self.entries and self.find(path) is None
+        base = f"{self.server.base}/{self.server.account.name}/{self.share}"
+        url = f"{base}{self.target(source)}?sharesnapshot={quote(stamp)}"
+        status = 409 if is_directory else 412 if self.is_leased(path) else 202
+        self.expect(status, "PUT", self.target(path), {"x-ms-copy-source": url})
+        if status == 202:
+            name = self.entries.get(key(path), (path[-1], None))[0]
+            self.entries[key(path)] = (name, File(file.content, file.kind))
+
+    @rule(path=FILES)
+    def lease(self, path):
+        """From now on, only who knows its id changes the file."""
+        file = self.find(path)
+        if file is None:
+            return
+        status = 409 if file.lease else 201
+        headers = {"x-ms-lease-action": "acquire", "x-ms-lease-duration": "-1"}
+        reply = self.expect(status, "PUT", f"{self.target(path)}?comp=lease", headers)
+        if status == 201:
+            file.lease = reply.headers["x-ms-lease-id"]
+
+    @rule(path=FILES)
+    def release(self, path):
+        """Everybody may change it again."""
+        file = self.find(path)
+        if file is None or not file.lease:
+            return
+        headers = {"x-ms-lease-action": "release", "x-ms-lease-id": file.lease}
+        self.expect(200, "PUT", f"{self.target(path)}?comp=lease", headers)
+        file.lease = ""
+
+    @rule(path=FILES)
+    def lose_the_lease_id(self, path):
+        """What changes a leased file is refused without its id."""
+        if self.is_leased(path):
+            for verb, comp, headers in (
+                ("DELETE", "", {}),
+                ("PUT", "?comp=metadata", {}),
+                ("PUT", "?comp=properties", {"x-ms-content-length": "1"}),
+            ):
+                self.expect(412, verb, self.target(path) + comp, headers)
 
     @rule()
     def restart(self):
@@ -180,29 +274,35 @@ class ShareMachine(RuleBasedStateMachine):
         return 409 if key(path) in self.entries else 404
 
     @invariant()
-    def every_directory_lists_what_the_model_has(self):
-        """Names as first written, sizes of files."""
-        directories = [(), *(path for path, entry in self.entries.items() if entry[1] is None)]
+    def the_share_is_as_the_model_says(self):
+        """Each directory lists names as first written; each file has its content and metadata."""
+        self.compare(self.entries, "")
+
+    @invariant()
+    def every_snapshot_is_as_the_share_was(self):
+        """Whatever became of the share."""
+        for stamp, entries in self.snapshots.items():
+            self.compare(entries, f"&sharesnapshot={quote(stamp)}")
+
+    def compare(self, entries, snapshot):
+        """Compare all that a share, or a snapshot, has with what the model has."""
+        directories = [(), *(path for path, entry in entries.items() if entry[1] is None)]
         for directory in directories:
             target = f"{self.target(directory) if directory else ''}?restype=directory&comp=list"
-            root = ET.fromstring(self.expect(200, "GET", target).body)
+            root = ET.fromstring(self.expect(200, "GET", target + snapshot).body)
             found = {
                 item.findtext("Name"): item.findtext("Properties/Content-Length")
                 for item in root.find("Entries")
             }
             expected = {
                 name: None if file is None else str(len(file.content))
-                for path, (name, file) in self.entries.items()
+                for path, (name, file) in entries.items()
                 if path[:-1] == directory
             }
             assert found == expected
-
-    @invariant()
-    def every_file_has_its_content(self):
-        """Content and metadata."""
-        for path, (_, file) in self.entries.items():
+        for path, (_, file) in entries.items():
             if file is not None:
-                reply = self.expect(200, "GET", self.target(path))
+                reply = self.expect(200, "GET", f"{self.target(path)}?{snapshot[1:]}")
                 assert (reply.body, reply.headers["x-ms-meta-k"]) == (file.content, file.kind)
 
 

@@ -21,6 +21,7 @@ from batchai_recipes.service.files.bearer import BearerAuthenticator, StorageTok
 from batchai_recipes.service.files.body import BodyReader, ClientGoneError
 from batchai_recipes.service.files.call import AdmittedCall, Call
 from batchai_recipes.service.files.copy_sources import CopySources
+from batchai_recipes.service.files.cors import cors_headers, preflight_answer
 from batchai_recipes.service.files.delegation_keys import DelegationKeys
 from batchai_recipes.service.files.errors import FileServiceError
 from batchai_recipes.service.files.nouns import Nouns
@@ -30,6 +31,7 @@ from batchai_recipes.service.files.sas_authentication import (
     Delegation,
     ServiceSasAuthenticator,
 )
+from batchai_recipes.service.files.service_properties import CorsRule
 from batchai_recipes.service.files.shared_key import SharedKeyAuthenticator
 from batchai_recipes.service.files.stamps import long_timestamp
 from batchai_recipes.service.files.tree import disk_refusal
@@ -103,6 +105,10 @@ class FileService:
             ClientGoneError: The client has gone before its body was complete; nothing was changed.
         """
         try:
+            if call.verb == "OPTIONS":
+                # A browser asks for a page; it signs nothing, and learns of no share.
+                answer = preflight_answer(call, self._rules(call))
+                return answer.with_headers(common_headers(call))
             # 1. Find out what the request is about, who sent it, what it asks for, and whether the
             #    sender may: all before a byte of its body is read.
             operation, admitted = self._admit(call)
@@ -123,7 +129,16 @@ class FileService:
             _logger.exception("%s %s failed, request %s", call.verb, path, call.request_id)
             answer = bug_answer(call, self._time())
         # 6. Add the headers that all answers have; the web server sends it, files in large pieces.
+        if "origin" in call.headers:
+            answer = answer.with_headers(cors_headers(call, self._rules(call)))
         return answer.with_headers(common_headers(call))
+
+    def _rules(self, call: Call) -> tuple[CorsRule, ...]:
+        try:
+            address = resolve(call.headers.get("host", ""), call.raw_path)
+        except FileServiceError:
+            return ()
+        return self.nouns.service_properties.rules(address.account)
 
     def _admit(self, call: Call) -> tuple[Operation, AdmittedCall]:
         # a. Resolve the address, in path style or host style.

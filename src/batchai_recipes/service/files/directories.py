@@ -131,12 +131,22 @@ class Directories:
         Raises:
             FileServiceError: It is not there.
         """
-        with self._shares.tree(location).directory(location.path) as descriptor:
-            known = self._entries.properties(location, os.fstat(descriptor))
-            guard.write(known)
-            stamp = self._stamps.after(known.entry.changed_ns)
-            entry = Entry(metadata=metadata, changed_ns=stamp)
-            return self._entries.put(location, known.status, entry)
+        return self._record(location, metadata, guard)
+
+    def touch(self, location: Location, guard: Guard = FREE) -> Properties:
+        """Note that a directory's properties were set now.
+
+        Args:
+            location: Where it is.
+            guard: What must hold.
+
+        Returns:
+            What is now known of it.
+
+        Raises:
+            FileServiceError: It is not there.
+        """
+        return self._record(location, None, guard)
 
     def list(
         self,
@@ -206,6 +216,17 @@ class Directories:
             guard.write(self._entries.properties(location, found.status))
             os.rmdir(found.name, dir_fd=parent)
             self._entries.remove(location)
+
+    def _record(
+        self, location: Location, metadata: Mapping[str, str] | None, guard: Guard
+    ) -> Properties:
+        with self._shares.tree(location).directory(location.path) as descriptor:
+            known = self._entries.properties(location, os.fstat(descriptor))
+            guard.write(known)
+            stamp = self._stamps.after(known.entry.changed_ns)
+            kept = known.entry.metadata if metadata is None else metadata
+            entry = Entry(metadata=kept, changed_ns=stamp)
+            return self._entries.put(location, known.status, entry)
 
     def _describe_fully(self, location: Location, item: "os.DirEntry[str]") -> Iterator[Listed]:
         for listed in _describe(item):

@@ -28,6 +28,7 @@ class ErrorCode(Enum):
     AUTHORIZATION_SOURCE_IP_MISMATCH = ("AuthorizationSourceIPMismatch", 403)
     CANNOT_VERIFY_COPY_SOURCE = ("CannotVerifyCopySource", 403)
     CONDITION_NOT_MET = ("ConditionNotMet", 412)
+    CORS_PREFLIGHT_FAILURE = ("CorsPreflightFailure", 403)
     DIRECTORY_NOT_EMPTY = ("DirectoryNotEmpty", 409)
     EMPTY_METADATA_KEY = ("EmptyMetadataKey", 400)
     FILE_INVALID_PERMISSION = ("FileInvalidPermission", 400)

@@ -17,6 +17,7 @@ from batchai_recipes.service.files.permissions import Permissions
 from batchai_recipes.service.files.quotas import Quotas
 from batchai_recipes.service.files.ranges import Ranges
 from batchai_recipes.service.files.renaming import Renaming
+from batchai_recipes.service.files.service_properties import ServiceProperties
 from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.files.snapshots import Snapshots
 from batchai_recipes.service.files.stamps import Stamps
@@ -41,6 +42,7 @@ class Nouns:
         sources: Finds the files that requests name by URL.
         clock: Tells the time.
         delegation_keys: Makes user delegation keys; None where there are no tokens.
+        service_properties: What was set of the accounts' file services.
     """
 
     shares: Shares
@@ -55,6 +57,7 @@ class Nouns:
     sources: CopySources
     clock: Clock
     delegation_keys: DelegationKeys | None
+    service_properties: ServiceProperties
 
     def guard(self, call: Call) -> Guard:
         """Return what must hold for a request to be carried out.
@@ -102,4 +105,5 @@ class Nouns:
             sources,
             clock,
             delegation_keys,
+            ServiceProperties(store),
         )

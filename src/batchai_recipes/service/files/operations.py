@@ -88,6 +88,8 @@ OPERATIONS: Final = (
     Operation("List Shares", "service", ("GET",), "list", service.list_shares, "s", "l"),
     Operation("Get File Service Properties", "service", ("GET",), "properties",
               service.get_service_properties, "s", "r"),
+    Operation("Set File Service Properties", "service", ("PUT",), "properties",
+              service.set_service_properties, "s", "w", body_limit=_LARGEST_DOCUMENT),
     Operation("Get User Delegation Key", "service", ("POST",), "userdelegationkey",
               service.get_user_delegation_key, "s", "", body_limit=_LARGEST_DOCUMENT, token=True),
 
@@ -125,6 +127,8 @@ OPERATIONS: Final = (
               of_snapshots=True),
     Operation("Set Directory Metadata", "directory", ("PUT",), "metadata",
               directories.set_directory_metadata, "o", "w"),
+    Operation("Set Directory Properties", "directory", ("PUT",), "properties",
+              directories.set_directory_properties, "o", "w"),
     Operation("List Directories and Files", "directory", ("GET",), "list",
               directories.list_directory, "c", "l",
               of_snapshots=True),

@@ -20,6 +20,7 @@ from batchai_recipes.service.files.locks import InodeLocks
 from batchai_recipes.service.files.paths import Location
 from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.files.stamps import Stamps
+from batchai_recipes.service.files.tree import ShareTree
 
 
 class Ranges:
@@ -145,10 +146,27 @@ class Ranges:
     def _change(
         self, location: Location, target: ByteRange, data: Content | None, guard: Guard
     ) -> Properties:
-        with self._shares.tree(location).file(location.path, writable=True) as descriptor:
+        tree = self._shares.tree(location)
+        while True:
+            changed = self._change_opened(tree, location, target, data, guard)
+            if changed is not None:
+                return changed
+
+    def _change_opened(
+        self,
+        tree: ShareTree,
+        location: Location,
+        target: ByteRange,
+        data: Content | None,
+        guard: Guard,
+    ) -> Properties | None:
+        """Change a range; None where another file took the file's place before it was locked."""
+        with tree.file(location.path, writable=True) as descriptor:
             # Parallel writes to one file wait for each other only while the kernel copies the
             # bytes, as they would in the kernel itself.
             with self._contents.hold(descriptor) as before:
+                if before.st_nlink == 0:
+                    return None
                 known = self._entries.properties(location, before)
                 guard.write(known)
                 if target.end >= before.st_size:

@@ -214,21 +214,6 @@ def delegation_key_document(key: DelegationKey, value: str) -> bytes:
     return _write(root)
 
 
-def service_properties_document() -> bytes:
-    """Write the properties of the service: no metrics, no cross-origin rules, no multichannel."""
-    root = Element("StorageServiceProperties")
-    for name in ("HourMetrics", "MinuteMetrics"):
-        metrics = SubElement(root, name)
-        _add(metrics, "Version", "1.0")
-        _add(metrics, "Enabled", "false")
-        _add(SubElement(metrics, "RetentionPolicy"), "Enabled", "false")
-    SubElement(root, "Cors")
-    # Some clients fail where this is missing, although nothing here speaks SMB.
-    smb = SubElement(SubElement(root, "ProtocolSettings"), "SMB")
-    _add(SubElement(smb, "Multichannel"), "Enabled", "false")
-    return _write(root)
-
-
 def _add_page(root: Element, page: Page) -> None:
     _add(root, "Prefix", page.prefix)
     _add(root, "Marker", page.marker)

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from batchai_recipes.service.files.tree import ShareTree
+
 MIB = 2**20
 UPDATE = {"x-ms-write": "update", "x-ms-range": "bytes=2-4"}
 
@@ -159,3 +161,25 @@ def test_ranges_are_listed(server, file):
     assert b"<Range><Start>3</Start><End>5</End></Range>" in part.body
     beyond = server.signed("GET", "/data/f?comp=rangelist", {"x-ms-range": "bytes=10-"})
     assert (beyond.status, beyond.code) == (416, "InvalidRange")
+
+
+def test_a_range_goes_into_the_file_that_took_the_place(server, file, client, share, monkeypatch):
+    """A copy that replaces the file at the last moment takes nothing away."""
+    client.create_file_from_bytes(share, None, "other", b"b" * 10)
+    real, copied = ShareTree.open_file, []
+
+    def open_and_be_late(tree, path, *, writable):
+        descriptor = real(tree, path, writable=writable)
+        if writable and not copied:
+            copied.append(path)
+            source = f"{server.base}/batchtest/{share}/other"
+            reply = server.signed("PUT", f"/{share}/f", {"x-ms-copy-source": source})
+            assert reply.status == 202
+        return descriptor
+
+    monkeypatch.setattr(ShareTree, "open_file", open_and_be_late)
+    reply = server.signed("PUT", file, UPDATE, b"xyz")
+
+    assert reply.status == 201
+    assert copied
+    assert content(server) == b"bbxyzbbbbb"

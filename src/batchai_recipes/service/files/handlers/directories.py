@@ -62,6 +62,17 @@ def set_directory_metadata(nouns: Nouns, admitted: AdmittedCall) -> Answer:
     return Answer(200, version_headers(known))
 
 
+def set_directory_properties(nouns: Nouns, admitted: AdmittedCall) -> Answer:
+    """Take the SMB properties that a client sets; nothing here keeps them.
+
+    Args:
+        nouns: The nouns of the service.
+        admitted: The request.
+    """
+    known = nouns.directories.touch(admitted.address.location, nouns.guard(admitted.call))
+    return Answer(200, (*version_headers(known), *disk_headers(admitted.call, known)))
+
+
 def list_directory(nouns: Nouns, admitted: AdmittedCall) -> Answer:
     """List the directory's files and directories.
 

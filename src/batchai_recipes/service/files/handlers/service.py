@@ -8,7 +8,6 @@ from batchai_recipes.service.files.listing import PageRequest
 from batchai_recipes.service.files.nouns import Nouns
 from batchai_recipes.service.files.xml_documents import (
     delegation_key_document,
-    service_properties_document,
     shares_document,
 )
 from batchai_recipes.service.files.xml_input import read_xml
@@ -59,11 +58,22 @@ def get_user_delegation_key(nouns: Nouns, admitted: AdmittedCall) -> Answer:
     return answer.with_headers({"Cache-Control": "no-store"})
 
 
-def get_service_properties(_nouns: Nouns, _admitted: AdmittedCall) -> Answer:
+def get_service_properties(nouns: Nouns, admitted: AdmittedCall) -> Answer:
     """Return the properties of the service.
 
     Args:
-        _nouns: Unused: the properties are always the same.
-        _admitted: The request.
+        nouns: The nouns of the service.
+        admitted: The request.
     """
-    return xml_answer(service_properties_document())
+    return xml_answer(nouns.service_properties.document(admitted.address.account))
+
+
+def set_service_properties(nouns: Nouns, admitted: AdmittedCall) -> Answer:
+    """Replace some or all of the properties of the service.
+
+    Args:
+        nouns: The nouns of the service.
+        admitted: The request.
+    """
+    nouns.service_properties.set(admitted.address.account, bytes(admitted.body))
+    return Answer(202)
