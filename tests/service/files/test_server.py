@@ -229,10 +229,10 @@ def test_the_longest_idle_client_makes_room(running, handler):
         for client in (first, second):
             client.sendall(b"GET / HTTP/1.1\r\n\r\n")
             heard(client)
-        resting = 0
-        while resting < 2:  # they are about to
-            with running._lock:
-                resting = sum(one.is_idle for one in running._connections)
+            resting = 0
+            while resting < 2:  # the server is about to take note that it has answered
+                with running._lock:
+                    resting = sum(one.is_idle for one in running._connections)
         said = talk(running, b"GET /third HTTP/1.1\r\n\r\n")
 
         assert said.startswith(b"HTTP/1.1 200")
