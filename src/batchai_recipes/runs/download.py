@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import secrets
+import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from azure.core.rest import HttpRequest, HttpResponse
 
 _RANGE: Final = 8 << 20
-_RANGES_AT_A_TIME: Final = 4
 _TRIES: Final = 4
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _READ: Final = 1 << 20
@@ -71,15 +71,21 @@ class Downloads:
         client: What sends the requests.
         owner: Whose files they are, for messages.
         advance: Told of bytes that need not be waited for any more.
+        max_connections: How many parts of files come at a time, beside the files' first ones.
     """
 
     def __init__(
-        self, client: "PipelineClient[HttpRequest, HttpResponse]", owner: str, advance: Advance
+        self,
+        client: "PipelineClient[HttpRequest, HttpResponse]",
+        owner: str,
+        advance: Advance,
+        max_connections: int,
     ) -> None:
         self._client = client
         self._owner = owner
         self.advance = advance
-        self._ranges = ThreadPoolExecutor(_RANGES_AT_A_TIME, thread_name_prefix="batchai-range")
+        self._ranges = ThreadPoolExecutor(max_connections, thread_name_prefix="batchai-range")
+        self.slots = threading.BoundedSemaphore(max_connections)
 
     def close(self) -> None:
         """Give up what has not come yet."""
@@ -119,8 +125,9 @@ class Downloads:
         status = target.stat()
         if status.st_size != source.size:
             return False
-        response = self.send("HEAD", source.url, {})
-        response.close()
+        with self.slots:
+            response = self.send("HEAD", source.url, {})
+            response.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
         return (
             response.status_code == HTTPStatus.OK
@@ -224,7 +231,8 @@ class _Piece:
             if attempt:
                 time.sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
             try:
-                headers = self._continue()
+                with self._downloads.slots:
+                    headers = self._continue()
             except AzureError:
                 if attempt == _TRIES - 1:
                     raise

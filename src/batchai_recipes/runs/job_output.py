@@ -14,13 +14,13 @@ from batchai_recipes.errors import ConfigurationError, RequestError
 from batchai_recipes.refusals import explained
 from batchai_recipes.runs.download import Downloads, Source
 from batchai_recipes.runs.job_place import JobPlace
+from batchai_recipes.staging.connections import MAX_CONNECTIONS, checked_connections
 from batchai_recipes.staging.progress import progress
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import File
 
 _LINK_MINUTES: Final = 60
-_FILES_AT_A_TIME: Final = 4
 _OK: Final = 200
 _PARTIAL: Final = 206
 _NOT_SATISFIABLE: Final = 416
@@ -67,7 +67,9 @@ class JobOutput:
         """
         return [entry for entry in self._walk("") if isinstance(entry, OutputFile)]
 
-    def download(self, destination: str | os.PathLike[str]) -> list[Path]:
+    def download(
+        self, destination: str | os.PathLike[str], *, max_connections: int = MAX_CONNECTIONS
+    ) -> list[Path]:
         """Download the directory with the folders below it, empty ones too.
 
         Several files, and the parts of large ones, come at a time; a dropped connection is taken up
@@ -77,15 +79,18 @@ class JobOutput:
         Args:
             destination: The local folder to put the files in; made when missing. Files of the same
                 name in it are replaced, each only when its download is complete.
+            max_connections: How many requests to the file service are under way at a time.
 
         Returns:
             The local files.
 
         Raises:
             RequestError: The service did not answer, or a file came incomplete or damaged.
-            ConfigurationError: The destination is not a folder.
+            ConfigurationError: The destination is not a folder, or `max_connections` not from 1 to
+                64.
             StagingError: A file cannot be written.
         """
+        checked_connections(max_connections)
         root = Path(destination)
         _make_folder(root)
         entries = list(self._walk(""))
@@ -94,8 +99,8 @@ class JobOutput:
             _make_folder(root.joinpath(*PurePosixPath(directory).parts))
         with progress("Downloading", sum(file.size for file in files)) as advance:
             owner = f"job {self._place.job}"
-            downloads = Downloads(self._connection.downloads, owner, advance)
-            pool = ThreadPoolExecutor(_FILES_AT_A_TIME, thread_name_prefix="batchai-download")
+            downloads = Downloads(self._connection.downloads, owner, advance, max_connections)
+            pool = ThreadPoolExecutor(max_connections, thread_name_prefix="batchai-download")
 
             def fetch(file: OutputFile) -> Path:
                 target = root.joinpath(*PurePosixPath(file.path).parts)

@@ -8,6 +8,7 @@ from attrs import evolve, field, frozen
 
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.names import checked_relative_path, checked_share_name
+from batchai_recipes.staging.connections import MAX_CONNECTIONS, checked_connections
 from batchai_recipes.staging.local_tree import LocalTree
 from batchai_recipes.staging.mounted_path import MountedPath
 from batchai_recipes.staging.web_file import StagedUrl, name_of
@@ -41,9 +42,11 @@ class FileShareStaging:
 
     Args:
         share: The share's name: 3 to 63 lower-case letters, digits and single hyphens.
+        max_connections: How many requests to the file service are under way at a time: for files,
+            and for the parts of large ones.
 
     Raises:
-        ConfigurationError: The share's name is not allowed.
+        ConfigurationError: The share's name or the number is not allowed.
 
     Example:
         >>> import tempfile
@@ -62,6 +65,9 @@ class FileShareStaging:
     files: tuple[StagedFile, ...] = field(default=(), kw_only=True)
     tree_directories: tuple[str, ...] = field(default=(), kw_only=True)
     urls: tuple[StagedUrl, ...] = field(default=(), kw_only=True)
+    max_connections: int = field(
+        default=MAX_CONNECTIONS, kw_only=True, converter=checked_connections, eq=False
+    )
 
     def directory(self, path: str) -> "FileShareStaging":
         """Create a directory on the share and upload what follows into it.

@@ -56,10 +56,13 @@ class ShareFiles:
     Args:
         service: The client of the storage account.
         share: The share's name.
+        max_connections: How many requests may be under way at a time.
     """
 
-    def __init__(self, service: "FileService", share: str) -> None:
+    def __init__(self, service: "FileService", share: str, max_connections: int) -> None:
         self.share = share
+        self.max_connections = max_connections
+        self._slots = threading.BoundedSemaphore(max_connections)
         self.range_size = int(service.MAX_RANGE_SIZE)
         self._answers = threading.local()
         client: Any = copy.copy(service)  # untyped: its callbacks seem to be None for ever
@@ -80,7 +83,8 @@ class ShareFiles:
 
         self._answers.pages = []
         try:
-            list(self._service.list_directories_and_files(self.share, directory or None))
+            with self._slots:
+                list(self._service.list_directories_and_files(self.share, directory or None))
             return _listing_of(self._answers.pages)
         except AzureMissingResourceHttpError:
             return None
@@ -89,11 +93,13 @@ class ShareFiles:
 
     def create_directory(self, path: str) -> None:
         """Make a directory unless it exists."""
-        self._service.create_directory(self.share, path)
+        with self._slots:
+            self._service.create_directory(self.share, path)
 
     def read(self, path: str) -> bytes:
         """Return what a small file holds."""
-        file = self._service.get_file_to_bytes(self.share, *_place(path), max_connections=1)
+        with self._slots:
+            file = self._service.get_file_to_bytes(self.share, *_place(path), max_connections=1)
         return bytes(file.content)
 
     def etag(self, path: str) -> str | None:
@@ -101,7 +107,8 @@ class ShareFiles:
         from azure.common import AzureMissingResourceHttpError  # noqa: PLC0415 - on first use
 
         try:
-            self._service.get_file_properties(self.share, *_place(path))
+            with self._slots:
+                self._service.get_file_properties(self.share, *_place(path))
         except AzureMissingResourceHttpError:
             return None
         return self._etag()
@@ -119,14 +126,15 @@ class ShareFiles:
         """
         from azure.storage.file.models import SMBProperties  # noqa: PLC0415 - loaded on first use
 
-        self._service.create_file(
-            self.share,
-            *_place(path),
-            size,
-            metadata={HASH_METADATA: sha256} if sha256 else None,
-            # The client's default is one object for all calls, which keeps the first one's time.
-            smb_properties=SMBProperties(),
-        )
+        with self._slots:
+            self._service.create_file(
+                self.share,
+                *_place(path),
+                size,
+                metadata={HASH_METADATA: sha256} if sha256 else None,
+                # The client's default is one object for all calls, which keeps the first's time.
+                smb_properties=SMBProperties(),
+            )
         return self._etag()
 
     def write(self, path: str, content: bytes, start: int) -> str:
@@ -141,7 +149,8 @@ class ShareFiles:
             Its entity tag.
         """
         end = start + len(content) - 1
-        self._service.update_range(self.share, *_place(path), content, start, end)
+        with self._slots:
+            self._service.update_range(self.share, *_place(path), content, start, end)
         return self._etag()
 
     def set_hash(self, path: str, sha256: str) -> str:
@@ -154,7 +163,8 @@ class ShareFiles:
         Returns:
             Its entity tag.
         """
-        self._service.set_file_metadata(self.share, *_place(path), {HASH_METADATA: sha256})
+        with self._slots:
+            self._service.set_file_metadata(self.share, *_place(path), {HASH_METADATA: sha256})
         return self._etag()
 
     def _listen(self, response: Any) -> None:

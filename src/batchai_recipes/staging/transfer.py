@@ -3,15 +3,11 @@
 import hashlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final
 
 from batchai_recipes.staging.local_file import LocalFile
 from batchai_recipes.staging.progress import Advance
 from batchai_recipes.staging.share_files import ShareFiles
 from batchai_recipes.staging.staged_manifest import StagedContent
-
-_RANGES_AT_A_TIME: Final = 4
-_RANGES_IN_MEMORY: Final = 6
 
 
 class Transfer:
@@ -28,7 +24,8 @@ class Transfer:
     def __init__(self, files: ShareFiles, advance: Advance) -> None:
         self._files = files
         self._advance = advance
-        self._ranges = ThreadPoolExecutor(_RANGES_AT_A_TIME, thread_name_prefix="batchai-range")
+        self._ranges = ThreadPoolExecutor(files.max_connections, thread_name_prefix="batchai-range")
+        self._in_memory = files.max_connections + 2
         self._zeros = bytes(files.range_size)
 
     def close(self) -> None:
@@ -68,7 +65,7 @@ class Transfer:
         digest = hashlib.sha256()
         parts: deque[Future[None]] = deque()
         for start in range(0, local.size, self._files.range_size):
-            if len(parts) == _RANGES_IN_MEMORY:
+            if len(parts) == self._in_memory:
                 parts.popleft().result()
             content = local.read(min(self._files.range_size, local.size - start))
             digest.update(content)

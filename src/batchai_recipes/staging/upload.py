@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 INDEX: Final = ".batchai-recipes-staged.json"
 """The file in the root of a share that says what was staged to it."""
 
-_FILES_AT_A_TIME: Final = 6
 _SECONDS_BETWEEN_INDICES: Final = 30.0
 _FILES_WORTH_A_LINE_EACH: Final = 20
 
@@ -76,7 +75,8 @@ def upload(
             while it was sent. What was sent before is not sent again the next time.
     """
     with progress("Uploading", sum(file.size for file in staging.files)) as advance:
-        manifest = _Upload(ShareFiles(service, staging.share), staging, advance).run()
+        files = ShareFiles(service, staging.share, staging.max_connections)
+        manifest = _Upload(files, staging, advance).run()
     _report(manifest, report)
     return manifest
 
@@ -87,7 +87,7 @@ class _Upload:
         self._staging = staging
         self._advance = advance
         self._transfer = Transfer(files, advance)
-        self._pool = ThreadPoolExecutor(_FILES_AT_A_TIME, thread_name_prefix="batchai-upload")
+        self._pool = ThreadPoolExecutor(files.max_connections, thread_name_prefix="batchai-upload")
         self._listings: dict[str, Listing] = {}
         self._index: dict[str, StagedContent] = {}
         self._sent: set[str] = set()

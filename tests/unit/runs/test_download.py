@@ -67,7 +67,7 @@ def remote(endpoint, monkeypatch):
 def downloads(connection):
     """Downloads that tell how far they are."""
     moved = []
-    downloads = Downloads(connection.downloads, "job j", moved.append)
+    downloads = Downloads(connection.downloads, "job j", moved.append, 4)
     downloads.moved = moved
     yield downloads
     downloads.close()

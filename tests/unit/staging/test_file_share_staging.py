@@ -87,3 +87,15 @@ def test_no_path_leads_out_of_the_share(parts):
         assert {"", ".", ".."} & set(path.rstrip("/").split("/"))
     else:
         assert not {"", ".", ".."} & set(staging.directories[0].split("/"))
+
+
+@pytest.mark.parametrize("number", [0, 65, "4"])
+def test_a_number_of_connections_that_cannot_be(number):
+    """Said at once, not by a transfer that hangs."""
+    with pytest.raises(ConfigurationError, match="from 1 to 64"):
+        FileShareStaging("data", max_connections=number)
+
+
+def test_how_a_staging_is_sent_is_no_part_of_what_it_is():
+    """Two stagings of the same files are equal."""
+    assert FileShareStaging("data", max_connections=8) == FileShareStaging("data")
