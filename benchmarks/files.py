@@ -1,4 +1,4 @@
-"""File shares: staging and downloads beside Azurite's blobs, the plain client and ``cp``, in one run.
+"""File shares beside Azurite's blobs, the plain client and ``cp``, in one run.
 
 Everything is asked of each peer in turn, round after round, and the median of the rounds is told
 with its ratio. Azurite has no file shares, so its blobs are the nearest peer: ``--azurite`` names

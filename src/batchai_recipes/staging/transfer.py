@@ -3,11 +3,15 @@
 import hashlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
 
 from batchai_recipes.staging.local_file import LocalFile
 from batchai_recipes.staging.progress import Advance
 from batchai_recipes.staging.share_files import ShareFiles
 from batchai_recipes.staging.staged_manifest import StagedContent
+
+# For a larger file a request more does not matter, but the MD5 that goes with it does.
+_WORTH_ONE_REQUEST: Final = 64 * 1024
 
 
 class Transfer:
@@ -53,11 +57,20 @@ class Transfer:
         content = local.read(local.size)
         local.check_unchanged()
         sha256 = hashlib.sha256(content).hexdigest()
-        etag = self._files.create(path, len(content), sha256)
-        if not self._is_zeros(content):
-            etag = self._files.write(path, content, 0)
+        etag = self._send_content(path, content, sha256)
         self._advance(len(content))
         return StagedContent(path, len(content), sha256, etag)
+
+    def _send_content(self, path: str, content: bytes, sha256: str) -> str:
+        if self._is_zeros(content):  # a new file is zeros
+            return self._files.create(path, len(content), sha256)
+        if len(content) <= _WORTH_ONE_REQUEST:
+            made = self._files.create_with(path, content, sha256)
+            if made.has_content:
+                return made.etag
+        else:
+            self._files.create(path, len(content), sha256)
+        return self._files.write(path, content, 0)
 
     def _send_in_parts(self, local: LocalFile, path: str) -> StagedContent:
         # Read once, in order: what is hashed is what is sent.

@@ -1,5 +1,6 @@
 """Moving a staging to its share, on the level of HTTP."""
 
+import base64
 import hashlib
 import json
 import os
@@ -211,3 +212,39 @@ def test_a_file_that_went_away_is_named(share, connection, tmp_path):
 
     with pytest.raises(StagingError, match=r"Cannot upload .*train\.py: No such file"):
         upload(connection.files, staging, lambda _: None)
+
+
+def test_a_small_file_goes_in_one_request_where_the_service_takes_it(share, connection, script):
+    """It says so with the MD5 of what it took."""
+    md5 = base64.b64encode(hashlib.md5(CONTENT, usedforsecurity=False).digest()).decode()
+    taken = (201, {"ETag": '"0x1"', "Content-MD5": md5}, "")
+    share.raw("PUT", "/data/train.py", taken)
+    upload(connection.files, FileShareStaging("data").upload(script), str)
+
+    assert share.made("PUT").count("train.py") == 1
+    (request,) = [one for one in share.requests if one.url.partition("?")[0].endswith("train.py")]
+    assert request.body == CONTENT
+    assert request.headers["Content-MD5"] == md5
+
+
+def test_a_service_that_refuses_content_is_not_asked_again(share, connection, tmp_path):
+    """Each file goes in two requests, the first one after a refusal."""
+    files = []
+    for name in ("a", "b", "c"):
+        files.append(tmp_path / name)
+        files[-1].write_bytes(CONTENT)
+    refused = (400, {"x-ms-error-code": "InvalidHeaderValue"}, "")
+    share.raw("PUT", "/data/a", refused, WRITTEN, WRITTEN)
+    staging = FileShareStaging("data", max_connections=1).upload(*files)
+    manifest = upload(connection.files, staging, str)
+
+    assert [share.made("PUT").count(name) for name in ("a", "b", "c")] == [3, 2, 2]
+    assert len(manifest.sent) == 3
+
+
+def test_another_refusal_of_content_is_an_error(share, connection, script):
+    """It would be one in two requests as well."""
+    share.raw("PUT", "/data/train.py", (403, {"x-ms-error-code": "AuthenticationFailed"}, ""))
+    with pytest.raises(StagingError, match="train.py"):
+        upload(connection.files, FileShareStaging("data").upload(script), str)
+    assert share.made("PUT").count("train.py") == 1

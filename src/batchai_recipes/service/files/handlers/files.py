@@ -40,7 +40,7 @@ def create_file(nouns: Nouns, admitted: AdmittedCall) -> Answer:
     size = _size(call)
     if len(admitted.body) > size:
         raise invalid_header(_SIZE, str(size), f"the body has {len(admitted.body)} bytes")
-    check_body(call.headers, admitted.body)
+    digest = check_body(call.headers, admitted.body) if admitted.body else ()
     new = NewFile(
         size,
         admitted.body,
@@ -53,7 +53,7 @@ def create_file(nouns: Nouns, admitted: AdmittedCall) -> Answer:
         may_replace=admitted.grant.allows("w"),
         guard=nouns.guard(call),
     )
-    return Answer(201, (*version_headers(known), *disk_headers(call, known)))
+    return Answer(201, (*version_headers(known), *digest, *disk_headers(call, known)))
 
 
 def get_file(nouns: Nouns, admitted: AdmittedCall) -> Answer:
