@@ -159,3 +159,26 @@ def test_accounts_have_names_that_clients_can_use(tmp_path, name):
     assert "no base64!" not in str(caught.value)
     assert Accounts(store).get(name) is None
     store.close()
+
+
+def test_the_folder_of_an_account_that_is_gone_goes(server, share):
+    """Also where whoever deleted the account was quicker than who deletes its shares."""
+    (server.folder(share) / "f").write_text("text")
+    shares = Shares(server.store, server.state, server.clock)
+
+    shares.discard_account("batchtest")
+    assert (server.folder(share) / "f").exists()  # the account is there
+    with server.store.write() as records:
+        records.execute("DELETE FROM accounts")
+    shares.discard_account("batchtest")
+
+    assert names_in(server.state.shares) == []
+
+
+def test_an_empty_folder_of_an_account_goes_at_the_next_start(server):
+    """Only an empty one: see the tests of lost records."""
+    (server.state.shares / "gone").mkdir()
+
+    files_app(state=server.state, store=server.store, clock=server.clock)
+
+    assert "gone" not in names_in(server.state.shares)

@@ -1,24 +1,21 @@
 """Shares: directories that clients reach over REST and jobs through the disk."""
 
 import contextlib
-import json
 import logging
 import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from batchai_recipes.service.clock import Clock, iso_timestamp
 from batchai_recipes.service.files.access_policies import (
     AccessPolicy,
     dump_policies,
-    load_policies,
 )
 from batchai_recipes.service.files.addressing import share_name
 from batchai_recipes.service.files.errors import (
@@ -28,9 +25,16 @@ from batchai_recipes.service.files.errors import (
     ShareNotFoundError,
 )
 from batchai_recipes.service.files.guard import FREE, Guard
-from batchai_recipes.service.files.leases import NO_LEASE, Lease
+from batchai_recipes.service.files.leases import Lease
 from batchai_recipes.service.files.name_index import NameIndex
 from batchai_recipes.service.files.paths import Location
+from batchai_recipes.service.files.share import (
+    ITSELF,
+    Share,
+    dump_metadata,
+    share_of_row,
+    snapshot_of_row,
+)
 from batchai_recipes.service.files.tree import ShareTree
 from batchai_recipes.service.files.whole_trees import remove_tree, tree_size
 from batchai_recipes.service.remembered import Remembered
@@ -40,48 +44,12 @@ from batchai_recipes.service.store import Store
 DEFAULT_QUOTA_GIB: Final = 5120
 # No share can have this name, since a share's starts with a letter or digit.
 _DELETED_PREFIX: Final = ".deleted-"
-# In place of the time of a snapshot; it sorts after all of them.
-_ITSELF: Final = "~"
 COPY_PREFIX: Final = ".copy-"
 """What the names of files begin with that are copies not yet complete."""
 SNAPSHOT_PREFIX: Final = ".snapshot-"
 """What the names of folders begin with that are snapshots not yet, or no longer, complete."""
 
 _logger = logging.getLogger(__name__)
-
-
-@frozen
-class Share:
-    """A share.
-
-    Args:
-        account: Its storage account.
-        name: Its name.
-        quota_gib: How much it may hold, in GiB.
-        metadata: The user's metadata.
-        etag: A quoted text that changes with the share's properties.
-        modified_at: When the share's properties last changed.
-        lease: The lease on it.
-        policies: Its stored access policies.
-        created: When it was made, as recorded.
-        snapshot: The time that names it, where it is a snapshot of the share.
-    """
-
-    account: str
-    name: str
-    quota_gib: int
-    metadata: Mapping[str, str]
-    etag: str
-    modified_at: datetime
-    lease: Lease = NO_LEASE
-    policies: tuple[AccessPolicy, ...] = ()
-    created: str = ""
-    snapshot: str = ""
-
-    @property
-    def place(self) -> tuple[str, str]:
-        """Where it stands in a listing: by name, after its snapshots."""
-        return self.name, self.snapshot or _ITSELF
 
 
 class Shares:
@@ -175,7 +143,7 @@ class Shares:
                 f"The share {name!r} has no snapshot {snapshot}; list the shares with "
                 "include=snapshots.",
             )
-        return _snapshot(row)
+        return snapshot_of_row(row)
 
     def root(self, account: str, share: str) -> Path:
         """Return the folder that is a share.
@@ -238,7 +206,7 @@ class Shares:
                     "stamp": after[1],
                     "limit": limit,
                     "with_snapshots": with_snapshots,
-                    "itself": _ITSELF,
+                    "itself": ITSELF,
                 },
             ).fetchall()
             return [_listed(records, account, row["name"], row["stamp"]) for row in rows]
@@ -395,7 +363,7 @@ class Shares:
 
     def _load(self, key: tuple[str, str]) -> Share | None:
         row = self._store.one("SELECT * FROM shares WHERE account = ? AND name = ?", key)
-        return None if row is None else _share(row)
+        return None if row is None else share_of_row(row)
 
     def changed(self, share: Share) -> Share:
         """Return a share with a new ETag and the present time of change.
@@ -433,40 +401,14 @@ def remove_folder(folder: Path) -> None:
         )
 
 
-def _share(row: sqlite3.Row) -> Share:
-    return Share(
-        account=row["account"],
-        name=row["name"],
-        quota_gib=row["quota_gib"],
-        metadata=json.loads(row["metadata"]),
-        etag=row["etag"],
-        modified_at=_moment(row["modified_at"]),
-        lease=Lease.load(row["lease"]),
-        policies=load_policies(row["policies"]),
-        created=row["created_at"],
-    )
-
-
-def _snapshot(row: sqlite3.Row) -> Share:
-    return Share(
-        account=row["account"],
-        name=row["share"],
-        quota_gib=row["quota_gib"],
-        metadata=json.loads(row["metadata"]),
-        etag=row["etag"],
-        modified_at=_moment(row["modified_at"]),
-        snapshot=row["stamp"],
-    )
-
-
 def _listed(records: sqlite3.Connection, account: str, name: str, stamp: str) -> Share:
-    if stamp == _ITSELF:
-        return _share(
+    if stamp == ITSELF:
+        return share_of_row(
             records.execute(
                 "SELECT * FROM shares WHERE account = ? AND name = ?", (account, name)
             ).fetchone()
         )
-    return _snapshot(
+    return snapshot_of_row(
         records.execute(
             "SELECT * FROM share_snapshots WHERE account = ? AND share = ? AND stamp = ?",
             (account, name, stamp),
@@ -484,18 +426,3 @@ def _check_no_snapshots(records: sqlite3.Connection, account: str, name: str) ->
             f"The share has {row[0]} snapshots; delete them first, or send "
             "x-ms-delete-snapshots: include.",
         )
-
-
-def _moment(text: str) -> datetime:
-    # Python 3.10 reads no fraction of one or two digits with `fromisoformat`.
-    form = "%Y-%m-%dT%H:%M:%S.%fZ" if "." in text else "%Y-%m-%dT%H:%M:%SZ"
-    return datetime.strptime(text, form).replace(tzinfo=timezone.utc)
-
-
-def dump_metadata(metadata: Mapping[str, str]) -> str:
-    """Return metadata in the form in which it is recorded.
-
-    Args:
-        metadata: The metadata.
-    """
-    return json.dumps(dict(metadata))

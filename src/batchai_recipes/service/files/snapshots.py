@@ -22,13 +22,8 @@ from batchai_recipes.service.files.errors import ErrorCode, FileServiceError, Sh
 from batchai_recipes.service.files.gates import Gates
 from batchai_recipes.service.files.guard import FREE, Guard
 from batchai_recipes.service.files.paths import SharePath
-from batchai_recipes.service.files.shares import (
-    SNAPSHOT_PREFIX,
-    Share,
-    Shares,
-    dump_metadata,
-    remove_folder,
-)
+from batchai_recipes.service.files.share import Share, dump_metadata
+from batchai_recipes.service.files.shares import SNAPSHOT_PREFIX, Shares, remove_folder
 from batchai_recipes.service.files.stamps import Stamps, long_timestamp, moment_of, stamp_of
 from batchai_recipes.service.files.whole_trees import copy_tree, remove_tree
 from batchai_recipes.service.state_directory import StateDirectory

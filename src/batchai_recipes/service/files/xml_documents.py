@@ -22,7 +22,7 @@ from batchai_recipes.service.files.delegation_keys import DelegationKey
 from batchai_recipes.service.files.directories import Listed
 from batchai_recipes.service.files.entries import Properties
 from batchai_recipes.service.files.paths import Location
-from batchai_recipes.service.files.shares import Share
+from batchai_recipes.service.files.share import Share
 from batchai_recipes.service.files.stamps import long_timestamp, moment_of
 
 _UNWRITABLE: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -11,7 +11,8 @@ from batchai_recipes.service.files.errors import invalid_header
 from batchai_recipes.service.files.leases import LeaseChange
 from batchai_recipes.service.files.metadata import read_metadata, write_metadata
 from batchai_recipes.service.files.nouns import Nouns
-from batchai_recipes.service.files.shares import DEFAULT_QUOTA_GIB, Share
+from batchai_recipes.service.files.share import Share
+from batchai_recipes.service.files.shares import DEFAULT_QUOTA_GIB
 from batchai_recipes.service.files.xml_documents import policies_document, stats_document
 
 _QUOTA: Final = "x-ms-share-quota"
