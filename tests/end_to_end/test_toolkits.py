@@ -41,6 +41,13 @@ class Bench:
         self.session = session
         self.staging = staging
         self.folder = folder
+        self.runs = []
+
+    def submit(self, job):
+        """Submit a job that ends with the test at the latest."""
+        run = self.session.submit(job)
+        self.runs.append(run)
+        return run
 
     def program(self, name, text):
         """Put a program into the share while the session runs, and return its path on a node."""
@@ -57,8 +64,16 @@ class Bench:
         }
 
 
+@pytest.fixture
+def bench(shared_bench):
+    """The shared session; what a failed test left running does not keep its nodes from the next."""
+    yield shared_bench
+    while shared_bench.runs:
+        shared_bench.runs.pop().terminate()
+
+
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory):
+def shared_bench(tmp_path_factory):
     """A running session with two nodes, shared by the tests of this module."""
     state_dir = tmp_path_factory.mktemp("toolkits")
     staging = FileShareStaging("data").directory("code")
@@ -102,7 +117,7 @@ class TestPyTorch:
             "    sys.exit('no luck')\n"
             "while True: time.sleep(1)\n",
         )
-        run = bench.session.submit(PyTorchJobBuilder("fails").script(script).nodes(NODES))
+        run = bench.submit(PyTorchJobBuilder("fails").script(script).nodes(NODES))
         with pytest.raises(JobFailedError, match=r"The job's rank 1 failed") as raised:
             run.wait()
         assert (raised.value.exit_code, raised.value.stderr_tail) == (1, "no luck\n")
@@ -111,7 +126,7 @@ class TestPyTorch:
         """Preparation runs on each node; the first process's log is what is streamed."""
         script = bench.program("said.py", "import os; print('rank', os.environ['RANK'])")
         job = PyTorchJobBuilder("named").script(script).nodes(NODES).processes(3)
-        run = bench.session.submit(job.job_preparation("echo ready"))
+        run = bench.submit(job.job_preparation("echo ready"))
         assert list(run.stream()) == ["rank 0"]
         run.wait()
         logs = bench.logs(run)
@@ -229,7 +244,7 @@ class TestMpi:
 
     def check(self, bench, job):
         """Run a job of three ranks and check what they found."""
-        run = bench.session.submit(job).wait()
+        run = bench.submit(job).wait()
         found = [json.loads(text) for _, text in sorted(bench.logs(run, "", "MODEL").items())]
         assert [(one["rank"], one["size"], one["total"]) for one in found] == [
             (0, 3, 6),
@@ -248,13 +263,15 @@ class TestMpi:
         command = "if [ $AZ_BATCHAI_TASK_INDEX = 1 ]; then exit 7; fi; sleep 1000"
         job = CustomMpiJobBuilder("seven").nodes(NODES).command_line(command)
         with pytest.raises(JobFailedError) as raised:
-            bench.session.submit(job).wait()
+            bench.submit(job).wait()
         assert raised.value.exit_code == 7
 
     def test_terminating_ends_all_ranks(self, bench):
         """Nothing of them is left."""
-        script = bench.program("sleeps.py", "import time; print('up'); time.sleep(1000)")
-        run = bench.session.submit(HorovodJobBuilder("sleeps").script(script).nodes(NODES))
+        script = bench.program(
+            "sleeps.py", "import os, time; os.write(1, b'up\\n'); time.sleep(1000)"
+        )
+        run = bench.submit(HorovodJobBuilder("sleeps").script(script).nodes(NODES))
         lines = run.stream()
         assert [next(lines), next(lines)] == ["up", "up"]
         run.terminate()
@@ -266,11 +283,11 @@ class TestMpi:
     def test_a_killed_mpirun_leaves_nothing(self, bench):
         """Neither ranks nor their shared memory, and the job has failed."""
         waits = MPI_PROGRAM.replace(
-            "lib.MPI_Finalize()", "print('up'); import time; time.sleep(1000)"
+            "lib.MPI_Finalize()", "os.write(1, b'up\\n'); import time; time.sleep(1000)"
         )
         script = bench.program("waits.py", waits)
         job = HorovodJobBuilder("killed").script(script).nodes(NODES).output("MODEL")
-        run = bench.session.submit(job)
+        run = bench.submit(job)
         lines = run.stream()
         assert [next(lines), next(lines)] == ["up", "up"]
         processes = [
@@ -296,10 +313,10 @@ class TestMpi:
         # A PATH with a shell's programs and without mpirun.
         tools = bench.folder / "bin"
         tools.mkdir()
-        for name in ("date", "tee", "nproc"):
+        for name in ("date", "id", "nproc", "tee"):
             (tools / name).symlink_to(shutil.which(name))
         job = job.environment_variable("PATH", f"{tools}:{python}")
-        run = bench.session.submit(job)
+        run = bench.submit(job)
         with pytest.raises(JobFailedError, match="openmpi-bin") as raised:
             run.wait()
         assert "install Open MPI" in raised.value.stderr_tail
@@ -328,7 +345,7 @@ class TestTensorFlow:
             .workers(3)
             .parameter_servers(1)
         )
-        run = bench.session.submit(reporting(bench, job)).wait()
+        run = bench.submit(reporting(bench, job)).wait()
         logs = bench.logs(run)
         roles = {
             "stdout-wk-0.txt": ("master", 0, "0"),
@@ -362,7 +379,7 @@ class TestCaffe2:
         """They see each other in the shared folder."""
         script = bench.program("shards.py", REPORT)
         job = Caffe2JobBuilder("shards").script(script).args(*ARGUMENTS)
-        run = bench.session.submit(reporting(bench, job)).wait()
+        run = bench.submit(reporting(bench, job)).wait()
         logs = bench.logs(run)
         found = [json.loads(logs[f"stdout-{index}.txt"]) for index in range(NODES)]
         for one in found:
@@ -403,7 +420,7 @@ class TestPrograms:
             .processes(processes)
             .environment_variable("PATH", "$AZ_BATCHAI_INPUT_CODE/programs:$PATH")
         )
-        run = bench.session.submit(job).wait()
+        run = bench.submit(job).wait()
         lines = bench.logs(run)["stdout.txt"].splitlines()
         codes = [line.partition("=")[2].partition("/a.")[0] for line in lines]
         assert lines == [told.format(code=code) for code in codes]
@@ -414,7 +431,7 @@ class TestPrograms:
         words = " ".join(f'"{word}"' for word in ARGUMENTS)
         script = bench.program("custom.py", REPORT)
         job = CustomJobBuilder("custom").command_line(f'"{sys.executable}" {script} {words}')
-        run = bench.session.submit(reporting(bench, job)).wait()
+        run = bench.submit(reporting(bench, job)).wait()
         (found,) = map(json.loads, bench.logs(run)["stdout.txt"].splitlines())
         check_every_variable(found)
 
@@ -422,6 +439,6 @@ class TestPrograms:
     def test_a_users_own_mpirun_takes_the_host_file(self, bench):
         """As Batch AI's recipes call it in a custom command."""
         command = "mpirun --hostfile $AZ_BATCHAI_MPI_HOST_FILE -np 2 echo here"
-        run = bench.session.submit(CustomJobBuilder("own").nodes(NODES).command_line(command))
+        run = bench.submit(CustomJobBuilder("own").nodes(NODES).command_line(command))
         assert list(run.stream()) == ["here", "here"]
         run.wait()

@@ -32,7 +32,7 @@ def run(tmp_path):
         if mpirun:
             (programs / "mpirun").write_text(mpirun)
             (programs / "mpirun").chmod(0o755)
-        for name in ("bash", "date", "nproc", "sed", "seq", "tee"):
+        for name in ("bash", "date", "id", "nproc", "sed", "seq", "tee"):
             (programs / name).symlink_to(shutil.which(name))
         done = subprocess.run(
             ["bash", "-c", process.command_line],

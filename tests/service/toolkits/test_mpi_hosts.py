@@ -52,8 +52,6 @@ def test_each_rank_runs_on_the_host_of_its_node(toolkit_job, tmp_path):
         ["bash", "-c", process.command_line],
         env={
             "PATH": "/usr/bin:/bin",
-            "OMPI_ALLOW_RUN_AS_ROOT": "1",
-            "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
             "AZ_BATCHAI_STDOUTERR_DIR": str(tmp_path),
             "AZ_BATCHAI_JOB_TEMP": str(places[0]),
             **process.environment,

@@ -102,9 +102,13 @@ class _Planner:
         }
 
     def plan(self) -> JobPlan:
-        processes = self._processes(self._interpreter)
-        # The image has a Python of its own, if any.
-        inside = self._processes(INTERPRETER_OF_IMAGES) if self._container else processes
+        places = tuple(found.variables({}) for found in self._environments.values())
+        processes = self._processes(self._interpreter, places)
+        inside = processes
+        if self._container:
+            # The image has a Python of its own, if any; and in a container that stands for several
+            # nodes there are only the folders of the master.
+            inside = self._processes(INTERPRETER_OF_IMAGES, places[:1] * len(places))
         return JobPlan(
             preparation=self._preparation(processes[0]),
             processes=tuple(
@@ -113,13 +117,15 @@ class _Planner:
             ),
         )
 
-    def _processes(self, interpreter: str) -> tuple[Process, ...]:
+    def _processes(
+        self, interpreter: str, places: tuple[Mapping[str, str], ...]
+    ) -> tuple[Process, ...]:
         toolkit, settings = toolkit_of(self._job.properties)
         return toolkit(
             ToolkitJob(
                 settings,
                 tuple(self._nodes.values()),
-                tuple(found.variables({}) for found in self._environments.values()),
+                places,
                 interpreter,
                 self._folders.shared_temp,
                 self._ports,

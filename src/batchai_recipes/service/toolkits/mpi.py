@@ -17,6 +17,11 @@ _CHECK: Final = (
     f'"$(date -u +%FT%TZ) {_MISSING}" | tee -a "$AZ_BATCHAI_STDOUTERR_DIR/execution.log" >&2; '
     "exit 127; }"
 )
+# As in a container. Open MPI refuses it lest one does so by mistake.
+_AS_ROOT: Final = (
+    'if [ "$(id -u)" = 0 ]; '
+    "then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi"
+)
 _RANK: Final = "$OMPI_COMM_WORLD_RANK"
 _DEVICES: Final = "CUDA_VISIBLE_DEVICES"
 
@@ -76,10 +81,13 @@ def mpi_process(
     ]
     # A rank that waits spins, which is unbearable where it keeps another one from the core.
     most = max(slots for _, slots in hosts)
-    yielding = f'if [ {most} -gt "$(nproc)" ]; then export OMPI_MCA_mpi_yield_when_idle=1; fi'
+    yielding = (
+        f'if [ {most} -gt "$(nproc 2>/dev/null || echo 1)" ]; '
+        "then export OMPI_MCA_mpi_yield_when_idle=1; fi"
+    )
     return Process(
         0,
-        "; ".join([_CHECK, yielding, " ".join(words)]),
+        "; ".join([_CHECK, _AS_ROOT, yielding, " ".join(words)]),
         program,
         {**(common or {}), **_devices(job)},
         MPIRUN,
