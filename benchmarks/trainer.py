@@ -162,6 +162,7 @@ def nodes(data: Path, work: Path, options: argparse.Namespace) -> None:
                 )
             )
             run = session.submit(job)
+            print(next(iter(run.stream())))
             run.wait()
             run.outputs("MODEL").download(work / job.name)
             lines = (work / job.name / "metrics.jsonl").read_text().splitlines()

@@ -90,10 +90,10 @@ class CntkEngine(Engine):
         """Write the network as ONNX, for one image at a time.
 
         Raises:
-            RuntimeError: This CNTK is older than 2.4 and cannot.
+            ImportError: This CNTK is older than 2.4 and lacks what it takes.
         """
         if not hasattr(self._cntk, "ModelFormat"):
-            raise RuntimeError("CNTK {} cannot write ONNX".format(self._cntk.__version__))
+            raise ImportError("CNTK {} cannot write ONNX".format(self._cntk.__version__))
         self._network.save(str(path), format=self._cntk.ModelFormat.ONNX)
 
     def save_state(self, path: Path) -> None:

@@ -52,7 +52,11 @@ class Engine:
         raise NotImplementedError
 
     def save_onnx(self, path: Path) -> None:
-        """Write the network as ONNX."""
+        """Write the network as ONNX.
+
+        Raises:
+            ImportError: What it takes is not installed.
+        """
         raise NotImplementedError
 
     def save_state(self, path: Path) -> None:

@@ -188,7 +188,8 @@ def _device_of(name: str) -> torch.device:
         raise InputError(f"--device cuda: PyTorch {torch.__version__} finds none")
     if name == "cpu" or not available:
         return torch.device("cpu")
-    number = int(os.environ.get("LOCAL_RANK") or 0) % torch.cuda.device_count()
+    local = os.environ.get("LOCAL_RANK") or "0"
+    number = int(local) % torch.cuda.device_count() if local.isdigit() else 0
     torch.cuda.set_device(number)
     return torch.device("cuda", number)
 
@@ -211,7 +212,8 @@ def _share_processors(processes: int) -> None:
     """
     if "OMP_NUM_THREADS" in os.environ or processes == 1:
         return
-    here = int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
+    local = os.environ.get("LOCAL_WORLD_SIZE", "")
+    here = max(1, int(local)) if local.isdigit() else 1
     if _is_loopback(os.environ.get("MASTER_ADDR", "")):
         here = processes
     torch.set_num_threads(max(1, torch.get_num_threads() // here))

@@ -108,11 +108,16 @@ class Training:
         """Train for one more epoch and write what it gave.
 
         Raises:
-            TrainingError: The loss has no bounds any more, or something cannot be written.
+            TrainingError: The engine cannot go on, the loss has no bounds any more, or something
+            cannot be written.
         """
         number = self.epochs_done + 1
         started = time.perf_counter()
-        loss_sum, errors = self._engine.train_epoch(number)
+        try:
+            loss_sum, errors = self._engine.train_epoch(number)
+        except RuntimeError as error:  # a device without memory, another process that is gone
+            message = "epoch {} cannot be learned: {}"
+            raise TrainingError(message.format(number, _first_line(error))) from None
         seconds = time.perf_counter() - started
         record = record_of(number, self._samples, loss_sum, errors, seconds)
         self._records.append(record)

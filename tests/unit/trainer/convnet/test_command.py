@@ -214,6 +214,18 @@ def test_a_loss_without_bounds_ends_the_training(failure, data_folder):
     assert line.startswith("the loss of epoch 1 is nan; try a smaller --minibatch-size")
 
 
+def test_an_engine_that_cannot_go_on_is_told(failure, monkeypatch):
+    """As when a device has no memory left, or another process is gone."""
+
+    def fail(*_):
+        raise RuntimeError("Connection closed by peer [127.0.0.1]\nmore of it")
+
+    monkeypatch.setattr("batchai_recipes.trainer.convnet.torch_engine.TorchEngine._step", fail)
+
+    expected = "epoch 1 cannot be learned: Connection closed by peer [127.0.0.1]"
+    assert failure("--engine", "torch") == (1, expected)
+
+
 def test_an_engine_that_is_not_installed_is_named(failure, monkeypatch):
     """The error tells what each engine lacks and what to install."""
     monkeypatch.setitem(sys.modules, "cntk", None)
