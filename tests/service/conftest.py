@@ -8,6 +8,7 @@ import pytest
 
 from batchai_recipes.service.changes import Changes
 from batchai_recipes.service.clock import iso_timestamp
+from batchai_recipes.service.engines.engine import TaskKey
 from batchai_recipes.service.files.accounts import Accounts
 from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.state_directory import StateDirectory
@@ -67,15 +68,32 @@ class ManagementRows:
                 ),
             )
 
-    def add_cluster(self, name="cluster", *, nodes=1, option="requeue", setup=None, secrets=None):
-        """Insert a cluster; return its key."""
+    def add_cluster(
+        self,
+        name="cluster",
+        *,
+        nodes=1,
+        option="requeue",
+        auto=None,
+        setup=None,
+        secrets=None,
+        priority="dedicated",
+    ):
+        """Insert a cluster; ``auto`` are the bounds of automatic scale. Return its key."""
         cluster_id = f"{WORKSPACE}/clusters/{name}"
-        manual = {"targetNodeCount": nodes, "nodeDeallocationOption": option}
-        properties = {"scaleSettings": {"manual": manual}, "nodeSetup": setup or {}}
+        scale = {"manual": {"targetNodeCount": nodes, "nodeDeallocationOption": option}}
+        if auto is not None:
+            scale = {"autoScale": {"minimumNodeCount": auto[0], "maximumNodeCount": auto[1]}}
+        properties = {
+            "scaleSettings": scale,
+            "nodeSetup": setup or {},
+            "vmPriority": priority,
+        }
         self.add_resource("cluster", cluster_id, WORKSPACE, properties, secrets)
         with self.store.write() as records:
             records.execute(
-                "INSERT INTO clusters VALUES (?, ?, ?, 'resizing', ?, '[]')",
+                "INSERT INTO clusters (key, uid, target_nodes, allocation_state, "
+                "allocation_state_at) VALUES (?, ?, ?, 'resizing', ?)",
                 (cluster_id.lower(), uuid.uuid4().hex, nodes, iso_timestamp(self.clock.now())),
             )
         return cluster_id.lower()
@@ -191,6 +209,10 @@ class ManagementRows:
                 "SELECT node_id FROM job_nodes WHERE job_key = ? ORDER BY task_index", (job_key,)
             ).fetchall()
         return [row["node_id"] for row in rows]
+
+    def task_of(self, job_key, name="process-0"):
+        """Name a task of a job."""
+        return TaskKey("job", self.job(job_key)["uid"], name)
 
     def operation_status(self, operation):
         """Return the status of an operation."""

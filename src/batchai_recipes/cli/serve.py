@@ -117,6 +117,20 @@ def run_service(
     host: Annotated[
         str, typer.Option(help="The address to listen on; other machines reach only others.")
     ] = "127.0.0.1",
+    scale_down_after: Annotated[
+        str,
+        typer.Option(
+            metavar="DURATION",
+            help="How long a node of a cluster with automatic scale may do nothing, in ISO 8601.",
+        ),
+    ] = "PT6M",
+    preemptions_per_hour: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="How often each low-priority node is preempted on average; 0 for never.",
+        ),
+    ] = 0.0,
     log_level: Annotated[
         LogLevel, typer.Option(help="What goes to standard error; info has a line per request.")
     ] = LogLevel.warning,
@@ -127,6 +141,7 @@ def run_service(
         return
     # The service's own packages are loaded by this command alone.
     from batchai_recipes.service.app import ServiceOptions  # noqa: PLC0415
+    from batchai_recipes.service.duration import parse_duration  # noqa: PLC0415
     from batchai_recipes.service.engines.containers import parse_policy  # noqa: PLC0415
     from batchai_recipes.service.listener import PortInUseError  # noqa: PLC0415
     from batchai_recipes.service.log import start_log  # noqa: PLC0415
@@ -148,6 +163,8 @@ def run_service(
                 only_files=only is Part.files,
                 account_name=account or None,
                 account_key=account_key or None,
+                scale_down_after=parse_duration(scale_down_after),
+                preemptions_per_hour=preemptions_per_hour,
                 blob_endpoints=parse_blob_endpoints(" ".join(blob_endpoint or ())),
                 containers=parse_policy(containers.value),
                 memory_limit_bytes=memory_limit and memory_limit << 20,

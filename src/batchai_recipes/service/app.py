@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Final
 
 from attrs import field, frozen
@@ -23,6 +24,7 @@ from batchai_recipes.service.identity.tokens import Tokens
 from batchai_recipes.service.listener import Listener, TlsFiles, is_loopback
 from batchai_recipes.service.ports import Ports
 from batchai_recipes.service.principal_register import record_own
+from batchai_recipes.service.scheduling.autoscale import SCALE_DOWN_AFTER
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
 
@@ -52,6 +54,9 @@ class ServiceOptions:
         account_key: Its first key, base64; None for the one that it has, or for a new one.
         blob_endpoints: The URLs of the blob services of accounts that are not at Azure's own.
         until_unused: Whether it stops when the last program that uses it has gone.
+        scale_down_after: How long a node of a cluster with automatic scale may do nothing.
+        preemptions_per_hour: How often a low-priority node is preempted on average; 0 for only on
+            demand.
         clock: The time of day.
         containers: When jobs that name a container image run in it.
         memory_limit_bytes: How much memory each task of a job may have; None for all there is.
@@ -67,6 +72,8 @@ class ServiceOptions:
     account_key: str | None = field(default=None, repr=False)
     blob_endpoints: Mapping[str, str] = field(factory=dict)
     until_unused: bool = False
+    scale_down_after: timedelta = SCALE_DOWN_AFTER
+    preemptions_per_hour: float = 0.0
     clock: Clock = field(factory=SystemClock)
     containers: ContainerPolicy = "auto"
     memory_limit_bytes: int | None = None
@@ -186,6 +193,8 @@ class Service:
             subscription_id=credentials.subscription_id,
             blob_endpoints=self._options.blob_endpoints,
             containers=self._options.containers,
+            scale_down_after=self._options.scale_down_after,
+            preemptions_per_hour=self._options.preemptions_per_hour,
             until_unused=self._options.until_unused,
         )
         return batchai.start(self._undo)

@@ -21,6 +21,7 @@ from batchai_recipes.service.identity.principals import Principals
 from batchai_recipes.service.identity.tokens import Tokens
 from batchai_recipes.service.management.app import Addresses, management_app
 from batchai_recipes.service.management.operations import forget_ended
+from batchai_recipes.service.scheduling.preemption import Preemption
 from batchai_recipes.service.scheduling.scheduler import Scheduler
 from batchai_recipes.service.scheduling.volume_places import VolumePlaces
 from batchai_recipes.service.state_directory import StateDirectory
@@ -44,6 +45,9 @@ class BatchAI:
         subscription_id: The service's only subscription.
         blob_endpoints: The URLs of the blob services of accounts that are not at Azure's own.
         containers: When jobs that name a container image run in it.
+        scale_down_after: How long a node of a cluster with automatic scale may do nothing.
+        preemptions_per_hour: How often a low-priority node is preempted on average; 0 for only on
+            demand.
         until_unused: Whether nobody can ask for operations once the service has stopped.
     """
 
@@ -56,6 +60,8 @@ class BatchAI:
     subscription_id: str
     blob_endpoints: Mapping[str, str]
     containers: ContainerPolicy
+    scale_down_after: timedelta
+    preemptions_per_hour: float
     until_unused: bool
 
     def start(self, undo: list[Callable[[], None]]) -> ASGIApp:
@@ -84,6 +90,8 @@ class BatchAI:
                 disks=FileServerDisks(self.store, self.state),
                 endpoints=StorageEndpoints(self.addresses.files_base, self.blob_endpoints),
             ),
+            scale_down_after=self.scale_down_after,
+            preemption=Preemption(self.preemptions_per_hour),
         )
         scheduler.start()
         undo.append(scheduler.stop)

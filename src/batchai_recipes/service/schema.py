@@ -244,6 +244,58 @@ _SHARE_SNAPSHOTS: Final = (
     """,
 )
 
+# What the scheduler needs so that a step costs what there is to do and not what there is: each
+# question that it asks has an index of its own, which holds only the rows that answer it.
+_SCHEDULING_AT_SCALE: Final = (
+    # The job that holds a node now; `job_nodes` keeps those of the past.
+    "ALTER TABLE nodes ADD COLUMN job_key TEXT",
+    """
+    UPDATE nodes SET job_key = (
+        SELECT jobs.key FROM jobs JOIN job_nodes ON jobs.key = job_key
+        WHERE node_id = nodes.id AND execution_state IN ('running', 'terminating')
+    )
+    """,
+    "ALTER TABLE nodes ADD COLUMN preempted INTEGER NOT NULL DEFAULT 0",
+    # Those that have been in their state for longest come first.
+    "DROP INDEX nodes_by_cluster",
+    "CREATE INDEX nodes_by_cluster ON nodes (cluster_key, state, state_at)",
+    # Set by whoever changes something that a cluster's size or its queue depends on, cleared by the
+    # scheduler in the transaction that takes it into account.
+    "ALTER TABLE clusters ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 1",
+    "CREATE INDEX clusters_unsettled ON clusters (key) WHERE unsettled = 1",
+    """
+    CREATE TRIGGER job_submitted AFTER INSERT ON jobs
+    BEGIN
+        UPDATE clusters SET unsettled = 1 WHERE key = NEW.cluster_key AND unsettled = 0;
+    END
+    """,
+    """
+    CREATE TRIGGER cluster_changed AFTER UPDATE OF properties, provisioning_state ON resources
+    WHEN NEW.kind = 'cluster'
+    BEGIN
+        UPDATE clusters SET unsettled = 1 WHERE key = NEW.key;
+    END
+    """,
+    """
+    CREATE TRIGGER cluster_scaled AFTER UPDATE OF target_nodes ON clusters
+    BEGIN
+        UPDATE clusters SET unsettled = 1 WHERE key = NEW.key;
+    END
+    """,
+    # Where the outputs of a requeued job's run before this one lie.
+    "ALTER TABLE jobs ADD COLUMN previous_segment TEXT",
+    "DROP INDEX jobs_by_state",
+    "CREATE INDEX jobs_by_state ON jobs (execution_state)",
+    """
+    CREATE INDEX jobs_in_line ON jobs (cluster_key, priority DESC, sequence, node_count)
+    WHERE execution_state = 'queued'
+    """,
+    """
+    CREATE INDEX jobs_to_end ON jobs (uid)
+    WHERE ended_at IS NULL AND termination_requested_at IS NOT NULL
+    """,
+)
+
 MIGRATIONS: Final = (
     _FOUNDATION,
     _STORAGE_ACCOUNTS,
@@ -251,5 +303,6 @@ MIGRATIONS: Final = (
     _MANY_JOBS,
     _NAMED_PRINCIPALS,
     _SHARE_SNAPSHOTS,
+    _SCHEDULING_AT_SCALE,
 )
 """The statements of each schema version, the first one first."""

@@ -161,12 +161,6 @@ def test_lists(api, cluster: str) -> None:
     assert listed == [api("GET", cluster).json()]
 
 
-def test_nodes_have_no_remote_login(api, cluster: str) -> None:
-    """An empty list, and 404 for a cluster that is not there."""
-    assert api("POST", f"{cluster}/listRemoteLoginInformation").json() == {"value": []}
-    assert api("POST", f"{cluster}x/listRemoteLoginInformation").status_code == 404
-
-
 @pytest.mark.parametrize("state", ["queued", "running"])
 def test_a_cluster_with_jobs_cannot_be_deleted(
     *, api, plane, cluster, experiment, job_body, state: str

@@ -184,7 +184,7 @@ def test_a_failed_operation_tells_why(api, plane, job: str, scheduler) -> None:
 
 
 def test_lists_deletes_and_logins(api, experiment: str, job: str) -> None:
-    """A job is listed as it is shown, has no remote login, and is gone when deleted."""
+    """A queued job is listed as it is shown, has no node to log in to, and goes when deleted."""
     assert api("GET", f"{experiment}/jobs").json()["value"] == [api("GET", job).json()]
     assert api("POST", f"{job}/listRemoteLoginInformation").json() == {"value": []}
     assert api("DELETE", job).status_code == 202

@@ -7,7 +7,6 @@ import pytest
 from batchai_recipes.service.engines.engine import TaskKey
 from batchai_recipes.service.engines.simulated import SimulatedEngine
 from batchai_recipes.service.file_server_disks import FileServerDisks
-from batchai_recipes.service.scheduling.scheduler import Scheduler
 from batchai_recipes.service.scheduling.volume_places import VolumePlaces
 from batchai_recipes.service.storage_endpoints import StorageEndpoints
 
@@ -31,19 +30,10 @@ def engine(hand_clock):
 
 
 @pytest.fixture
-def scheduler(store, hand_clock, changes, engine, shares, accounts, state):
+def scheduler(new_scheduler, store, state):
     """A scheduler that is not started: tests call settle."""
     disks = FileServerDisks(store, state)
-    return Scheduler(
-        store=store,
-        clock=hand_clock,
-        changes=changes,
-        engine=engine,
-        shares=shares,
-        accounts=accounts,
-        places=VolumePlaces(state, disks, StorageEndpoints("http://127.0.0.1:1")),
-        interpreter="/usr/bin/python3",
-    )
+    return new_scheduler(places=VolumePlaces(state, disks, StorageEndpoints("http://127.0.0.1:1")))
 
 
 class Play:

@@ -7,7 +7,6 @@ import pytest
 
 from batchai_recipes.service.engines.engine import EngineError, TaskKey
 from batchai_recipes.service.engines.simulated import SimulatedEngine
-from batchai_recipes.service.scheduling.scheduler import Scheduler
 
 FIVE_SECONDS = 5.0
 
@@ -33,26 +32,6 @@ class LaunchBellEngine(SimulatedEngine):
 def engine(hand_clock):
     """An engine whose tasks end when the test says so."""
     return LaunchBellEngine(hand_clock)
-
-
-@pytest.fixture
-def new_scheduler(store, hand_clock, changes, engine, shares, accounts):
-    """Make schedulers over the same records and engine, as restarted services have them."""
-    return lambda engine=engine: Scheduler(
-        store=store,
-        clock=hand_clock,
-        changes=changes,
-        engine=engine,
-        shares=shares,
-        accounts=accounts,
-        interpreter="/usr/bin/python3",
-    )
-
-
-@pytest.fixture
-def scheduler(new_scheduler):
-    """A scheduler that is not started: tests call settle."""
-    return new_scheduler()
 
 
 def task_of(rows, job, name="process-0"):

@@ -54,6 +54,7 @@ class World:
     def restart(self):
         """Replace the scheduler, as a killed and restarted service does."""
         self.scheduler = Scheduler(**self.parts)
+        self.scheduler.listen()
 
     def submit(self, nodes, prepared):
         """Add a job."""

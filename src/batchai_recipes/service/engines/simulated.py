@@ -1,6 +1,8 @@
-"""An engine without processes, whose tasks end when its user says so."""
+"""An engine without processes, whose tasks end when its user says so or their time has come."""
 
+import heapq
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Literal
 
 from batchai_recipes.service.clock import Clock
@@ -11,6 +13,8 @@ from batchai_recipes.service.engines.engine import (
     Lost,
     Mount,
     Node,
+    Notify,
+    Owner,
     Running,
     Task,
     TaskKey,
@@ -21,12 +25,19 @@ _TERMINATED_EXIT_CODE = 143
 _FIRST_PORT = 20_000
 
 
+def _to_nobody(_owner: Owner | None = None, _owner_id: str = "", /) -> None:
+    """Take notice of nothing."""
+
+
 class SimulatedEngine:
     """Keeps nodes and tasks in memory, deterministically, for tests and for trying out schedules.
 
     Args:
         clock: Tells when tasks end.
         stubborn: Tasks do not end when they are terminated, only upon :meth:`end`.
+        lasting: Tells how long a task takes until it ends with exit code 0, which happens upon
+            :meth:`end_due`; without it, tasks wait for :meth:`end`.
+        remember: Whether :attr:`launched` keeps every task; off for millions of them.
 
     Example:
         >>> from batchai_recipes.service.clock import SystemClock
@@ -36,24 +47,35 @@ class SimulatedEngine:
         ['node-1']
     """
 
-    def __init__(self, clock: Clock, *, stubborn: bool = False) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        stubborn: bool = False,
+        lasting: Callable[[Task], timedelta] | None = None,
+        remember: bool = True,
+    ) -> None:
         self._clock = clock
         self._stubborn = stubborn
-        self._notify: Callable[[], None] = lambda: None
-        self._tasks: dict[TaskKey, TaskStatus] = {}
+        self._lasting = lasting
+        self._remember = remember
+        self._notify: Notify = _to_nobody
+        self._tasks: dict[tuple[Owner, str], dict[str, TaskStatus]] = {}
+        self._ends: list[tuple[datetime, int, TaskKey]] = []
+        self._launches = 0
         self._refused_nodes: EngineError | None = None
         self.launched: list[Task] = []
         self.termination_requests: list[TaskKey] = []
         self.prepared_nodes: dict[str, tuple[Mount, ...]] = {}
         self.prepared_jobs: dict[str, tuple[Mount, ...]] = {}
 
-    def start(self, notify: Callable[[], None]) -> None:
+    def start(self, notify: Notify) -> None:
         """Begin to report ends."""
         self._notify = notify
 
     def stop(self) -> None:
         """Stop reporting."""
-        self._notify = lambda: None
+        self._notify = _to_nobody
 
     def refuse_nodes(self, error: EngineError | None) -> None:
         """Let every later :meth:`prepare_node` fail, or (with None) succeed again."""
@@ -69,26 +91,39 @@ class SimulatedEngine:
         Raises:
             KeyError: It does not run.
         """
-        if self._tasks.get(key) != Running():
+        if self._status(key) != Running():
             raise KeyError(f"{key} does not run")
         asked = key in self.termination_requests
         reason: Literal["terminated", "exited"] = "terminated" if asked else "exited"
-        self._tasks[key] = Ended(reason, exit_code, self._clock.now())
-        self._notify()
+        self._change(key, Ended(reason, exit_code, self._clock.now()))
+
+    def next_end(self) -> datetime | None:
+        """Return when the next task's time has come, or None when there is none."""
+        return self._ends[0][0] if self._ends else None
+
+    def end_due(self) -> None:
+        """End the tasks whose time has come, each with exit code 0."""
+        while self._ends and self._ends[0][0] <= self._clock.now():
+            _, _, key = heapq.heappop(self._ends)
+            if self._status(key) == Running():
+                self.end(key, 0)
 
     def run_out_of_time(self, key: TaskKey) -> None:
         """Let a running task reach its time limit."""
-        self._tasks[key] = Ended("time limit", _TERMINATED_EXIT_CODE, self._clock.now())
-        self._notify()
+        self._change(key, Ended("time limit", _TERMINATED_EXIT_CODE, self._clock.now()))
 
     def lose(self, key: TaskKey) -> None:
         """Let a running task vanish, as when its machine restarts."""
-        self._tasks[key] = Lost()
-        self._notify()
+        self._change(key, Lost())
 
     def running(self) -> list[TaskKey]:
         """Return the tasks that run, in the order of their launch."""
-        return [key for key, status in self._tasks.items() if status == Running()]
+        return [
+            TaskKey(*owner, name)
+            for owner, tasks in self._tasks.items()
+            for name, status in tasks.items()
+            if status == Running()
+        ]
 
     def prepare_node(self, node_id: str, mounts: tuple[Mount, ...], gpu_count: int = 0) -> None:
         """Make a node, unless nodes are refused."""
@@ -139,30 +174,39 @@ class SimulatedEngine:
 
     def launch(self, task: Task) -> None:
         """Count a task as running, unless it was launched before."""
-        if task.key in self._tasks:
+        tasks = self._tasks.setdefault((task.key.owner, task.key.owner_id), {})
+        if task.key.name in tasks:
             return
-        self._tasks[task.key] = Running()
-        self.launched.append(task)
+        tasks[task.key.name] = Running()
+        self._launches += 1
+        if self._remember:
+            self.launched.append(task)
+        if self._lasting is not None:
+            end = self._clock.now() + self._lasting(task)
+            heapq.heappush(self._ends, (end, self._launches, task.key))
 
-    def tasks(self, owner: Literal["job", "node"], owner_id: str) -> Mapping[str, TaskStatus]:
+    def tasks(self, owner: Owner, owner_id: str) -> Mapping[str, TaskStatus]:
         """Return the status of every task of an owner that was ever launched, by name."""
-        return {
-            key.name: status
-            for key, status in self._tasks.items()
-            if (key.owner, key.owner_id) == (owner, owner_id)
-        }
+        return dict(self._tasks.get((owner, owner_id), {}))
 
     def terminate(self, key: TaskKey) -> None:
         """End a running task with exit code 143, or only note the wish of a stubborn engine."""
-        if self._tasks.get(key) != Running():
+        if self._status(key) != Running():
             return
         if key not in self.termination_requests:
             self.termination_requests.append(key)
         if not self._stubborn:
             self.end(key, _TERMINATED_EXIT_CODE)
 
-    def _forget(self, owner: Literal["job", "node"], owner_id: str) -> None:
-        for key in [k for k in self._tasks if (k.owner, k.owner_id) == (owner, owner_id)]:
-            del self._tasks[key]
+    def _status(self, key: TaskKey) -> TaskStatus | None:
+        return self._tasks.get((key.owner, key.owner_id), {}).get(key.name)
+
+    def _change(self, key: TaskKey, status: TaskStatus) -> None:
+        self._tasks[key.owner, key.owner_id][key.name] = status
+        self._notify(key.owner, key.owner_id)
+
+    def _forget(self, owner: Owner, owner_id: str) -> None:
+        for name in self._tasks.pop((owner, owner_id), {}):
+            key = TaskKey(owner, owner_id, name)
             if key in self.termination_requests:
                 self.termination_requests.remove(key)

@@ -14,11 +14,14 @@ from batchai_recipes.service.management.bodies import read_body
 from batchai_recipes.service.management.calls import Call, Endpoint
 from batchai_recipes.service.management.deletion import delete
 from batchai_recipes.service.management.documents import JSONResponse
-from batchai_recipes.service.management.errors import ManagementError
+from batchai_recipes.service.management.errors import ManagementError, suggestion
 from batchai_recipes.service.management.kinds import CLUSTER, WORKSPACE, names_of
 from batchai_recipes.service.management.mount_volumes import check_file_servers
 from batchai_recipes.service.management.plane import ManagementPlane
+from batchai_recipes.service.management.remote_login import remote_login
 from batchai_recipes.service.management.resources import Resource
+from batchai_recipes.service.management.shapes import Property, Structure, Text
+from batchai_recipes.service.scheduling.eviction import evict
 
 _NODE_STATES: Final = ("running", "idle", "unusable", "preparing", "leaving")
 
@@ -98,10 +101,52 @@ def begin_delete(plane: ManagementPlane, call: Call) -> Response:
 
 
 def list_remote_login_information(plane: ManagementPlane, call: Call) -> Response:
-    """List the nodes that one can log in to: none, since nodes run no SSH server."""
+    """List the nodes with the address at which their machine, which is this one, may be reached."""
     with plane.store.read() as records:
-        resources.require(records, CLUSTER, call.names)
-    return JSONResponse({"value": []})
+        cluster = resources.require(records, CLUSTER, call.names)
+        rows = records.execute(
+            "SELECT id FROM nodes WHERE cluster_key = ? ORDER BY rowid", (cluster.key,)
+        ).fetchall()
+    return JSONResponse({"value": [remote_login(plane, row["id"]) for row in rows]})
+
+
+def simulate_eviction(plane: ManagementPlane, call: Call) -> Response:
+    """Take a low-priority node away, as a cloud does when it needs it for others (204).
+
+    Not in Batch AI's contract: Azure's scale sets have it under this name, for the same purpose.
+    """
+    wanted = read_body(_EVICTION, call.document or {}).get("nodeId")
+    with plane.store.write() as records:
+        cluster = resources.require(records, CLUSTER, call.names)
+        cluster.check_not_deleting()
+        if cluster.properties["vmPriority"] != "lowpriority":
+            raise ManagementError(
+                HTTPStatus.CONFLICT,
+                "ClusterNotLowPriority",
+                f"The nodes of the cluster {cluster.name} are dedicated and never preempted. "
+                "Create a cluster with the vmPriority lowpriority.",
+            )
+        evict(records, _evicted(records, cluster, wanted), iso_timestamp(plane.now()))
+    plane.wake()
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+def _evicted(records: sqlite3.Connection, cluster: Resource, wanted: str | None) -> str:
+    """Return the node that a request names, or else one, if possible one that runs a job."""
+    rows = records.execute(
+        "SELECT id FROM nodes WHERE cluster_key = ? AND state != 'leaving' "
+        "ORDER BY job_key IS NULL, rowid",
+        (cluster.key,),
+    ).fetchall()
+    nodes = [str(row["id"]) for row in rows]
+    if wanted in nodes:
+        return wanted
+    if wanted is None and nodes:
+        return nodes[0]
+    message = f"The cluster {cluster.name} has no node that could be preempted."
+    if wanted is not None:
+        message = f"The cluster {cluster.name} has no node {wanted}{suggestion(wanted, nodes)}"
+    raise ManagementError(HTTPStatus.NOT_FOUND, "NodeNotFound", message, target="nodeId")
 
 
 def _check_same(records: sqlite3.Connection, cluster: Resource, requested: dict[str, Any]) -> None:
@@ -173,6 +218,7 @@ def _show(records: sqlite3.Connection, cluster: Resource) -> Response:
     return JSONResponse(document, headers=cluster.headers)
 
 
+_EVICTION: Final = Structure({"nodeId": Property(Text(filled=True))})
 _REMOTE_LOGIN: Final = CLUSTER.path + "/listRemoteLoginInformation"
 
 ROUTES: Final = (
@@ -182,5 +228,6 @@ ROUTES: Final = (
     Endpoint("GET", CLUSTER.path, get, quick=True),
     Endpoint("DELETE", CLUSTER.path, begin_delete),
     Endpoint("POST", _REMOTE_LOGIN, list_remote_login_information, quick=True),
+    Endpoint("POST", CLUSTER.path + "/simulateEviction", simulate_eviction),
 )
 """The endpoints of clusters."""

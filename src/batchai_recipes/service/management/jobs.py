@@ -32,6 +32,7 @@ from batchai_recipes.service.management.output_files import (
     locate_outputs,
 )
 from batchai_recipes.service.management.plane import ManagementPlane
+from batchai_recipes.service.management.remote_login import remote_login
 from batchai_recipes.service.management.remote_output import RemoteOutput, marked
 from batchai_recipes.service.management.resources import Resource
 
@@ -160,10 +161,15 @@ def _files(
 
 
 def list_remote_login_information(plane: ManagementPlane, call: Call) -> Response:
-    """List the nodes of a job that one can log in to: none, since nodes run no SSH server."""
+    """List the nodes that a job holds, the master first."""
     with plane.store.read() as records:
-        resources.require(records, JOB, call.names)
-    return JSONResponse({"value": []})
+        job = resources.require(records, JOB, call.names)
+        rows = records.execute(
+            "SELECT id FROM job_nodes JOIN nodes ON nodes.id = node_id "
+            "WHERE job_nodes.job_key = ? AND nodes.job_key = ? ORDER BY task_index",
+            (job.key, job.key),
+        ).fetchall()
+    return JSONResponse({"value": [remote_login(plane, row["id"]) for row in rows]})
 
 
 def _cluster(records: sqlite3.Connection, cluster_id: str) -> Resource:
@@ -215,7 +221,8 @@ def _check_same(
     requested: dict[str, Any],
 ) -> None:
     """Refuse a request that asks for a job other than the one that is there."""
-    segment = _path_segment(job.id, _row(records, job)["uid"])
+    # Not made anew: it is another one after the job has been requeued.
+    segment = job.properties["jobOutputDirectoryPathSegment"]
     asked = job_properties.shown(requested, experiment.name, segment)
     secrets = resources.secrets_of(records, job.key)
     if asked != job.properties or job_properties.hidden(requested) != secrets:

@@ -1,7 +1,6 @@
 """Usages: how many clusters and virtual processors a subscription holds in a region."""
 
 import json
-import re
 import sqlite3
 from collections import Counter
 from http import HTTPStatus
@@ -13,14 +12,12 @@ from batchai_recipes.service.management.calls import Call, Endpoint
 from batchai_recipes.service.management.documents import JSONResponse
 from batchai_recipes.service.management.errors import ManagementError
 from batchai_recipes.service.management.plane import ManagementPlane
+from batchai_recipes.service.vm_sizes import vm_size
 
 NO_LIMIT: Final = 2**31 - 1
 """What is shown as the limit: the service sets none."""
 
 _FAMILIES: Final = ("D", "Dv2", "NC", "NCv2", "NCv3", "ND", "NV")
-_SIZE: Final = re.compile(r"standard_([a-z]+?)([0-9]+)[a-z]*?(?:_(v[0-9]+))?", re.IGNORECASE)
-# Sizes of the D families are numbered; those of the N families are called by their processors.
-_D_PROCESSORS: Final = {1: 1, 2: 2, 3: 4, 4: 8, 5: 16, 11: 2, 12: 4, 13: 8, 14: 16, 15: 20}
 _PRIORITIES: Final = (
     ("dedicated", "Dedicated", "Dedicated"),
     ("lowpriority", "LowPriority", "Low Priority"),
@@ -79,20 +76,15 @@ def _processors(clusters: list[sqlite3.Row]) -> Counter[tuple[str, str]]:
     return used
 
 
-def _family(vm_size: str) -> tuple[str, int]:
+def _family(name: str) -> tuple[str, int]:
     """Return the family and the virtual processors of a VM size; one each where unknown.
 
     Example:
         >>> _family("STANDARD_NC6s_v3"), _family("Standard_D3_v2"), _family("huge")
         (('NCv3', 6), ('Dv2', 4), ('', 1))
     """
-    match = _SIZE.fullmatch(vm_size)
-    if match is None:
-        return "", 1
-    series, number, version = match.groups()
-    family = series.upper() + (version or "").lower()
-    number = int(number)
-    return family, _D_PROCESSORS.get(number, 1) if series.upper() == "D" else number
+    size = vm_size(name)
+    return ("", 1) if size is None else (size.family, size.cores)
 
 
 def _entry(value: str, words: str, used: int) -> dict[str, Any]:

@@ -1,205 +1,204 @@
-"""Nodes of clusters: making them, setting them up, giving them up."""
+"""How many nodes a cluster has: making new ones, and choosing those that shall leave."""
 
-import json
-import logging
 import sqlite3
 import uuid
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import cast
 
-from attrs import field, frozen
+from attrs import Factory, define, frozen
 
-from batchai_recipes.service.batchai_error import BatchAIError
-from batchai_recipes.service.engines.engine import Engine, EngineError, MountError, Running, TaskKey
-from batchai_recipes.service.scheduling.ledger import Ledger
-from batchai_recipes.service.scheduling.node_setup import NodeSetup, SetupFailedError
-from batchai_recipes.service.scheduling.node_volumes import NodeVolumes
+from batchai_recipes.service.clock import iso_timestamp
+from batchai_recipes.service.scheduling.autoscale import (
+    AutoScale,
+    NodeCounts,
+    RestingNode,
+    RestingState,
+    given_up,
+    grown,
+    removable,
+)
+from batchai_recipes.service.scheduling.cluster_records import (
+    ClusterRecord,
+    node_counts,
+    refresh_errors,
+)
+from batchai_recipes.service.scheduling.job_records import moment_of
 from batchai_recipes.service.scheduling.placement import ClusterNode, NodeState, resize_cluster
-from batchai_recipes.service.scheduling.volume import VolumeError
-
-_logger = logging.getLogger(__name__)
-
-# Nodes of jobs that have ended stay on record; only those of running ones are held.
-_NODES = """
-    SELECT id, state, EXISTS (
-        SELECT * FROM job_nodes JOIN jobs ON jobs.key = job_key
-        WHERE node_id = nodes.id AND execution_state IN ('running', 'terminating')
-    ) AS busy
-    FROM nodes WHERE cluster_key = ? ORDER BY rowid
-"""
 
 
 @frozen
-class _Cluster:
-    key: str
-    uid: str
-    deleting: bool
-    target: int
-    allocation_state: str
-    properties: Mapping[str, Any]
-    secrets: Mapping[str, Any] = field(repr=False)
-    nodes: tuple[ClusterNode, ...]
+class Resized:
+    """What became of a cluster's size.
+
+    Args:
+        made: The nodes that are to be prepared.
+        leaving: The nodes that leave or are told to.
+        jobs: The uids of the jobs that hold one of those.
+    """
+
+    made: tuple[str, ...] = ()
+    leaving: tuple[str, ...] = ()
+    jobs: tuple[str, ...] = ()
 
 
-class _NotYet(Exception):  # noqa: N818  # nothing is wrong
-    """A node's setup task still runs."""
+@define
+class Scaling:
+    """What became of a cluster that scales by itself.
+
+    Args:
+        made: The nodes that are to be prepared.
+        leaving: The nodes that are told to leave.
+        again_at: When to look again, if time alone may change something.
+    """
+
+    made: tuple[str, ...] = ()
+    leaving: tuple[str, ...] = Factory(tuple)
+    again_at: datetime | None = None
 
 
 class Allocation:
-    """Brings every cluster one step nearer to its target.
+    """Brings clusters to their targets, and moves the targets of those that scale by themselves.
+
+    Works inside the scheduler's transaction, on the records alone.
 
     Args:
-        ledger: The records.
-        engine: Where the nodes are.
-        volumes: Mounts what the nodes mount.
+        scale_down_after: How long a node may do nothing before automatic scale gives it up.
     """
 
-    def __init__(self, ledger: Ledger, engine: Engine, volumes: NodeVolumes) -> None:
-        self._ledger = ledger
-        self._engine = engine
-        self._volumes = volumes
-        self._setup = NodeSetup(engine)
+    def __init__(self, scale_down_after: timedelta) -> None:
+        self._scale_down_after = scale_down_after
 
-    def settle(self) -> bool:
-        """Resize, prepare and release.
+    def resize(self, records: sqlite3.Connection, cluster: ClusterRecord, now: datetime) -> Resized:
+        """Make the nodes that a cluster lacks and tell those to leave that it has too many.
 
-        Returns:
-            Whether anything changed, so that looking again may be worth it.
+        Args:
+            records: The records, open for writing.
+            cluster: The cluster.
+            now: The present time.
         """
-        with self._ledger.read() as records:
-            clusters = [_cluster(records, row) for row in records.execute(_CLUSTERS).fetchall()]
-        changes = [self._settle(cluster) for cluster in clusters]
-        return any(changes)
-
-    def _settle(self, cluster: _Cluster) -> bool:
-        changed = self._resize(cluster)
-        for node in cluster.nodes:
-            if node.state == "preparing":
-                changed |= self._prepare(cluster, node.id)
-            elif node.state == "leaving" and not node.busy:
-                changed |= self._release(cluster, node.id)
-        return changed
-
-    def _resize(self, cluster: _Cluster) -> bool:
-        resize = resize_cluster(cluster.nodes, cluster.target)
-        left = [node for node in cluster.nodes if node.state == "leaving"]
-        steady = not resize.leave and not left and not cluster.deleting
-        state = "steady" if steady else "resizing"
-        if not resize.add and not resize.leave and state == cluster.allocation_state:
-            return False
-        now = self._ledger.timestamp()
-        with self._ledger.write() as records:
-            records.executemany(
-                "INSERT INTO nodes VALUES (?, ?, 'preparing', ?, NULL)",
-                [(f"tvm-{uuid.uuid4().hex}", cluster.key, now) for _ in range(resize.add)],
-            )
-            records.executemany(
-                "UPDATE nodes SET state = 'leaving', state_at = ? WHERE id = ?",
-                [(now, node) for node in resize.leave],
-            )
-            # Another target may have been set since this one was read: the next look sees it.
-            records.execute(
-                "UPDATE clusters SET allocation_state = ?, allocation_state_at = ? "
-                "WHERE key = ? AND allocation_state != ? AND (target_nodes = ? OR ?)",
-                (state, now, cluster.key, state, cluster.target, cluster.deleting),
-            )
-            _refresh_errors(records, cluster.key)
-        return True
-
-    def _prepare(self, cluster: _Cluster, node_id: str) -> bool:
-        setup = cluster.properties.get("nodeSetup") or {}
-        mounted = (
-            *(node_id, cluster.uid, setup.get("mountVolumes")),
-            cluster.secrets.get("accountKeys") or {},
+        counts = node_counts(records, cluster.key)
+        made: tuple[str, ...] = ()
+        if counts.staying < cluster.target:
+            made = _make(records, cluster.key, cluster.target - counts.staying, now)
+        elif counts.staying > cluster.target:
+            nodes = [
+                ClusterNode(row["id"], cast("NodeState", row["state"]), row["job_key"] is not None)
+                for row in records.execute(
+                    "SELECT id, state, job_key FROM nodes WHERE cluster_key = ? ORDER BY rowid",
+                    (cluster.key,),
+                )
+            ]
+            _give_up(records, cluster.key, resize_cluster(nodes, cluster.target).leave, now)
+        leaving = records.execute(
+            "SELECT id, jobs.uid FROM nodes LEFT JOIN jobs ON jobs.key = job_key "
+            "WHERE nodes.cluster_key = ? AND state = 'leaving'",
+            (cluster.key,),
+        ).fetchall()
+        _show_state(records, cluster, steady=not leaving and not cluster.deleting, now=now)
+        return Resized(
+            made=made,
+            leaving=tuple(row["id"] for row in leaving),
+            jobs=tuple({row["uid"] for row in leaving if row["uid"] is not None}),
         )
-        error: BatchAIError | None = None
-        try:
-            if not self._volumes.are_mounted(*mounted):
-                return False
-            if setup.get("setupTask"):
-                error = self._set_up(cluster, node_id, setup["setupTask"])
-                # What the task wrote, its standard error among it, is to be seen by then.
-                if not self._volumes.are_back(*mounted):
-                    return False
-        except _NotYet:
-            return False
-        except VolumeError as refused:
-            error = error or BatchAIError(refused.code, refused.message)
-        except MountError as failure:
-            error = BatchAIError("ShareMountFailed", str(failure))
-        except EngineError as failure:
-            error = error or BatchAIError("NodePreparationFailed", str(failure))
-        return self._set_state(cluster, node_id, error)
 
-    def _set_up(
-        self, cluster: _Cluster, node_id: str, task: Mapping[str, Any]
-    ) -> BatchAIError | None:
-        secrets = cluster.secrets.get("setupTask") or {}
-        segment = f"{cluster.key.strip('/')}/{cluster.uid}"
-        try:
-            if not self._setup.is_done(node_id, task, secrets, segment):
-                raise _NotYet
-        except SetupFailedError as failure:
-            return failure.error
-        return None
+    def scale(
+        self,
+        records: sqlite3.Connection,
+        cluster: ClusterRecord,
+        auto_scale: AutoScale,
+        now: datetime,
+    ) -> Scaling:
+        """Let a cluster grow for the jobs that wait, and give up nodes that nobody needs.
 
-    def _set_state(self, cluster: _Cluster, node_id: str, error: BatchAIError | None) -> bool:
-        state = "idle" if error is None else "unusable"
-        text = None
-        if error is not None:
-            told = BatchAIError(error.code, error.message, {"nodeId": node_id, **error.details})
-            text = json.dumps(told.as_object())
-        with self._ledger.write() as records:
+        Args:
+            records: The records, open for writing.
+            cluster: The cluster, which has been resized to its target.
+            auto_scale: Its bounds.
+            now: The present time.
+        """
+        counts = node_counts(records, cluster.key)
+        waiting = self._waiting(records, cluster.key, counts, auto_scale)
+        spare = removable(counts, waiting, auto_scale)
+        leaving: tuple[str, ...] = ()
+        again_at = None
+        if spare or counts.unusable:
+            resting = _resting(records, cluster.key)
+            leaving, again_at = given_up(resting, spare, now, self._scale_down_after)
+            _give_up(records, cluster.key, leaving, now)
+            counts = node_counts(records, cluster.key)
+        target = grown(counts, waiting, auto_scale)
+        made = _make(records, cluster.key, target - counts.staying, now)
+        if target != cluster.target:
             records.execute(
-                "UPDATE nodes SET state = ?, state_at = ?, error = ? "
-                "WHERE id = ? AND state = 'preparing'",
-                (state, self._ledger.timestamp(), text, node_id),
+                "UPDATE clusters SET target_nodes = ? WHERE key = ?", (target, cluster.key)
             )
-            _refresh_errors(records, cluster.key)
-        return True
+        if leaving:
+            _show_state(records, cluster, steady=False, now=now)
+        return Scaling(made, leaving, again_at)
 
-    def _release(self, cluster: _Cluster, node_id: str) -> bool:
-        tasks = self._engine.tasks("node", node_id)
-        running = [name for name, status in tasks.items() if isinstance(status, Running)]
-        for name in running:
-            self._engine.terminate(TaskKey("node", node_id, name))
-        if running:
-            return False
-        try:
-            self._engine.release_node(node_id)
-        except EngineError as error:
-            _logger.warning("Node %s cannot leave its cluster: %s", node_id, error)
-            return False
-        with self._ledger.write() as records:
-            records.execute("DELETE FROM nodes WHERE id = ?", (node_id,))
-            _refresh_errors(records, cluster.key)
-        return True
+    def _waiting(
+        self,
+        records: sqlite3.Connection,
+        cluster_key: str,
+        counts: NodeCounts,
+        auto_scale: AutoScale,
+    ) -> int:
+        """Return how many nodes the queued jobs need, as far as that makes a difference."""
+        # Each needs at least one, so as many jobs as there can be further nodes are enough.
+        enough = auto_scale.maximum - counts.working
+        if enough <= 0:
+            return 0
+        (needed,) = records.execute(
+            "SELECT SUM(node_count) FROM (SELECT node_count FROM jobs "
+            "WHERE cluster_key = ? AND execution_state = 'queued' AND node_count <= ? "
+            "ORDER BY priority DESC, sequence LIMIT ?)",
+            (cluster_key, auto_scale.maximum, enough),
+        ).fetchone()
+        return min(int(needed or 0), enough)
 
 
-_CLUSTERS = "SELECT * FROM clusters JOIN resources USING (key) ORDER BY clusters.rowid"
-
-
-def _cluster(records: sqlite3.Connection, row: sqlite3.Row) -> _Cluster:
-    deleting = row["provisioning_state"] == "deleting"
-    return _Cluster(
-        key=row["key"],
-        uid=row["uid"],
-        deleting=deleting,
-        target=0 if deleting else row["target_nodes"],
-        allocation_state=row["allocation_state"],
-        properties=json.loads(row["properties"]),
-        secrets=json.loads(row["secrets"]),
-        nodes=tuple(
-            ClusterNode(node["id"], cast("NodeState", node["state"]), bool(node["busy"]))
-            for node in records.execute(_NODES, (row["key"],))
-        ),
+def _make(
+    records: sqlite3.Connection, cluster_key: str, count: int, now: datetime
+) -> tuple[str, ...]:
+    made = tuple(f"tvm-{uuid.uuid4().hex}" for _ in range(count))
+    timestamp = iso_timestamp(now)
+    records.executemany(
+        "INSERT INTO nodes (id, cluster_key, state, state_at) VALUES (?, ?, 'preparing', ?)",
+        [(node, cluster_key, timestamp) for node in made],
     )
+    return made
 
 
-def _refresh_errors(records: sqlite3.Connection, cluster_key: str) -> None:
-    rows = records.execute(
-        "SELECT error FROM nodes WHERE cluster_key = ? AND state = 'unusable' ORDER BY rowid",
-        (cluster_key,),
+def _give_up(
+    records: sqlite3.Connection, cluster_key: str, nodes: tuple[str, ...], now: datetime
+) -> None:
+    if not nodes:
+        return
+    records.executemany(
+        "UPDATE nodes SET state = 'leaving', state_at = ? WHERE id = ?",
+        [(iso_timestamp(now), node) for node in nodes],
     )
-    errors = json.dumps([json.loads(row["error"]) for row in rows])
-    records.execute("UPDATE clusters SET errors = ? WHERE key = ?", (errors, cluster_key))
+    refresh_errors(records, (cluster_key,))
+
+
+def _resting(records: sqlite3.Connection, cluster_key: str) -> Iterator[RestingNode]:
+    states: tuple[RestingState, ...] = ("unusable", "idle")
+    for state in states:
+        rows = records.execute(
+            "SELECT id, state_at FROM nodes WHERE cluster_key = ? AND state = ? ORDER BY state_at",
+            (cluster_key, state),
+        )
+        for row in rows:
+            yield RestingNode(row["id"], state, moment_of(row["state_at"]))
+
+
+def _show_state(
+    records: sqlite3.Connection, cluster: ClusterRecord, *, steady: bool, now: datetime
+) -> None:
+    state = "steady" if steady else "resizing"
+    records.execute(
+        "UPDATE clusters SET allocation_state = ?, allocation_state_at = ? "
+        "WHERE key = ? AND allocation_state != ?",
+        (state, iso_timestamp(now), cluster.key, state),
+    )

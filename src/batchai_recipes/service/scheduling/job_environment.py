@@ -6,7 +6,6 @@ Source:
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
 from typing import Any
 
 from attrs import field, frozen
@@ -94,6 +93,13 @@ def job_environment(
         for name, (prefix, suffix) in outputs.items()
     }
     service["AZ_BATCHAI_STDOUTERR_DIR"] = stdouterr
+    if job.previous_segment is not None:
+        service |= {
+            f"AZ_BATCHAI_PREV_OUTPUT_{name}": _joined(
+                prefix, job.previous_segment, "outputs", suffix
+            )
+            for name, (prefix, suffix) in outputs.items()
+        }
     made = [path for name, path in service.items() if name.startswith(_MADE_PREFIXES)]
     return JobEnvironment(
         node=node.environment,
@@ -200,15 +206,21 @@ def _absolute(settings: Mapping[str, Any], name: str, known: Mapping[str, str]) 
             f"{name} {given!r} is not an absolute path: begin it with $AZ_BATCHAI_MOUNT_ROOT or "
             "$AZ_BATCHAI_JOB_MOUNT_ROOT"
         )
-    return str(PurePosixPath(path))
+    return _joined(path)
 
 
 def _suffix(path: str) -> str:
-    if path.startswith("/") or ".." in PurePosixPath(path).parts or "\0" in path:
+    if path.startswith("/") or ".." in path.split("/") or "\0" in path:
         raise DirectoryError(f"pathSuffix {path!r} must be relative and must not contain '..'")
     return path
 
 
 def _below(prefix: str, job: JobRecord, *parts: str) -> str:
     segment = str(job.properties["jobOutputDirectoryPathSegment"])
-    return str(PurePosixPath(prefix, segment, *parts))
+    return _joined(prefix, segment, *parts)
+
+
+def _joined(*parts: str) -> str:
+    """Join parts of an absolute path; as pathlib does, but a hundred thousand times."""
+    pieces = "/".join(parts).split("/")
+    return "/" + "/".join(piece for piece in pieces if piece not in {"", "."})

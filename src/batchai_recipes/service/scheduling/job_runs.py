@@ -1,11 +1,12 @@
 """Running jobs: from their nodes through preparation and processes to their end."""
 
-import json
 import logging
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
 
-from batchai_recipes.service.batchai_error import BatchAIError, errors_as_json
-from batchai_recipes.service.clock import iso_timestamp
+from attrs import Factory, define, frozen
+
+from batchai_recipes.service.batchai_error import BatchAIError
 from batchai_recipes.service.engines.engine import (
     Ended,
     Engine,
@@ -16,9 +17,10 @@ from batchai_recipes.service.engines.engine import (
     TaskKey,
     TaskStatus,
 )
-from batchai_recipes.service.scheduling.job_outcome import Outcome, Stop, decides, judge, succeeded
+from batchai_recipes.service.scheduling.job_outcome import Outcome, decides, judge, succeeded
 from batchai_recipes.service.scheduling.job_plan import JobError, plan_job
-from batchai_recipes.service.scheduling.job_records import JobRecord, jobs_in
+from batchai_recipes.service.scheduling.job_records import JobRecord, job_of
+from batchai_recipes.service.scheduling.job_standing import JobStanding, standing_of
 from batchai_recipes.service.scheduling.job_volumes import JobVolumes
 from batchai_recipes.service.scheduling.ledger import Ledger
 from batchai_recipes.service.scheduling.volume import VolumeError
@@ -27,8 +29,32 @@ from batchai_recipes.service.scheduling.volume_copies import without_copies
 _logger = logging.getLogger(__name__)
 
 
+@frozen
+class JobChange:
+    """What became of a running job.
+
+    Args:
+        job: The job.
+        outcome: How it ended; None while it is being terminated.
+        ran: Whether anything of it was launched in this run.
+    """
+
+    job: JobRecord
+    outcome: Outcome | None
+    ran: bool
+
+
+@define
+class _Run:
+    """What is remembered of a running job so as not to read and plan it anew at each look."""
+
+    job: JobRecord
+    phases: tuple[tuple[str, ...], ...] | None = None
+    asked: set[str] = Factory(set)
+
+
 class JobRuns:
-    """Moves every running job one step on, judged by nothing but records and the engine.
+    """Moves running jobs one step on, judged by nothing but records and the engine.
 
     Args:
         ledger: The records.
@@ -44,57 +70,125 @@ class JobRuns:
         self._engine = engine
         self._volumes = volumes
         self._interpreter = interpreter
+        self._runs: dict[str, _Run] = {}
 
-    def advance(self) -> bool:
-        """Launch what is due, terminate what shall end, record what has ended.
+    def advance(self, uids: Iterable[str]) -> tuple[list[JobChange], list[str]]:
+        """Launch what is due, terminate what shall end, find out what has ended.
+
+        Args:
+            uids: The jobs; those that do not run are left alone.
 
         Returns:
-            Whether anything changed, so that looking again may be worth it.
+            What is to be recorded, and the uids of jobs that are to be tried again later.
         """
         with self._ledger.read() as records:
-            jobs = jobs_in(records, ("running", "terminating"))
-        changes = [self._advance(job) for job in jobs]
-        return any(changes)
+            found = [self._find(records, uid) for uid in uids]
+        changes: list[JobChange] = []
+        failed: list[str] = []
+        for run, standing in filter(None, found):
+            try:
+                change = self._advance(run, standing)
+            except Exception:  # noqa: PERF203  # each on its own
+                # One that cannot be handled, whatever the reason, must not hold up the others.
+                _logger.exception("Job %s could not be handled; it is tried again", run.job.uid)
+                failed.append(run.job.uid)
+            else:
+                if change is not None:
+                    changes.append(change)
+        return changes, failed
 
-    def _advance(self, job: JobRecord) -> bool:
+    def release(self, changes: Sequence[JobChange]) -> None:
+        """Forget the jobs that have ended, once that has been recorded.
+
+        Args:
+            changes: What :meth:`advance` returned.
+        """
+        for change in changes:
+            if change.outcome is None:
+                continue
+            self._runs.pop(change.job.uid, None)
+            if change.outcome.state == "queued":
+                continue  # released before it was recorded
+            try:
+                self._engine.release_job(change.job.uid)
+            except EngineError as error:
+                _logger.warning("Job %s has ended, but its folder stays: %s", change.job.uid, error)
+
+    def _find(self, records: sqlite3.Connection, uid: str) -> tuple[_Run, JobStanding] | None:
+        run = self._runs.get(uid)
+        if run is None:
+            job = job_of(records, uid)
+            if job is None:
+                return None
+            run = _Run(job)
+        standing = standing_of(records, run.job)
+        if standing is None:
+            self._runs.pop(uid, None)
+            return None
+        self._runs[uid] = run
+        return run, standing
+
+    def _advance(self, run: _Run, standing: JobStanding) -> JobChange | None:
+        job = run.job
         tasks = without_copies(self._engine.tasks("job", job.uid))
-        stop = self._stop(job)
-        outcome = judge(job, tasks, stop)
+        outcome = judge(job, tasks, standing.stop)
         if outcome is None:
             try:
-                step = self._go_on(job, tasks)
+                outcome = self._go_on(run, tasks)
             except JobError as error:
                 # Some may have been launched just now.
                 tasks = without_copies(self._engine.tasks("job", job.uid))
-                step = Outcome("failed", error=error.error)
-            if not isinstance(step, Outcome):
-                return step
-            outcome = step
+                outcome = Outcome("failed", error=error.error)
+            if outcome is None:
+                return None
         running = [name for name, status in tasks.items() if isinstance(status, Running)]
-        if not running:
-            settled = self._volumes.settled(job, outcome, ran=bool(tasks))
-            if settled is not None:
-                return self._conclude(job, settled)
-        for name in running:
-            self._engine.terminate(TaskKey("job", job.uid, name))
-        return self._show_terminating(job) if stop is not None and not stop.requeue else False
+        if running:
+            return self._terminate(run, running, standing)
+        settled = self._volumes.settled(job, outcome, ran=bool(tasks))
+        if settled is None:
+            return None
+        if settled.state == "queued":
+            # Its next run starts afresh. Not before nothing is left of this one, whose end would
+            # otherwise be taken for its own.
+            self._engine.release_job(job.uid)
+        return JobChange(job, settled, ran=bool(tasks))
 
-    def _go_on(self, job: JobRecord, tasks: Mapping[str, TaskStatus]) -> bool | Outcome:
-        """Launch what is due and tell whether that was anything, or how the job has ended."""
-        plan = plan_job(job, self._engine, self._interpreter, self._ledger.now())
-        for phase in (plan.preparation, plan.processes):
-            due = [task for task in phase if task.key.name not in tasks]
-            if due:
-                return self._launch(job, due)
-            if any(decides(task.key.name) and not _has_ended(tasks, task) for task in phase):
-                return False
+    def _go_on(self, run: _Run, tasks: Mapping[str, TaskStatus]) -> Outcome | None:
+        if run.phases is None:
+            run.phases = self._launch_next(run.job, tasks)
+            if any(name not in tasks for phase in run.phases for name in phase):
+                return None
+        for phase in run.phases:
+            if any(name not in tasks for name in phase):
+                self._launch_next(run.job, tasks)
+                return None
+            if not _is_over(phase, tasks):
+                return None
         return succeeded(tasks)
 
-    def _launch(self, job: JobRecord, due: list[Task]) -> bool:
-        """Launch tasks once their volumes are there, and tell whether they are."""
+    def _launch_next(
+        self, job: JobRecord, tasks: Mapping[str, TaskStatus]
+    ) -> tuple[tuple[str, ...], ...]:
+        """Launch what is missing of the first phase that is not over.
+
+        Returns:
+            The names of all tasks of the job, phase by phase.
+        """
+        plan = plan_job(job, self._engine, self._interpreter, self._ledger.now())
+        phases = (plan.preparation, plan.processes)
+        for phase in phases:
+            due = [task for task in phase if task.key.name not in tasks]
+            if due:
+                self._launch(job, due)
+                break
+            if not _is_over([task.key.name for task in phase], tasks):
+                break
+        return tuple(tuple(task.key.name for task in phase) for phase in phases)
+
+    def _launch(self, job: JobRecord, due: list[Task]) -> None:
         try:
             if not self._volumes.are_mounted(job, log=due[0].log):
-                return False
+                return  # looked at again when the copying has ended
             for task in due:
                 self._engine.launch(task)
         except VolumeError as error:
@@ -105,90 +199,19 @@ class JobRuns:
             raise JobError(
                 BatchAIError("JobFailed", f"The job was not started: {error}")
             ) from error
-        return True
 
-    def _stop(self, job: JobRecord) -> Stop | None:
-        if job.termination_requested:
-            return Stop("The specified job has been terminated by the user")
-        if job.deleting:
-            return Stop("The job was terminated since it is being deleted")
-        with self._ledger.read() as records:
-            cluster = records.execute(
-                "SELECT properties, provisioning_state FROM resources WHERE key = ?",
-                (job.cluster_key,),
-            ).fetchone()
-            staying = records.execute(
-                "SELECT count(*) FROM nodes WHERE state != 'leaving' "
-                "AND id IN (SELECT node_id FROM job_nodes WHERE job_key = ?)",
-                (job.key,),
-            ).fetchone()[0]
-        if cluster is None or cluster["provisioning_state"] == "deleting":
-            return Stop("The job was terminated since its cluster is being deleted")
-        option = _deallocation_option(json.loads(cluster["properties"]))
-        if staying == len(job.node_ids) or option == "waitforjobcompletion":
+    def _terminate(
+        self, run: _Run, running: Sequence[str], standing: JobStanding
+    ) -> JobChange | None:
+        for name in running:
+            if name not in run.asked:
+                self._engine.terminate(TaskKey("job", run.job.uid, name))
+                run.asked.add(name)
+        stop = standing.stop
+        if stop is None or stop.requeue or standing.state == "terminating":
             return None
-        return Stop("The job was terminated since its cluster gave up nodes", option == "requeue")
-
-    def _show_terminating(self, job: JobRecord) -> bool:
-        if job.state == "terminating":
-            return False
-        with self._ledger.write() as records:
-            records.execute(
-                "UPDATE jobs SET execution_state = 'terminating', execution_state_at = ? "
-                "WHERE key = ? AND execution_state = 'running'",
-                (self._ledger.timestamp(), job.key),
-            )
-        return True
-
-    def _conclude(self, job: JobRecord, outcome: Outcome) -> bool:
-        if outcome.state == "queued":
-            self._release(job)  # its next run starts afresh
-        now = self._ledger.timestamp()
-        ended = now if outcome.ended_at is None else iso_timestamp(outcome.ended_at)
-        with self._ledger.write() as records:
-            records.execute(
-                "UPDATE nodes SET state = 'idle', state_at = ? WHERE state = 'running' "
-                "AND id IN (SELECT node_id FROM job_nodes WHERE job_key = ?)",
-                (now, job.key),
-            )
-            if outcome.state == "queued":
-                records.execute("DELETE FROM job_nodes WHERE job_key = ?", (job.key,))
-                records.execute(
-                    "UPDATE jobs SET execution_state = 'queued', execution_state_at = ?, "
-                    "started_at = NULL WHERE key = ?",
-                    (now, job.key),
-                )
-            else:
-                errors = [outcome.error] if outcome.error else []
-                records.execute(
-                    "UPDATE jobs SET execution_state = ?, execution_state_at = ?, ended_at = ?, "
-                    "exit_code = ?, errors = ? WHERE key = ?",
-                    (
-                        outcome.state,
-                        ended,
-                        ended,
-                        outcome.exit_code,
-                        errors_as_json(errors),
-                        job.key,
-                    ),
-                )
-        if outcome.state != "queued":
-            self._release(job)
-        return True
-
-    def _release(self, job: JobRecord) -> None:
-        try:
-            self._engine.release_job(job.uid)
-        except EngineError as error:
-            _logger.warning("Job %s has ended, but its folder stays: %s", job.uid, error)
+        return JobChange(run.job, None, ran=True)
 
 
-def _has_ended(tasks: Mapping[str, TaskStatus], task: Task) -> bool:
-    return isinstance(tasks[task.key.name], Ended)
-
-
-def _deallocation_option(cluster_properties: Mapping[str, object]) -> str:
-    scale = cluster_properties.get("scaleSettings")
-    manual = scale.get("manual") if isinstance(scale, dict) else None
-    option = manual.get("nodeDeallocationOption") if isinstance(manual, dict) else None
-    return str(option or "requeue")
+def _is_over(phase: Sequence[str], tasks: Mapping[str, TaskStatus]) -> bool:
+    return all(isinstance(tasks[name], Ended) for name in phase if decides(name))

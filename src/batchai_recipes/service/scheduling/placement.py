@@ -19,6 +19,7 @@ class WaitingJob:
         node_count: How many nodes it needs at once.
         priority: Higher goes first.
         sequence: The order of arrival; lower goes first among equals.
+        uid: What tells it from earlier jobs of the same name.
     """
 
     key: str
@@ -26,6 +27,7 @@ class WaitingJob:
     node_count: int
     priority: int
     sequence: int
+    uid: str = ""
 
 
 @frozen

@@ -1,26 +1,27 @@
 """Brings what runs into line with what is wanted.
 
-Level-triggered: it never acts on an event as such. Whenever it is woken it compares the records
-with the engine, takes one step towards what is wanted, commits, and looks again until nothing is
-left to do. So it does not matter how often it is woken, what it had seen before, or whether the
-service died in between: starting is the same as being woken.
+Level-triggered: it never acts on an event as such. An event only says where to look; what it finds
+there, it compares with what is wanted, and takes one step towards that. So it does not matter how
+often it is woken, what it had seen before, or whether the service died in between: starting is the
+same as being told that anything may have changed.
+
+A step costs what there is to do, however many clusters, nodes and jobs there are: each question to
+the records has an index of its own, and all that a step decides is committed at once.
 """
 
 import logging
 import sys
 import threading
+from datetime import timedelta
 
 from batchai_recipes.service.changes import Changes
 from batchai_recipes.service.clock import Clock
 from batchai_recipes.service.engines.engine import Engine, Owner
-from batchai_recipes.service.scheduling.allocation import Allocation
-from batchai_recipes.service.scheduling.deletions import Deletions
-from batchai_recipes.service.scheduling.job_queue import JobQueue
-from batchai_recipes.service.scheduling.job_runs import JobRuns
-from batchai_recipes.service.scheduling.job_volumes import JobVolumes
+from batchai_recipes.service.scheduling.agenda import Agenda
+from batchai_recipes.service.scheduling.autoscale import SCALE_DOWN_AFTER
 from batchai_recipes.service.scheduling.ledger import Ledger
-from batchai_recipes.service.scheduling.node_volumes import NodeVolumes
-from batchai_recipes.service.scheduling.volume_folders import VolumeFolders
+from batchai_recipes.service.scheduling.preemption import Preemption
+from batchai_recipes.service.scheduling.step import Step
 from batchai_recipes.service.scheduling.volume_places import (
     AccountLookup,
     ShareLookup,
@@ -47,6 +48,8 @@ class Scheduler:
         accounts: The storage accounts whose keys open them.
         places: What volumes need that are not the service's own shares; None to mount no others.
         interpreter: The Python of jobs that name none.
+        scale_down_after: How long a node of a cluster with automatic scale may do nothing.
+        preemption: When low-priority nodes are taken away; never, if not given.
     """
 
     def __init__(
@@ -60,18 +63,23 @@ class Scheduler:
         accounts: AccountLookup,
         places: VolumePlaces | None = None,
         interpreter: str = sys.executable,
+        scale_down_after: timedelta = SCALE_DOWN_AFTER,
+        preemption: Preemption | None = None,
     ) -> None:
         self._ledger = Ledger(store, clock, changes)
         self._engine = engine
-        volumes = Volumes(accounts, shares, places)
-        copies = None if places is None else places.state.volumes
-        self._places = places
-        self._deletions = Deletions(self._ledger, engine)
-        self._allocation = Allocation(self._ledger, engine, NodeVolumes(engine, volumes, copies))
-        self._runs = JobRuns(
-            self._ledger, engine, JobVolumes(self._ledger, engine, volumes, copies), interpreter
+        self._agenda = Agenda()
+        self._preemption = preemption or Preemption()
+        self._step = Step(
+            ledger=self._ledger,
+            agenda=self._agenda,
+            engine=engine,
+            volumes=Volumes(accounts, shares, places),
+            places=places,
+            interpreter=interpreter,
+            scale_down_after=scale_down_after,
+            preemption=self._preemption,
         )
-        self._queue = JobQueue(self._ledger)
         self._bell = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -79,11 +87,14 @@ class Scheduler:
     def start(self) -> None:
         """Begin to schedule, in a thread of its own; what runs already is taken over."""
         self._stopping = False
-        self._engine.start(self._task_changed)
-        self._remove_orphans()
+        self.listen()
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
         self._thread.start()
         self.wake()
+
+    def listen(self) -> None:
+        """Hear of the ends of tasks; for those who call :meth:`settle` and have no thread."""
+        self._engine.start(self._task_changed)
 
     def stop(self) -> None:
         """Stop scheduling; jobs that run go on running."""
@@ -98,65 +109,46 @@ class Scheduler:
         """Let the scheduler look at the records again, soon. Called from any thread."""
         self._bell.set()
 
-    def _task_changed(self, owner: Owner | None = None, owner_id: str = "", /) -> None:
-        del owner, owner_id
-        self.wake()
-
     def settle(self) -> None:
         """Take steps, in the calling thread, until nothing is left to do for now."""
-        while not self._stopping and self._step():
+        while not self._stopping and self._step.take():
             pass
+
+    def _task_changed(self, owner: Owner | None = None, owner_id: str = "", /) -> None:
+        self._agenda.add_owner(owner, owner_id)
+        self.wake()
 
     def _run(self) -> None:
         retry_seconds: float | None = None
         while True:
-            self._bell.wait(retry_seconds)
+            retry = not self._bell.wait(_earlier(retry_seconds, self._seconds_left()))
             self._bell.clear()
             if self._stopping:
                 return
+            if retry:
+                self._agenda.resume()
             try:
                 self.settle()
-                retry_seconds = None
+                failed = self._agenda.has_postponed
             except Exception:
                 # Say, the disk is full. The thread must live on, for it will not stay so.
+                _logger.exception("Scheduling failed; it is tried again")
+                failed = True
+            if not failed:
+                retry_seconds = None
+            elif retry or retry_seconds is None:
                 retry_seconds = min(
                     (retry_seconds or _FIRST_RETRY_SECONDS / 2) * 2, _LONGEST_RETRY_SECONDS
                 )
-                _logger.exception("Scheduling failed; next try in %g s", retry_seconds)
 
-    def _step(self) -> bool:
-        deleted = self._deletions.settle()
-        if deleted:
-            self._remove_orphans()
-        changes = [
-            self._finish_operations(),
-            deleted,
-            self._allocation.settle(),
-            self._runs.advance(),
-            self._queue.settle(),
-        ]
-        return any(changes)
+    def _seconds_left(self) -> float | None:
+        """Return how long it is until time alone gives something to do, in seconds."""
+        times = [self._agenda.next_appointment(), self._preemption.next_time()]
+        coming = [time for time in times if time is not None]
+        if not coming:
+            return None
+        return max((min(coming) - self._ledger.now()).total_seconds(), 0.0)
 
-    def _remove_orphans(self) -> None:
-        """Remove the folders of what is no more."""
-        if self._places is not None:
-            VolumeFolders(self._ledger, self._places.state.volumes).remove_orphans()
-            self._places.disks.remove_orphans()
 
-    def _finish_operations(self) -> bool:
-        """Close the operations that are over: what was created exists, what was ended has ended."""
-        over = (
-            "status = 'InProgress' AND (action = 'create' OR action = 'terminate' AND resource_key "
-            "NOT IN (SELECT key FROM jobs WHERE execution_state NOT IN ('succeeded', 'failed')))"
-        )
-        with self._ledger.read() as records:
-            # The text is a constant of this function.
-            found = records.execute(f"SELECT 1 FROM operations WHERE {over}").fetchone()  # noqa: S608
-        if found is None:
-            return False
-        with self._ledger.write() as records:
-            records.execute(
-                f"UPDATE operations SET status = 'Succeeded', ended_at = ? WHERE {over}",  # noqa: S608  # as above
-                (self._ledger.timestamp(),),
-            )
-        return True
+def _earlier(first: float | None, second: float | None) -> float | None:
+    return min((span for span in (first, second) if span is not None), default=None)
