@@ -94,7 +94,8 @@ class Connection:
         """End the connection at once; may be called from another thread."""
         self.is_closing = True
         with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+            # Not an SSLSocket's own, which would let the other thread go on without encryption.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def receive(self, size: int) -> bytes:
         """Return the next bytes of a body, at most so many.
