@@ -28,7 +28,7 @@ POLICY_VARIABLE: Final = "BATCHAI_RECIPES_CONTAINERS"
 # Docker first: where its engine runs, that is where people have their images.
 _RUNTIMES: Final = {
     "docker": ("version", "--format", "{{.Server.Version}}"),
-    "podman": ("info", "--format", "{{.Store.GraphRoot}}"),
+    "podman": ("images", "--quiet"),  # it has no engine; its storage has to work
 }
 _ASK_PATIENCE_SECONDS: Final = 20.0
 _ASK_AGAIN_SECONDS: Final = 60.0
