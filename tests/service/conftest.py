@@ -78,6 +78,7 @@ class ManagementRows:
         setup=None,
         secrets=None,
         priority="dedicated",
+        vm_size="STANDARD_D1",
     ):
         """Insert a cluster; ``auto`` are the bounds of automatic scale. Return its key."""
         cluster_id = f"{WORKSPACE}/clusters/{name}"
@@ -88,6 +89,7 @@ class ManagementRows:
             "scaleSettings": scale,
             "nodeSetup": setup or {},
             "vmPriority": priority,
+            "vmSize": vm_size,
         }
         self.add_resource("cluster", cluster_id, WORKSPACE, properties, secrets)
         with self.store.write() as records:

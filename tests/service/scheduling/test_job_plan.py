@@ -28,7 +28,7 @@ def plan():
         }
         values = {"node_count": 2, "started_at": NOW, "node_ids": ("node-a", "node-b")}
         values |= {"properties": record, "environment_secrets": {}, "account_keys": {}}
-        texts = {"key": "job", "name": "job", "uid": "uid", "cluster_key": "c", "state": "running"}
+        texts = {"key": "job", "name": "job", "uid": "uid", "cluster_key": "c"}
         known = {field.name: None for field in JobRecord.__attrs_attrs__}
         job = JobRecord(**{**known, **texts, **values})
         return plan_job(job, engine, "/usr/bin/python3", NOW)

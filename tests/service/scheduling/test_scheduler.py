@@ -518,6 +518,17 @@ class TestEnvironment:
         assert "PATH" not in wanted.environment
 
 
+@pytest.mark.parametrize(
+    ("vm_size", "gpus"),
+    [("STANDARD_D1", 0), ("Standard_NC12", 2), ("STANDARD_ND96ISR_H200_V9", 1), ("huge", 0)],
+)
+def test_a_node_asks_for_the_gpus_of_its_size(rows, scheduler, engine, vm_size, gpus):
+    """One at least, where it is a GPU size that is not known."""
+    rows.add_cluster(vm_size=vm_size)
+    scheduler.settle()
+    assert [*engine.gpu_counts.values()] == [gpus]
+
+
 class TestDeletions:
     """What is deleted goes once nothing of it runs."""
 

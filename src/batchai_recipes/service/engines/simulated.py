@@ -67,6 +67,7 @@ class SimulatedEngine:
         self.launched: list[Task] = []
         self.termination_requests: list[TaskKey] = []
         self.prepared_nodes: dict[str, tuple[Mount, ...]] = {}
+        self.gpu_counts: dict[str, int] = {}
         self.prepared_jobs: dict[str, tuple[Mount, ...]] = {}
 
     def start(self, notify: Notify) -> None:
@@ -127,10 +128,10 @@ class SimulatedEngine:
 
     def prepare_node(self, node_id: str, mounts: tuple[Mount, ...], gpu_count: int = 0) -> None:
         """Make a node, unless nodes are refused."""
-        del gpu_count
         if self._refused_nodes is not None:
             raise self._refused_nodes
         self.prepared_nodes[node_id] = mounts
+        self.gpu_counts[node_id] = gpu_count
 
     def node(self, node_id: str) -> Node:
         """Describe a node."""
@@ -144,6 +145,7 @@ class SimulatedEngine:
     def release_node(self, node_id: str) -> None:
         """Forget a node and its tasks."""
         self.prepared_nodes.pop(node_id, None)
+        self.gpu_counts.pop(node_id, None)
         self._forget("node", node_id)
 
     def prepare_job(

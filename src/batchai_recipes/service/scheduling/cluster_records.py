@@ -9,6 +9,7 @@ from typing import Any
 from attrs import field, frozen
 
 from batchai_recipes.service.scheduling.autoscale import AutoScale, NodeCounts
+from batchai_recipes.service.vm_sizes import vm_size
 
 
 @frozen
@@ -34,6 +35,15 @@ class ClusterRecord:
     unsettled: bool
     properties: Mapping[str, Any] = field(repr=False)
     secrets: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def gpu_count(self) -> int:
+        """How many GPUs each of its nodes asks for; one where its GPU size is not known."""
+        name = str(self.properties.get("vmSize") or "")
+        size = vm_size(name)
+        if size is not None:
+            return size.gpus
+        return int(name.upper().startswith("STANDARD_N"))
 
     @property
     def auto_scale(self) -> AutoScale | None:

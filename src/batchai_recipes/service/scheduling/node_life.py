@@ -124,7 +124,7 @@ class NodeLife:
         )
         error: BatchAIError | None = None
         try:
-            if not self._volumes.are_mounted(*mounted):
+            if not self._volumes.are_mounted(*mounted, gpu_count=cluster.gpu_count):
                 return None
             if setup.get("setupTask"):
                 error = self._set_up(cluster, node_id, setup["setupTask"])

@@ -31,6 +31,8 @@ class NodeVolumes:
         cluster_uid: str,
         mount_volumes: Mapping[str, Any] | None,
         account_keys: Mapping[str, str],
+        *,
+        gpu_count: int = 0,
     ) -> bool:
         """Prepare a node with its volumes, copy in what is remote, and see whether that is over.
 
@@ -41,13 +43,14 @@ class NodeVolumes:
             cluster_uid: The uid of its cluster.
             mount_volumes: The cluster's ``mountVolumes``.
             account_keys: The account keys given with them, by relative mount path.
+            gpu_count: How many GPUs its VM size has.
 
         Raises:
             VolumeError: A volume cannot be mounted.
             EngineError: The node cannot be made, or the copying cannot be started.
         """
         resolved = self._volumes.resolve(mount_volumes, account_keys, cluster_uid)
-        self._engine.prepare_node(node_id, resolved.mounts)
+        self._engine.prepare_node(node_id, resolved.mounts, gpu_count)
         missing = [volume for volume in resolved.remote if not volume.is_ready]
         return not missing or self._copies(node_id, missing).are_in()
 
