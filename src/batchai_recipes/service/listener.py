@@ -10,6 +10,8 @@ from attrs import frozen
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from batchai_recipes.service.whole_answers import WholeAnswersProtocol
+
 START_TIMEOUT_SECONDS: Final = 30.0
 _GRACE_SECONDS: Final = 2
 
@@ -144,7 +146,7 @@ class Listener:
         self._server = _Server(
             uvicorn.Config(
                 application,
-                http=HttpToolsProtocol,
+                http=WholeAnswersProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

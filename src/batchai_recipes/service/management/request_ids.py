@@ -76,13 +76,12 @@ class RequestIds:
         """
         if not _LOG.isEnabledFor(logging.INFO):
             return
-        _LOG.info(
-            "method=%s path=%s status=%d ms=%.1f request_id=%s correlation_id=%s",
-            scope["method"],
-            _UNPRINTABLE.sub("?", scope["path"])[:500],
-            status,
-            seconds * 1000,
-            self.request_id,
-            self.correlation_id.decode("ascii"),
-            extra=FIELDS,
+        path = _UNPRINTABLE.sub("?", scope["path"])[:500]
+        message = (
+            f"method={scope['method']} path={path} status={status} ms={seconds * 1000:.1f} "
+            f"request_id={self.request_id} correlation_id={self.correlation_id.decode('ascii')}"
         )
+        # Made by hand: `info` would look for the caller and for arguments, for every request.
+        record = logging.LogRecord(_LOG.name, logging.INFO, __file__, 0, message, None, None)
+        record.__dict__.update(FIELDS)
+        _LOG.handle(record)
