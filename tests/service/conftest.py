@@ -1,8 +1,13 @@
 """A service's records and state directory, with rows as the management plane writes them."""
 
 import json
+import os
+import shutil
+import subprocess
+import tarfile
 import uuid
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -309,3 +314,45 @@ def rows_type():
 def clock_type():
     """The type of ``hand_clock``, for tests that make many."""
     return HandMovedClock
+
+
+IMAGE = f"localhost/batchai-recipes-test:{os.getpid()}"
+TOOLS = ("cat", "df", "echo", "env", "grep", "head", "ls", "sh", "sleep", "tail", "touch")
+
+
+@pytest.fixture(scope="session")
+def scratch_image(tmp_path_factory):
+    """An image with a shell, made from Debian's static busybox."""
+    busybox = shutil.which("busybox", path="/bin:/usr/bin")
+    if busybox is None or os.geteuid() != 0 or shutil.which("podman") is None:
+        pytest.skip("needs root, podman and busybox-static")
+    if "statically linked" not in subprocess.run(
+        ["ldd", busybox], capture_output=True, text=True, check=False
+    ).stderr + _kind(busybox):
+        pytest.skip("busybox is not static")
+    archive = tmp_path_factory.mktemp("image") / "image.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(busybox, "bin/busybox")
+        for folder in ("tmp", "etc", "proc", "sys", "dev"):
+            made = tarfile.TarInfo(folder)
+            made.type = tarfile.DIRTYPE
+            made.mode = 0o755
+            tar.addfile(made)
+        for tool in TOOLS:
+            link = tarfile.TarInfo(f"bin/{tool}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(link)
+        note = tarfile.TarInfo("etc/inside")
+        tar.addfile(note)
+    _podman("import", "--quiet", str(archive), IMAGE)
+    yield IMAGE
+    _podman("rmi", "--force", IMAGE)
+
+
+def _kind(program):
+    """Tell how a program is linked: a static one names no interpreter."""
+    return "" if b"ld-linux" in Path(program).read_bytes()[:4096] else "statically linked"
+
+
+def _podman(*arguments):
+    subprocess.run(["podman", *arguments], capture_output=True, check=True)

@@ -2,10 +2,8 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
-import tarfile
 from pathlib import Path
 
 import attrs
@@ -17,42 +15,12 @@ from batchai_recipes.service.engines.supervision.task_record import read_record
 KEY = TaskKey("job", "uid", "process-0")
 KEY0 = TaskKey("job", "uid", "preparation-0")
 NAME = "batchai-uid-process-0"
-IMAGE = "localhost/batchai-recipes-test:1"
-TOOLS = ("cat", "df", "echo", "env", "grep", "head", "ls", "sh", "sleep", "tail", "touch")
 
 
-@pytest.fixture(scope="module")
-def image(tmp_path_factory):
-    """An image with a shell, made from Debian's static busybox."""
-    busybox = shutil.which("busybox", path="/bin:/usr/bin")
-    if busybox is None or os.geteuid() != 0 or shutil.which("podman") is None:
-        pytest.skip("needs root, podman and busybox-static")
-    if "statically linked" not in subprocess.run(
-        ["ldd", busybox], capture_output=True, text=True, check=False
-    ).stderr + _kind(busybox):
-        pytest.skip("busybox is not static")
-    archive = tmp_path_factory.mktemp("image") / "image.tar"
-    with tarfile.open(archive, "w") as tar:
-        tar.add(busybox, "bin/busybox")
-        for folder in ("tmp", "etc", "proc", "sys", "dev"):
-            made = tarfile.TarInfo(folder)
-            made.type = tarfile.DIRTYPE
-            made.mode = 0o755
-            tar.addfile(made)
-        for tool in TOOLS:
-            link = tarfile.TarInfo(f"bin/{tool}")
-            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-            tar.addfile(link)
-        note = tarfile.TarInfo("etc/inside")
-        tar.addfile(note)
-    podman("import", "--quiet", str(archive), IMAGE)
-    yield IMAGE
-    podman("rmi", "--force", IMAGE)
-
-
-def _kind(program):
-    """Tell how a program is linked: a static one names no interpreter."""
-    return "" if b"ld-linux" in Path(program).read_bytes()[:4096] else "statically linked"
+@pytest.fixture
+def image(scratch_image):
+    """The name of an image with a shell."""
+    return scratch_image
 
 
 def podman(*arguments):

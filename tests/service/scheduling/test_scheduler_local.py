@@ -12,7 +12,7 @@ from batchai_recipes.service.engines import containers
 from batchai_recipes.service.engines.local import LocalEngine
 from batchai_recipes.service.scheduling.scheduler import Scheduler
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
 
 
 @pytest.fixture
@@ -123,6 +123,26 @@ def test_a_job_that_requires_its_image_and_cannot_have_it_fails(
         "The job was not started: Container image cntk:2.1: there is no usable container runtime "
         "(docker is not installed; podman is not installed)"
     )
+
+
+def test_a_job_runs_in_its_image(
+    rows, new_scheduler, share_mount, share_folder, ended, scratch_image
+):
+    """With its volumes, directories, variables and what its preparation changed there."""
+    rows.add_cluster(**share_mount())
+    job = rows.add_job(
+        command="cat /etc/prepared > $AZ_BATCHAI_OUTPUT_MODEL/model; ls /etc; echo $A",
+        jobPreparation={"commandLine": "echo $AZ_BATCHAI_TASK_INDEX > /etc/prepared"},
+        containerSettings={"imageSourceRegistry": {"image": scratch_image}},
+        environmentVariables=[{"name": "A", "value": "a b"}],
+        outputDirectories=[{"id": "MODEL", "pathPrefix": "$AZ_BATCHAI_MOUNT_ROOT/share"}],
+    )
+    new_scheduler(containers="require").wake()
+    assert ended(job)["execution_state"] == "succeeded", ended(job)
+    place = outputs_of(rows, share_folder, job)
+    assert (place / "outputs" / "model").read_text() == "0\n"
+    lines = (place / "stdouterr" / "stdout.txt").read_text().splitlines()
+    assert {"inside", "prepared", "a b"} <= set(lines)
 
 
 def test_failed_preparation_leaves_its_output(rows, scheduler, share_mount, share_folder, ended):
