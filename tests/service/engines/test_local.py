@@ -20,6 +20,7 @@ from batchai_recipes.service.engines.engine import (
 )
 from batchai_recipes.service.engines.local import LocalEngine
 from batchai_recipes.service.engines.supervision.processes import process_identity
+from batchai_recipes.service.engines.supervision.task_record import read_record
 from batchai_recipes.service.state_directory import StateDirectory
 
 KEY = TaskKey("job", "uid", "process-0")
@@ -133,6 +134,17 @@ class TestRecords:
             folder.mkdir()
             (folder / "process-0.record").write_text(text)
             assert {"process-0": Lost()} == engine.tasks("job", folder.name)
+
+
+def test_no_control_group_outlives_a_killed_service(state, killed_service, gate, processes):
+    """The last of its tasks removes what the service made."""
+    killed_service(f"read x < {gate}")
+    record = read_record(str(state.jobs / "uid" / "process-0.record"))
+    if not record.main["cgroup"]:
+        pytest.skip("no control groups can be made here")
+    gate.write_text("\n")
+    processes.wait_until_gone(record.supervisor["pid"])
+    assert not Path(record.main["cgroup"]).parent.exists()
 
 
 class TestFolders:

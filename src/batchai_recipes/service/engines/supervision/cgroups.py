@@ -39,9 +39,7 @@ class Cgroup:
             it in one stroke.
         """
         try:
-            os.mkdir(path)
-        except FileExistsError:
-            pass
+            _make_directory(path)
         except OSError:
             return None
         made = cls(path)
@@ -120,6 +118,16 @@ class Cgroup:
         finally:
             os.close(descriptor)
         return True
+
+
+def _make_directory(path: str) -> None:
+    with contextlib.suppress(FileExistsError):
+        try:
+            os.mkdir(path)
+        except FileNotFoundError:
+            # The last task of a service that was killed has removed the group around it just now.
+            os.mkdir(os.path.dirname(path))
+            os.mkdir(path)
 
 
 def own_directory(proc: str = "/proc/self") -> str | None:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -51,11 +52,22 @@ def supervise(connection: int) -> NoReturn:
         task = json.loads(read_all(connection))
         record = _claim(task, connection)
         if record is not None:
+            groups = os.path.dirname(task["cgroup"] or "")
             _record_end(record, Supervisor(task, record).run())
+            if groups and _has_hung_up(connection):
+                with contextlib.suppress(OSError):  # tasks run on, or another service has it
+                    os.rmdir(groups)
     except BaseException:  # noqa: BLE001  # nobody above this could tell of it
         traceback.print_exc()
         os._exit(1)
     os._exit(0)  # nothing is left to flush, and nobody waits for this process
+
+
+def _has_hung_up(connection: int) -> bool:
+    """Tell whether the service that started this supervisor is gone."""
+    poll = select.poll()
+    poll.register(connection, 0)
+    return any(event & select.POLLHUP for _, event in poll.poll(0))
 
 
 def _claim(task: dict[str, Any], connection: int) -> TaskRecord | None:
