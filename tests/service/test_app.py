@@ -8,6 +8,7 @@ import pytest
 from batchai_recipes.service.app import Service, ServiceOptions
 from batchai_recipes.service.batchai import OPERATIONS_KEPT
 from batchai_recipes.service.clock import iso_timestamp
+from batchai_recipes.service.engines.local import LocalEngine
 from batchai_recipes.service.listener import PortInUseError, bind
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
@@ -69,3 +70,22 @@ def test_a_service_that_cannot_start_leaves_nothing_running(state):
     taken.close()
 
     bind("127.0.0.1", port).close()
+
+
+def test_what_is_said_of_jobs_reaches_the_engine(tmp_path, monkeypatch):
+    """Containers and the limit of memory."""
+    said = {}
+
+    class Engine(LocalEngine):
+        def __init__(self, state, **options):
+            said.update(options)
+            super().__init__(state, **options)
+
+    monkeypatch.setattr("batchai_recipes.service.batchai.LocalEngine", Engine)
+    state = StateDirectory(tmp_path)
+    state.create()
+    service = Service(ServiceOptions(state, containers="never", memory_limit_bytes=1 << 30))
+    service.start()
+    service.stop()
+
+    assert said == {"containers": "never", "memory_limit_bytes": 1 << 30}

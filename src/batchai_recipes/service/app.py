@@ -195,6 +195,7 @@ class Service:
             containers=self._options.containers,
             scale_down_after=self._options.scale_down_after,
             preemptions_per_hour=self._options.preemptions_per_hour,
+            memory_limit_bytes=self._options.memory_limit_bytes,
             until_unused=self._options.until_unused,
         )
         return batchai.start(self._undo)

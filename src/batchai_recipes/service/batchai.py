@@ -48,6 +48,7 @@ class BatchAI:
         scale_down_after: How long a node of a cluster with automatic scale may do nothing.
         preemptions_per_hour: How often a low-priority node is preempted on average; 0 for only on
             demand.
+        memory_limit_bytes: How much memory each task of a job may have; None for all there is.
         until_unused: Whether nobody can ask for operations once the service has stopped.
     """
 
@@ -62,6 +63,7 @@ class BatchAI:
     containers: ContainerPolicy
     scale_down_after: timedelta
     preemptions_per_hour: float
+    memory_limit_bytes: int | None
     until_unused: bool
 
     def start(self, undo: list[Callable[[], None]]) -> ASGIApp:
@@ -82,7 +84,11 @@ class BatchAI:
             store=self.store,
             clock=self.clock,
             changes=changes,
-            engine=LocalEngine(self.state, containers=self.containers),
+            engine=LocalEngine(
+                self.state,
+                containers=self.containers,
+                memory_limit_bytes=self.memory_limit_bytes,
+            ),
             shares=Shares(self.store, self.state, self.clock),
             accounts=Accounts(self.store),
             places=VolumePlaces(
