@@ -15,6 +15,7 @@ import requests
 from attrs import frozen
 
 from batchai_recipes import ConnectionSettings
+from batchai_recipes.service.scheduling.job_records import moment_of
 
 # `BATCHAI_CHAOS_ROUNDS=30 pytest tests/end_to_end/test_chaos.py` is the long run.
 ROUNDS = int(os.environ.get("BATCHAI_CHAOS_ROUNDS", "2"))
@@ -230,7 +231,7 @@ def _play_round(
         info = properties["executionInfo"]
         expected = ("failed" if kind.exit_code else "succeeded", kind.exit_code)
         assert (properties["executionState"], info["exitCode"]) == expected, properties
-        assert info["startTime"] <= info["endTime"]
+        assert moment_of(info["startTime"]) <= moment_of(info["endTime"])
         assert starts.pop(name) == 1, name
         if kind.preparation:
             assert starts.pop(f"{name}-prep") == kind.nodes

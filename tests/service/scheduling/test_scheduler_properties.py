@@ -1,5 +1,6 @@
 """Whatever happens in whatever order, nothing runs twice, is lost or is double-booked."""
 
+import json
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -9,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchai_recipes.service.changes import Changes
+from batchai_recipes.service.clock import iso_timestamp
 from batchai_recipes.service.engines.simulated import SimulatedEngine
 from batchai_recipes.service.files.accounts import Accounts
 from batchai_recipes.service.files.shares import Shares
+from batchai_recipes.service.scheduling.eviction import evict
 from batchai_recipes.service.scheduling.scheduler import Scheduler
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
@@ -23,6 +26,9 @@ STEPS = st.lists(
         st.tuples(st.just("scale"), st.integers(0, 3)),
         st.tuples(st.just("terminate"), st.integers(0, 5)),
         st.tuples(st.just("delete"), st.integers(0, 5)),
+        st.tuples(st.just("preempt"), st.integers(0, 5)),
+        st.tuples(st.just("automatic"), st.integers(0, 2), st.integers(2, 3)),
+        st.tuples(st.just("rest"), st.integers(1, 7)),
         st.tuples(st.just("restart")),
     ),
     max_size=20,
@@ -38,6 +44,7 @@ class World:
         state.create()
         self.store = Store(state.database)
         self.rows = rows_type(self.store, clock)
+        self.clock = clock
         self.parts = {
             "store": self.store,
             "clock": clock,
@@ -69,8 +76,40 @@ class World:
             self.engine.end(running[number % len(running)], exit_code)
 
     def scale(self, nodes):
-        """Change the cluster's target."""
+        """Change the cluster's target, which it keeps from then on."""
+        with self.store.write() as records:
+            records.execute(
+                "UPDATE resources SET properties = json_remove(properties, "
+                "'$.scaleSettings.autoScale') WHERE key = ?",
+                (self.cluster,),
+            )
         self.rows.scale(self.cluster, nodes)
+
+    def preempt(self, number):
+        """Take one of the nodes away."""
+        with self.store.write() as records:
+            nodes = records.execute("SELECT id FROM nodes ORDER BY rowid").fetchall()
+            if nodes:
+                node = nodes[number % len(nodes)]["id"]
+                evict(records, node, iso_timestamp(self.clock.now()))
+
+    def automatic(self, minimum, maximum):
+        """Let the cluster scale by itself, as a PATCH does."""
+        bounds = {"minimumNodeCount": minimum, "maximumNodeCount": maximum}
+        scale = json.dumps({"scaleSettings": {"autoScale": bounds}})
+        with self.store.write() as records:
+            records.execute(
+                "UPDATE resources SET properties = json_patch(properties, ?) WHERE key = ?",
+                (scale, self.cluster),
+            )
+            records.execute(
+                "UPDATE clusters SET target_nodes = min(max(target_nodes, ?), ?) WHERE key = ?",
+                (minimum, maximum, self.cluster),
+            )
+
+    def rest(self, minutes):
+        """Let time go by."""
+        self.clock.advance(minutes=minutes)
 
     def terminate(self, number):
         """Ask for the end of a job that has not ended."""
