@@ -444,7 +444,7 @@ class TestEnvironment:
             "AZ_BATCHAI_OUTPUT_MODEL": f"{place}/outputs/m",
             "AZ_BATCHAI_STDOUTERR_DIR": f"{place}/stdouterr",
             "AZ_BATCHAI_JOB_TEMP": f"/jobs/{uid}/temp/{first}",
-            "AZ_BATCHAI_JOB_TEMP_DIR": f"/jobs/{uid}/temp/{first}",
+            "AZ_BATCHAI_JOB_TEMP_DIR": f"/jobs/{uid}",
             "AZ_BATCHAI_SHARED_JOB_TEMP": f"/jobs/{uid}/shared",
             "AZ_BATCHAI_MPI_HOST_FILE": f"/jobs/{uid}/hostfile",
             "AZ_BATCHAI_MPI_MASTER_NODE": first,

@@ -71,12 +71,14 @@ class JobFolders:
     """Where a job's own folders are, as its processes see them.
 
     Args:
+        root: The folder that all the others are in.
         mount_root: The folder of the job's own volumes.
         shared_temp: A temporary folder that all nodes of the job see.
         temp: The temporary folder on each node, by node id.
         mpi_host_file: Open MPI's list of the job's nodes.
     """
 
+    root: str
     mount_root: str
     shared_temp: str
     temp: Mapping[str, str]

@@ -151,6 +151,7 @@ class LocalEngine:
         """Say where a job's folders are."""
         root = self._state.jobs / job_uid
         return JobFolders(
+            root=str(root),
             mount_root=str(root / "mounts"),
             shared_temp=str(root / "shared"),
             temp={node_id: str(root / f"temp-{node_id}") for node_id in node_ids},

@@ -158,6 +158,7 @@ class SimulatedEngine:
     def job(self, job_uid: str, node_ids: tuple[str, ...]) -> JobFolders:
         """Say where a job's folders would be."""
         return JobFolders(
+            root=f"/jobs/{job_uid}",
             mount_root=f"/jobs/{job_uid}/mounts",
             shared_temp=f"/jobs/{job_uid}/shared",
             temp={node_id: f"/jobs/{job_uid}/temp/{node_id}" for node_id in node_ids},

@@ -143,7 +143,7 @@ def _service_variables(
         # Recipes use the job's root for both, so without volumes of its own it is the cluster's.
         "AZ_BATCHAI_JOB_MOUNT_ROOT": folders.mount_root if own_volumes else node.mount_root,
         "AZ_BATCHAI_JOB_TEMP": temp,
-        "AZ_BATCHAI_JOB_TEMP_DIR": temp,
+        "AZ_BATCHAI_JOB_TEMP_DIR": folders.root,
         "AZ_BATCHAI_SHARED_JOB_TEMP": folders.shared_temp,
         "AZ_BATCHAI_MPI_HOST_FILE": folders.mpi_host_file,
         "AZ_BATCHAI_MPI_MASTER_NODE": addresses[0],
