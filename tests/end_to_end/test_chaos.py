@@ -92,6 +92,13 @@ class Killed:
         self._process.kill()
         self._process.communicate()
 
+    def folders_of_jobs(self) -> list[Path]:
+        """Return what is left of jobs on the disk, once removing has had its time."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (left := [*(self._folder / "jobs").iterdir()]) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return left
+
     def ask(self, method: str, path: str, body: object = None) -> requests.Response:
         """Send a request, again after each kill, until it is answered."""
         while True:
@@ -199,6 +206,11 @@ def test_every_job_ends_once_with_its_state_and_output(service, tmp_path):
         assert sum(shown["nodeStateCounts"].values()) == NODES
         assert shown["nodeStateCounts"]["idleNodeCount"] == NODES
         assert descendants_of_jobs(str(folder)) == []
+    # What a kill kept from being removed, the next start removes.
+    service.kill()
+    service.start()
+    service.ask("GET", cluster)
+    assert service.folders_of_jobs() == []
 
 
 def _play_round(

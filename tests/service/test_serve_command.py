@@ -236,3 +236,21 @@ def test_nobody_gets_in_without_credentials(tmp_path):
         files = requests.get(f"{variables['BATCHAI_FILES_ENDPOINT']}?comp=list", timeout=10)
 
     assert (management.status_code, files.status_code) == (401, 401)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [("--scale-down-after", "6 minutes", "PT30M"), ("--preemptions-per-hour", "-1", "Invalid value")],
+)
+def test_options_of_clusters_are_checked(tmp_path, option, value, told):
+    """With how to write them, and no traceback."""
+    done = subprocess.run(
+        command("--state-dir", tmp_path, option, value),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode in {1, 2}
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr

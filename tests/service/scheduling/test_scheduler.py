@@ -409,6 +409,20 @@ class TestJobs:
         assert rows.job(job)["execution_state"] == "succeeded"
         assert len(engine.launched) == 1
 
+    def test_a_new_scheduler_removes_what_the_one_before_could_not(
+        self, rows, scheduler, new_scheduler, engine
+    ):
+        """A service may die between recording an end and removing the job's folders."""
+        rows.add_cluster(nodes=2)
+        ended, running = rows.add_job("ended"), rows.add_job("running")
+        scheduler.settle()
+        uids = [rows.job(job)["uid"] for job in (ended, running)]
+        engine.end(task_of(rows, ended), 0)
+        scheduler.settle()
+        engine.prepare_job(uids[0], (), ())
+        new_scheduler().settle()
+        assert engine.jobs() == [uids[1]]
+
 
 class TestEnvironment:
     """What a job's processes find."""

@@ -5,7 +5,7 @@ nothing of Azure, of the records or of which job comes next. Every method may be
 a crash of the service, with the same arguments, and must then end in the same state.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Literal, Protocol
@@ -291,6 +291,10 @@ class Engine(Protocol):
         Raises:
             EngineError: There are not enough.
         """
+        ...
+
+    def jobs(self) -> Iterable[str]:
+        """Return the uids of the jobs that have folders."""
         ...
 
     def release_job(self, job_uid: str) -> None:

@@ -162,6 +162,10 @@ class LocalEngine:
         """Choose ports that no other job of this service has; all nodes share the machine."""
         return JobPorts(self._state.jobs).choose(job_uid, node_id, count)
 
+    def jobs(self) -> list[str]:
+        """Return the uids of the jobs that have folders."""
+        return sorted(entry.name for entry in os.scandir(self._state.jobs) if entry.is_dir())
+
     def release_job(self, job_uid: str) -> None:
         """Remove a job's folders, never what its links lead to."""
         self._removal.remove(self._state.jobs / job_uid)

@@ -170,6 +170,10 @@ class SimulatedEngine:
         del job_uid, node_id
         return tuple(range(_FIRST_PORT, _FIRST_PORT + count))
 
+    def jobs(self) -> list[str]:
+        """Return the uids of the jobs that have folders."""
+        return sorted(self.prepared_jobs)
+
     def release_job(self, job_uid: str) -> None:
         """Forget a job and its tasks."""
         self.prepared_jobs.pop(job_uid, None)

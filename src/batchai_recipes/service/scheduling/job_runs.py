@@ -109,10 +109,24 @@ class JobRuns:
             self._runs.pop(change.job.uid, None)
             if change.outcome.state == "queued":
                 continue  # released before it was recorded
-            try:
-                self._engine.release_job(change.job.uid)
-            except EngineError as error:
-                _logger.warning("Job %s has ended, but its folder stays: %s", change.job.uid, error)
+            self._release(change.job.uid)
+
+    def release_left_over(self) -> None:
+        """Remove the folders of jobs that have ended, of which the service died before it could."""
+        with self._ledger.read() as records:
+            rows = records.execute(
+                "SELECT uid FROM jobs WHERE execution_state IN ('running', 'terminating')"
+            )
+            running = {row["uid"] for row in rows}
+        for uid in self._engine.jobs():
+            if uid not in running:
+                self._release(uid)
+
+    def _release(self, uid: str) -> None:
+        try:
+            self._engine.release_job(uid)
+        except EngineError as error:
+            _logger.warning("Job %s has ended, but its folder stays: %s", uid, error)
 
     def _find(self, records: sqlite3.Connection, uid: str) -> tuple[_Run, JobStanding] | None:
         run = self._runs.get(uid)

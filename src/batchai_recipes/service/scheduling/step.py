@@ -118,6 +118,8 @@ class Step:
                 with self._ledger.write() as records:
                     self._record(records, findings, now)
                 self._runs.release(findings.jobs)
+            if matters.everything:
+                self._runs.release_left_over()
             if matters.everything or findings.removed:
                 self._remove_orphans()
         except BaseException:
