@@ -240,7 +240,10 @@ def test_nobody_gets_in_without_credentials(tmp_path):
 
 @pytest.mark.parametrize(
     ("option", "value", "told"),
-    [("--scale-down-after", "6 minutes", "PT30M"), ("--preemptions-per-hour", "-1", "Invalid value")],
+    [
+        ("--scale-down-after", "6 minutes", "PT30M"),
+        ("--preemptions-per-hour", "-1", "Invalid value"),
+    ],
 )
 def test_options_of_clusters_are_checked(tmp_path, option, value, told):
     """With how to write them, and no traceback."""
