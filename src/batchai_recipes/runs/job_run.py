@@ -12,7 +12,7 @@ from batchai_recipes.runs.job_place import JobPlace
 from batchai_recipes.runs.stream import follow_lines
 
 if TYPE_CHECKING:
-    from azure.mgmt.batchai.models import Job
+    from azure.mgmt.batchai.models import BatchAIError, Job
 
 ExecutionState: TypeAlias = Literal["queued", "running", "terminating", "succeeded", "failed"]
 
@@ -144,7 +144,7 @@ class JobRun:
 
     def _failure(self, job: "Job") -> JobFailedError:
         info = job.execution_info
-        reported = list(info.errors or ()) if info else []
+        reported: list[BatchAIError] = list(info.errors or ()) if info else []
         errors = [f"{e.code}: {e.message}" for e in reported]
         details = [detail for e in reported for detail in e.details or ()]
         # The service names the file of the process that failed; else it is the first one's.

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlencode
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive
@@ -142,11 +142,13 @@ class Endpoint:
     api: Api = "batchai"
     quick: bool = field(default=False, kw_only=True)
     waits: bool = field(default=False, kw_only=True)
-    parameters: tuple[str, ...] = field(init=False, repr=False)
-
-    @parameters.default
-    def _parameters(self) -> tuple[str, ...]:
-        return tuple(_PARAMETER.findall(self.path))
+    parameters: tuple[str, ...] = field(
+        init=False,
+        repr=False,
+        default=Factory(
+            lambda operation: tuple(_PARAMETER.findall(operation.path)), takes_self=True
+        ),
+    )
 
 
 async def read_document(headers: Mapping[bytes, bytes], receive: Receive) -> Any:
