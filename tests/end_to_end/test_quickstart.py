@@ -116,7 +116,7 @@ def test_without_an_engine_it_says_what_to_install(command, environment, tmp_pat
     [
         "Created resource group",
         "Created file share",
-        "Uploaded mnistcntksample/Train",
+        "Uploaded ",
         "Created workspace",
         "Created cluster",
         "Cluster state:",
