@@ -3,14 +3,21 @@
 Latency: one job (``true``) at a time on a warm service, from the PUT to the GET that shows its end.
 Throughput: 500 such jobs on a cluster of 8 nodes, submitted over 8 connections. Peers do the same
 with what they have: submitit's local executor, TorchX's local_cwd scheduler, dask.distributed with
-a subprocess in each task, and ``xargs -P8`` as the limit. They live in an environment of their own:
+a subprocess in each task, and ``xargs -P8`` as the limit. They live in an environment of their own,
+and Ray's tasks and jobs in another:
 
-    python benchmarks/jobs.py [--peers PEERS_PYTHON] [--jobs 500]
+    python benchmarks/jobs.py [--peers PEERS_PYTHON] [--ray-python RAY_PYTHON] [--jobs 500]
+
+Ray asks a cloud's metadata address and DNS when it starts, usage statistics off or not. Its cluster
+and the driver of its rows therefore run in a network namespace that has the loopback only, and in a
+process namespace that ends with the driver (this takes ``unshare`` and ``ip``, as root).
 """
 
 import argparse
 import http.client
 import json
+import os
+import secrets
 import ssl
 import statistics
 import subprocess
@@ -35,6 +42,14 @@ LATENCIES = 30
 WARM_UP = 5
 ENDED = {"succeeded", "failed"}
 TIMEOUT_SECONDS = 300.0
+# A job of Ray Jobs starts an interpreter of its own and takes about a second.
+RAY_JOBS = 16
+RAY_JOBS_LATENCIES = 5
+# Network, mounts and process ids of their own; what is left inside ends with the first process.
+ALONE = (
+    *("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"),
+    *("sh", "-c", 'ip link set lo up && exec "$@"', "sh"),
+)
 
 Ask = Callable[..., tuple[int, bytes]]
 
@@ -105,7 +120,54 @@ def run():
                 began = time.perf_counter()
                 client.gather([client.submit(true, pure=False) for _ in range(jobs)])
                 return latency, jobs / (time.perf_counter() - began)
+    if peer in {"ray-tasks", "ray-jobs"}:
+        start_ray()
+        return ray_tasks() if peer == "ray-tasks" else ray_jobs()
     raise SystemExit("no such peer")
+
+def start_ray():
+    subprocess.run(
+        [sys.executable, "-m", "ray.scripts.scripts", "start", "--head",
+         "--node-ip-address", "127.0.0.1", "--dashboard-host", "127.0.0.1",
+         "--num-cpus", str(slots), "--temp-dir", tempfile.gettempdir()],
+        check=True, stdout=subprocess.DEVNULL,
+    )
+
+def ray_tasks():
+    import ray
+    ray.init(address="127.0.0.1:6379", log_to_driver=False)
+    remote = ray.remote(num_cpus=1)(true)
+    def all_of_them():
+        ray.get([remote.remote() for _ in range(jobs)])
+    all_of_them()  # starts a worker for each slot
+    latency = timed(lambda: ray.get(remote.remote()))
+    began = time.perf_counter()
+    all_of_them()
+    return latency, jobs / (time.perf_counter() - began)
+
+def ray_jobs():
+    from ray.job_submission import JobSubmissionClient
+    client = JobSubmissionClient("http://127.0.0.1:8265")
+    def start():
+        return client.submit_job(entrypoint="true")
+    def ended(job):
+        status = client.get_job_status(job)
+        if status.is_terminal() and status.value != "SUCCEEDED":
+            raise SystemExit(client.get_job_info(job).message)
+        return status.is_terminal()
+    def once():
+        job = start()
+        while not ended(job):
+            time.sleep(0.005)
+    latency = timed(once)
+    began = time.perf_counter()
+    waiting, left = [], jobs
+    while left or waiting:
+        waiting = [job for job in waiting if not ended(job)]
+        while left and len(waiting) < slots:
+            waiting.append(start()); left -= 1
+        time.sleep(0.02)
+    return latency, jobs / (time.perf_counter() - began)
 
 if __name__ == "__main__":
     latency, rate = run()
@@ -221,12 +283,21 @@ class Service:
             time.sleep(pause)
 
 
-def _peer(python: str, peer: str, jobs: int) -> tuple[float, float] | None:
+def _peer(
+    python: str,
+    peer: str,
+    jobs: int,
+    *,
+    latencies: int = LATENCIES,
+    within: tuple[str, ...] = (),
+    environment: dict[str, str] | None = None,
+) -> tuple[float, float] | None:
     with tempfile.NamedTemporaryFile("w", suffix=".py") as program:
         program.write(_PEERS)
         program.flush()
         done = subprocess.run(
-            [python, program.name, peer, str(jobs), str(SLOTS), str(LATENCIES)],
+            [*within, python, program.name, peer, str(jobs), str(SLOTS), str(latencies)],
+            env={**os.environ, **(environment or {})},
             capture_output=True,
             text=True,
             check=False,
@@ -237,6 +308,18 @@ def _peer(python: str, peer: str, jobs: int) -> tuple[float, float] | None:
             return found["latency"], found["rate"]
     print(f"{peer}: not measured: {done.stderr.strip().splitlines()[-1:]}")
     return None
+
+
+def _ray(python: str, peer: str, jobs: int, latencies: int) -> tuple[float, float] | None:
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+        environment = {
+            "HOME": folder,
+            "TMPDIR": folder,
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        }
+        return _peer(python, peer, jobs, latencies=latencies, within=ALONE, environment=environment)
 
 
 def _xargs(jobs: int) -> tuple[float, float]:
@@ -259,6 +342,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers", help="a Python that has submitit, torchx and dask.distributed")
+    parser.add_argument("--ray-python", help="a Python that has ray[default]")
     parser.add_argument("--jobs", type=int, default=JOBS)
     arguments = parser.parse_args()
     found: dict[str, tuple[float, float] | None] = {}
@@ -272,11 +356,15 @@ def main() -> None:
     found["subprocess, xargs -P8"] = _xargs(arguments.jobs)
     for peer in ("submitit", "torchx", "dask") if arguments.peers else ():
         found[peer] = _peer(arguments.peers, peer, arguments.jobs)
+    if arguments.ray_python:
+        python, few = arguments.ray_python, min(RAY_JOBS, arguments.jobs)
+        found["Ray tasks"] = _ray(python, "ray-tasks", arguments.jobs, LATENCIES)
+        found[f"Ray Jobs, {few} jobs"] = _ray(python, "ray-jobs", few, RAY_JOBS_LATENCIES)
     print("| runner | latency ms | jobs a second |")
     print("| --- | --- | --- |")
     for name, result in found.items():
         if result is not None:
-            print(f"| {name} | {result[0] * 1000:.1f} | {result[1]:.0f} |")
+            print(f"| {name} | {result[0] * 1000:.1f} | {result[1]:.1f} |")
 
 
 if __name__ == "__main__":
