@@ -22,6 +22,8 @@ class Remembered(Generic[Key, Value]):
     Args:
         store: The records.
         load: Reads of them what belongs to a key.
+        survives_power_loss: Whether every change of these records survives a loss of power. Then
+            the many that need not, those of file entries, are no reason to read them again.
 
     Example:
         >>> import tempfile, pathlib
@@ -38,8 +40,11 @@ class Remembered(Generic[Key, Value]):
         (8, 8, 8, [4, 4])
     """
 
-    def __init__(self, store: Store, load: Callable[[Key], Value]) -> None:
+    def __init__(
+        self, store: Store, load: Callable[[Key], Value], *, survives_power_loss: bool = True
+    ) -> None:
         self._store = store
+        self._survives_power_loss = survives_power_loss
         self._load = load
         self._kept: dict[Key, tuple[int, Value]] = {}
 
@@ -50,7 +55,8 @@ class Remembered(Generic[Key, Value]):
             key: The key.
         """
         # Counted before reading: what is committed meanwhile makes the entry old, never stale.
-        commits = self._store.commits
+        store = self._store
+        commits = store.lasting_commits if self._survives_power_loss else store.commits
         kept = self._kept.get(key)
         if kept is not None and kept[0] == commits:
             return kept[1]

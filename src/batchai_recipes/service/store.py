@@ -108,6 +108,11 @@ class Store:
         """How often records may have changed; another number than before means: read again."""
         return self._writer.commits
 
+    @property
+    def lasting_commits(self) -> int:
+        """The same for records that are only changed by what survives a loss of power."""
+        return self._writer.lasting_commits
+
     def close(self) -> None:
         """Close every connection; the store cannot be used afterwards."""
         with self._all_lock:

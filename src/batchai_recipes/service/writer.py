@@ -63,6 +63,7 @@ class Writer:
         self._batch: _Batch | None = None
         self._waits_for_disk: bool | None = None
         self.commits = 0
+        self.lasting_commits = 0
         self._cause = ""
 
     @contextmanager
@@ -134,7 +135,11 @@ class Writer:
 
     def _end(self, batch: _Batch) -> None:
         self._batch = None
-        batch.finish(self._commit())
+        error = self._commit()
+        # Before anybody learns of the commit, whoever remembers records has to forget them.
+        self.commits += 1
+        self.lasting_commits += batch.survives_power_loss
+        batch.finish(error)
 
     def _commit(self) -> BaseException | None:
         if not self._connection.in_transaction:
@@ -146,7 +151,4 @@ class Writer:
         except BaseException as error:  # noqa: BLE001 - raised by everyone who waits for the batch
             self._connection.rollback()
             return error
-        finally:
-            # Before anybody learns of the commit, whoever remembers records has to forget them.
-            self.commits += 1
         return None

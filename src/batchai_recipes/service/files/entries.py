@@ -98,7 +98,7 @@ class Entries:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._recorded = Remembered(store, self._load)
+        self._recorded = Remembered(store, self._load, survives_power_loss=False)
 
     def properties(self, location: Location, status: os.stat_result) -> Properties:
         """Return what is known of a file or directory.
