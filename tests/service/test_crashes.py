@@ -42,8 +42,10 @@ def serving(state: StateDirectory) -> Iterator[subprocess.Popen[bytes]]:
     os.close(told)
     with process, os.fdopen(ready, "rb") as pipe:
         assert pipe.read(1) == b"1", state.log.read_text()
-        yield process
-        process.terminate()
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
 def session_of(address: ServiceAddress) -> requests.Session:

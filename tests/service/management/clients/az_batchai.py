@@ -89,7 +89,7 @@ def _resources(service, seen):
         resized["scaleSettings"]["manual"]["targetNodeCount"],
         _az("batchai", "cluster", "show", *place, "-n", "c")["allocationState"],
         _names(_az("batchai", "cluster", "list", *place)),
-        _az("batchai", "cluster", "node", "list", *place, "-c", "c"),
+        [node["port"] for node in _az("batchai", "cluster", "node", "list", *place, "-c", "c")],
     ]
     made = _az("batchai", "file-server", "create", *place, "-n", "fs", *SERVER)
     seen["file server"] = [

@@ -78,7 +78,7 @@ def _cluster(client, seen, names):
         updated.scale_settings.manual.target_node_count,
         operations.get(*names, "cluster").scale_settings.manual.target_node_count,
         [one.name for one in operations.list_by_workspace(*names)],
-        list(operations.list_remote_login_information(*names, "cluster")),
+        [one.port for one in operations.list_remote_login_information(*names, "cluster")],
     ]
     return made
 
@@ -123,7 +123,7 @@ def _job(client, seen, names, cluster):
         str(ended.execution_state),
         ended.execution_info.errors[0].code,
         [one.name for one in client.jobs.list_by_experiment(*place)],
-        list(client.jobs.list_remote_login_information(*place, "job")),
+        [one.port for one in client.jobs.list_remote_login_information(*place, "job")],
     ]
 
 

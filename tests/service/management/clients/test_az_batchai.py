@@ -25,7 +25,7 @@ def test_the_old_azure_cli_goes_through_every_resource(outsider, plane, tmp_path
     secret = {"name": "TOKEN", "value": None, "valueSecretReference": None}
     assert outsider(*command, **environment) == {
         "workspace": ["succeeded", "ws", ["ws"]],
-        "cluster": [None, "afs", 1, "steady", ["c"], []],
+        "cluster": [None, "afs", 1, "steady", ["c"], [22]],
         "file server": [2, ["fs"]],
         "experiment": ["e", ["e"]],
         "job": [[secret], "failed", "JobTerminated", ["j"], [], []],

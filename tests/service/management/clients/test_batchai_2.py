@@ -16,7 +16,7 @@ def test_the_client_of_2018_goes_through_every_resource(outsider) -> None:
     program = Path(__file__).with_name("batchai_2.py")
     assert outsider(python, "-W", "ignore", program) == {
         "workspace": ["succeeded", {"a": "b"}, {"a": "b"}, ["workspace"], True],
-        "cluster": ["steady", None, 1, 1, ["cluster"], []],
+        "cluster": ["steady", None, 1, 1, ["cluster"], [22]],
         "file server": [2, "server", ["server"]],
         "experiment": ["experiment", "experiment", ["experiment"]],
         "job": [None, "failed", "JobTerminated", ["job"], []],

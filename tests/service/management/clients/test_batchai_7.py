@@ -51,7 +51,8 @@ def _cluster(client: BatchAI, names: tuple, plane) -> models.Cluster:
     assert updated.scale_settings.manual.target_node_count == 1
     assert clusters.get(*names, "cluster").id == made.id
     assert _names(clusters.list_by_workspace(*names)) == ["cluster"]
-    assert list(clusters.list_remote_login_information(*names, "cluster")) == []
+    logins = clusters.list_remote_login_information(*names, "cluster")
+    assert [login.port for login in logins] == [22]
     return made
 
 

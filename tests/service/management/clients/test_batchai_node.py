@@ -21,7 +21,7 @@ def test_a_node_program_goes_through_every_resource(outsider, plane) -> None:
     environment = {"NODE_PATH": modules, "NODE_EXTRA_CA_CERTS": plane.ca_file}
     assert outsider("node", "--no-deprecation", program, **environment) == {
         "workspace": ["succeeded", {"a": "b"}, {"a": "b"}, ["workspace"], True],
-        "cluster": ["steady", True, 1, 1, ["cluster"], 0],
+        "cluster": ["steady", True, 1, 1, ["cluster"], 1],
         "file server": [2, "server", ["server"]],
         "experiment": ["experiment", "experiment", ["experiment"]],
         "job": [True, "failed", "JobTerminated", ["job"], 0],
