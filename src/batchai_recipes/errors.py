@@ -4,6 +4,7 @@
 
     BatchAIRecipesError
     ├── ConfigurationError         a value that was given is wrong (also a ValueError)
+    │   └── ConfigFileError        a cluster.json or job.json is wrong
     ├── ServiceStartError          the embedded service did not start
     ├── RequestError               a service refused or did not answer a request
     ├── StagingError               files could not be moved to or from a share
@@ -29,6 +30,29 @@ class BatchAIRecipesError(Exception):
 
 class ConfigurationError(BatchAIRecipesError, ValueError):
     """A value given to a builder, a session or a setting is wrong."""
+
+
+class ConfigFileError(ConfigurationError):
+    """A configuration file of a cluster or a job is wrong, or cannot be read or written.
+
+    Args:
+        file: The file, as it was named.
+        place: Where in it, such as ``properties.nodeSetup.mountVolumes``; empty for the whole.
+        problem: What is wrong, and what to do.
+
+    Example:
+        >>> print(ConfigFileError("job.json", "properties.nodeCont", "no such property"))
+        job.json: properties.nodeCont: no such property
+    """
+
+    def __init__(self, file: str, place: str, problem: str) -> None:
+        super().__init__(file, place, problem)
+        self.file = file
+        self.place = place
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.file, self.place, self.problem)))
 
 
 class ServiceStartError(BatchAIRecipesError):

@@ -1,5 +1,6 @@
 """ClusterBuilder: a Batch AI cluster as a value."""
 
+import os
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -209,6 +210,61 @@ class ClusterBuilder(MountingBuilder):
             ConfigurationError: The id or the key is empty.
         """
         return evolve(self, insights=AppInsights.checked(component_id, instrumentation_key))
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        storage: StorageAccount | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> "ClusterBuilder":
+        """Read a cluster from a ``cluster.json`` as ``az batchai cluster create -f`` took it.
+
+        Mounts of ``<AZURE_BATCHAI_STORAGE_ACCOUNT>`` become mounts of the session's account.
+
+        Args:
+            path: The file.
+            name: The cluster's name; None for the one in the file, else the file's own.
+            storage: The account that the placeholders ``<AZURE_BATCHAI_STORAGE_ACCOUNT>`` and
+                ``<AZURE_BATCHAI_STORAGE_KEY>`` stand for elsewhere: ``connection.storage``.
+            variables: What other placeholders stand for, by name, such as ``ADMIN_PASSWORD`` for
+                ``<ADMIN_PASSWORD>``.
+
+        Raises:
+            ConfigFileError: The file cannot be read, is no such file, or has a property that is
+                unknown or wrong, or a placeholder without a value; the message says where.
+
+        Example:
+            >>> import tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     path = os.path.join(folder, "cluster.json")
+            ...     cluster = ClusterBuilder("mycluster").vm_size("STANDARD_NC6").nodes(2)
+            ...     _ = cluster.to_file(path)
+            ...     ClusterBuilder.from_file(path, name="mycluster") == cluster
+            True
+        """
+        from batchai_recipes.configfiles import read_cluster  # noqa: PLC0415 - it needs this class
+
+        return read_cluster(path, name=name, storage=storage, variables=variables)
+
+    def to_file(self, path: str | os.PathLike[str]) -> tuple[str, ...]:
+        """Write the cluster to a ``cluster.json``, with placeholders for its secrets.
+
+        Args:
+            path: The file; one that is there is replaced.
+
+        Returns:
+            The names of the placeholders for which :meth:`from_file` needs ``variables``.
+
+        Raises:
+            ConfigurationError: No VM size was set.
+            ConfigFileError: The file cannot be written.
+        """
+        from batchai_recipes.configfiles import write_cluster  # noqa: PLC0415 - likewise
+
+        return write_cluster(self, path)
 
     def build(
         self, storage: StorageAccount | None = None, *, admin: AdminUser | None = None

@@ -23,6 +23,19 @@ def shell_words(*arguments: str) -> str:
     return " ".join(_shell_word(argument) for argument in arguments)
 
 
+def arguments_line(arguments: tuple[str, ...] | str) -> str | None:
+    """Return arguments as the line that is sent; None where there are none.
+
+    Args:
+        arguments: One string for each argument, or the line as it is.
+
+    Example:
+        >>> arguments_line(("--epochs", "2")), arguments_line("--epochs  2"), arguments_line(())
+        ('--epochs 2', '--epochs  2', None)
+    """
+    return (arguments if isinstance(arguments, str) else shell_words(*arguments)) or None
+
+
 def _shell_word(argument: str) -> str:
     if _PLAIN.fullmatch(argument):
         return argument

@@ -1,6 +1,8 @@
 """What the builders of all toolkits share: a Batch AI job as a value."""
 
+import os
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -21,7 +23,7 @@ from batchai_recipes.builders.key_vault import KeyVaultSecret
 from batchai_recipes.builders.mount import Mount, mount_volumes, path_on_node, rooted
 from batchai_recipes.builders.mounting import MountingBuilder
 from batchai_recipes.builders.references import check_directories, check_mounts
-from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.errors import ConfigFileError, ConfigurationError
 from batchai_recipes.names import checked_directory_id, checked_relative_path, checked_resource_name
 from batchai_recipes.staging.mounted_path import MountedPath
 from batchai_recipes.staging.storage_account import StorageAccount
@@ -229,6 +231,75 @@ class JobBuilder(MountingBuilder):
         if limit <= timedelta(0):
             raise ConfigurationError(f"A job's wall clock time is more than zero, not {limit}")
         return evolve(self, max_wall_clock=limit)
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        storage: StorageAccount | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Read a job from a ``job.json`` of the official recipes or ``az batchai job create -f``.
+
+        Mounts of ``<AZURE_BATCHAI_STORAGE_ACCOUNT>`` become mounts of the session's account.
+
+        Args:
+            path: The file.
+            name: The job's name; None for the one in the file, else the file's own.
+            storage: The account that the placeholders ``<AZURE_BATCHAI_STORAGE_ACCOUNT>`` and
+                ``<AZURE_BATCHAI_STORAGE_KEY>`` stand for elsewhere: ``connection.storage``.
+            variables: What other placeholders stand for, by name, such as ``SECRET_TOKEN`` for
+                ``<SECRET_TOKEN>``.
+
+        Returns:
+            A builder of the file's toolkit.
+
+        Raises:
+            ConfigFileError: The file cannot be read, is no such file, or has a property that is
+                unknown or wrong, or a placeholder without a value; or this is a toolkit's class and
+                the file is of another one. The message says where.
+
+        Example:
+            >>> import tempfile
+            >>> from batchai_recipes import CustomJobBuilder, JobBuilder
+            >>> job = CustomJobBuilder("hello").command_line("echo hello").nodes(2)
+            >>> job = job.std_out_err_path_prefix("$AZ_BATCHAI_MOUNT_ROOT/external")
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     path = os.path.join(folder, "hello.json")
+            ...     _ = job.to_file(path)
+            ...     JobBuilder.from_file(path) == job
+            True
+        """
+        from batchai_recipes.configfiles import read_job  # noqa: PLC0415 - it needs this class
+
+        job = read_job(path, name=name, storage=storage, variables=variables)
+        if not isinstance(job, cls):
+            problem = f"made for {type(job).__name__}, not {cls.__name__}: use JobBuilder.from_file"
+            raise ConfigFileError(os.fspath(path), "", problem)
+        return job
+
+    def to_file(
+        self, path: str | os.PathLike[str], *, mounts: tuple[Mount, ...] | None = None
+    ) -> tuple[str, ...]:
+        """Write the job to a ``job.json``, with placeholders for its secrets.
+
+        Args:
+            path: The file; one that is there is replaced.
+            mounts: What the cluster mounts: ``ClusterBuilder.mounts``; needed where the job names
+                paths by their share, or leaves the place of its output to the cluster.
+
+        Returns:
+            The names of the placeholders for which :meth:`from_file` needs ``variables``.
+
+        Raises:
+            ConfigurationError: The job could not be built.
+            ConfigFileError: The file cannot be written.
+        """
+        from batchai_recipes.configfiles import write_job  # noqa: PLC0415 - likewise
+
+        return write_job(self, path, mounts=mounts)
 
     def build(
         self,

@@ -3,7 +3,7 @@
 from attrs import evolve, field, frozen
 from typing_extensions import Self
 
-from batchai_recipes.builders.command_line import shell_words
+from batchai_recipes.builders.command_line import arguments_line
 from batchai_recipes.builders.count import checked_count
 from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.errors import ConfigurationError
@@ -68,7 +68,7 @@ class PythonJobBuilder(ScriptJobBuilder):
         ConfigurationError: The name is not allowed.
     """
 
-    arguments: tuple[str, ...] = field(default=(), kw_only=True)
+    arguments: tuple[str, ...] | str = field(default=(), kw_only=True)
 
     def args(self, *arguments: str) -> Self:
         """Set the script's arguments, replacing earlier ones.
@@ -78,8 +78,16 @@ class PythonJobBuilder(ScriptJobBuilder):
         """
         return evolve(self, arguments=arguments)
 
+    def command_line_args(self, line: str) -> Self:
+        """Set the script's arguments as one line for the node's shell, replacing earlier ones.
+
+        Args:
+            line: The line, which the shell takes apart as it is; :meth:`args` needs no quoting.
+        """
+        return evolve(self, arguments=line)
+
     def _command_line_args(self) -> str | None:
-        return shell_words(*self.arguments) or None
+        return arguments_line(self.arguments)
 
 
 @frozen

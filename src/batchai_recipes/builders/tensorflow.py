@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, field, frozen
 from typing_extensions import Self
 
-from batchai_recipes.builders.command_line import shell_words
+from batchai_recipes.builders.command_line import arguments_line
 from batchai_recipes.builders.count import checked_count
 from batchai_recipes.builders.python_job import ScriptJobBuilder
 
@@ -45,9 +45,9 @@ class TensorFlowJobBuilder(ScriptJobBuilder):
         1
     """
 
-    master_arguments: tuple[str, ...] = field(default=(), kw_only=True)
-    worker_arguments: tuple[str, ...] = field(default=(), kw_only=True)
-    parameter_server_arguments: tuple[str, ...] = field(default=(), kw_only=True)
+    master_arguments: tuple[str, ...] | str = field(default=(), kw_only=True)
+    worker_arguments: tuple[str, ...] | str = field(default=(), kw_only=True)
+    parameter_server_arguments: tuple[str, ...] | str = field(default=(), kw_only=True)
     worker_count: int | None = field(default=None, kw_only=True)
     parameter_server_count: int | None = field(default=None, kw_only=True)
 
@@ -59,6 +59,14 @@ class TensorFlowJobBuilder(ScriptJobBuilder):
         """
         return evolve(self, master_arguments=arguments)
 
+    def master_command_line_args(self, line: str) -> Self:
+        """Set the script's arguments in the master as one line for the shell.
+
+        Args:
+            line: The line, as it is; :meth:`master_args` needs no quoting.
+        """
+        return evolve(self, master_arguments=line)
+
     def worker_args(self, *arguments: str) -> Self:
         """Set the script's arguments in the workers beside the master, replacing earlier ones.
 
@@ -67,6 +75,14 @@ class TensorFlowJobBuilder(ScriptJobBuilder):
         """
         return evolve(self, worker_arguments=arguments)
 
+    def worker_command_line_args(self, line: str) -> Self:
+        """Set the script's arguments in the workers beside the master as one line for the shell.
+
+        Args:
+            line: The line, as it is; :meth:`worker_args` needs no quoting.
+        """
+        return evolve(self, worker_arguments=line)
+
     def parameter_server_args(self, *arguments: str) -> Self:
         """Set the script's arguments in the parameter servers, replacing earlier ones.
 
@@ -74,6 +90,14 @@ class TensorFlowJobBuilder(ScriptJobBuilder):
             arguments: One string for each argument; ``$NAME`` is expanded on the node.
         """
         return evolve(self, parameter_server_arguments=arguments)
+
+    def parameter_server_command_line_args(self, line: str) -> Self:
+        """Set the script's arguments in the parameter servers as one line for the shell.
+
+        Args:
+            line: The line, as it is; :meth:`parameter_server_args` needs no quoting.
+        """
+        return evolve(self, parameter_server_arguments=line)
 
     def workers(self, count: int) -> Self:
         """Run a number of workers; without it, one on each node.
@@ -104,10 +128,9 @@ class TensorFlowJobBuilder(ScriptJobBuilder):
         parameters.tensor_flow_settings = models.TensorFlowSettings(
             python_script_file_path=self._checked_script(),
             python_interpreter_path=self.interpreter,
-            master_command_line_args=shell_words(*self.master_arguments) or None,
-            worker_command_line_args=shell_words(*self.worker_arguments) or None,
-            parameter_server_command_line_args=shell_words(*self.parameter_server_arguments)
-            or None,
+            master_command_line_args=arguments_line(self.master_arguments),
+            worker_command_line_args=arguments_line(self.worker_arguments),
+            parameter_server_command_line_args=arguments_line(self.parameter_server_arguments),
             worker_count=self.worker_count,
             parameter_server_count=self.parameter_server_count,
         )
