@@ -14,7 +14,7 @@ EXAMPLES ?= 300
 CNTK_VENV ?= .venv-cntk
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: help quickstart cntk test lint types contracts fuzz check clean
+.PHONY: help quickstart cntk test docs lint types contracts fuzz check clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,10 @@ test: $(VENV)/develop.stamp  ## Run the whole test suite with coverage
 
 cntk:  ## Make .venv-cntk with CNTK 2.7, for `quickstart --engine cntk`
 	$(PYTHON) src/batchai_recipes/trainer/cntk_environment.py $(CNTK_VENV)
+
+docs: $(VENV)/docs.stamp  ## Build the manual into build/docs; a warning is an error
+	$(BIN)/sphinx-build -E -W --keep-going -n -q -b html docs build/docs
+	@echo "build/docs/index.html"
 
 lint: $(VENV)/develop.stamp  ## Check style and format
 	$(BIN)/ruff check .
@@ -44,10 +48,10 @@ fuzz: $(VENV)/fuzz.stamp $(VENV)/develop.stamp  ## Ask the service all that the 
 	$(BIN)/python tests/service/management/fuzz.py --contract $(CONTRACT) \
 	  --schemathesis $(VENV)/fuzz/bin/schemathesis --examples $(EXAMPLES)
 
-check: test lint types contracts  ## Everything that CI checks
+check: test docs lint types contracts  ## Everything that CI checks
 
 clean:  ## Remove what these commands made
-	rm -rf $(VENV) $(CNTK_VENV) .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(CNTK_VENV) build .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -68,6 +72,11 @@ $(VENV)/trainer.stamp: $(VENV)/torch.stamp
 
 $(VENV)/develop.stamp: $(VENV)/trainer.stamp
 	$(PIP) install -q -c $(CONSTRAINTS) -r requirements/develop.in
+	@touch $@
+
+# The reference is made of the package's docstrings, with the names of all that it can import.
+$(VENV)/docs.stamp: $(VENV)/trainer.stamp
+	$(PIP) install -q -c $(CONSTRAINTS) -e '.[docs]'
 	@touch $@
 
 # A pytest plug-in comes with schemathesis, so it stays out of the environment of the tests.

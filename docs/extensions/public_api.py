@@ -1,0 +1,92 @@
+"""The directive ``public-api``: the public classes of some modules, from their docstrings.
+
+What is public is what ``batchai_recipes.__all__`` names, so that a new name is in the reference as
+soon as it is public.
+"""
+
+import importlib
+import inspect
+import re
+import typing
+from typing import ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.typing import ExtensionMetadata, OptionSpec
+
+# Annotations name classes of the Azure packages, which the library loads on first use: with them
+# loaded before, and the library's own imports for type checkers made, autodoc finds what they are.
+for package in ("identity", "mgmt.batchai.models", "mgmt.resource.resources", "storage.file"):
+    importlib.import_module(f"azure.{package}")
+typing.TYPE_CHECKING = True
+batchai_recipes = importlib.import_module("batchai_recipes")
+typing.TYPE_CHECKING = False
+
+# What these bring is not repeated with each class that inherits it.
+_BASES = "JobBuilder, ExceptionGroup, Exception, BaseException, ValueError, TimeoutError, object"
+
+
+class PublicApi(SphinxDirective):
+    """Document what is public of some modules, each a line, or of all that no other page has.
+
+    A line is the name of a module or package below ``batchai_recipes``, or of a public class.
+    """
+
+    has_content = True
+    option_spec: ClassVar[OptionSpec] = {"except": directives.unchanged}
+
+    def run(self) -> list[nodes.Node]:
+        """Write a directive of autodoc for each name, in the order of the lines."""
+        lines: list[str] = []
+        left_out = set(self.options.get("except", "").split())
+        for entry in self.content:
+            for name in names_of(entry.strip()):
+                if name not in left_out:
+                    lines += [f".. autoclass:: batchai_recipes.{name}", "   :members:"]
+                    lines += ["   :show-inheritance:", f"   :inherited-members: {_BASES}", ""]
+        return self.parse_text_to_nodes(StringList(lines, self.get_source_info()[0] or ""))
+
+
+def names_of(entry: str) -> list[str]:
+    """Return the public names of a module, or the name itself where it is one."""
+    if entry in batchai_recipes.__all__:
+        return [entry]
+    prefix = f"batchai_recipes.{entry}"
+    names = [
+        name
+        for name in batchai_recipes.__all__
+        if f"{getattr(batchai_recipes, name).__module__}.".startswith(f"{prefix}.")
+    ]
+    if not names:
+        raise ValueError(f"{prefix} has nothing that is public")
+    return names
+
+
+def shorten(*event: object) -> tuple[str, None] | None:
+    """Show of a class's parameters those that its docstring tells of.
+
+    The builders' other fields are set by their methods.
+    """
+    _, what, _, thing, _, signature = event[:6]
+    if what != "class" or not signature:
+        return None
+    told = re.findall(r"^ {4}(\w+):", section(inspect.getdoc(thing) or "", "Args"), re.MULTILINE)
+    parameters = inspect.signature(thing).parameters.values()  # type: ignore[arg-type]
+    shown = [one.replace(annotation=one.empty) for one in parameters if one.name in told]
+    return str(inspect.Signature(shown)), None
+
+
+def section(docstring: str, title: str) -> str:
+    """Return the text of a Google section, indented as it is."""
+    found = re.search(rf"^{title}:\n((?: +.*\n?|\n)+)", docstring, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Add the directive."""
+    app.add_directive("public-api", PublicApi)
+    app.connect("autodoc-process-signature", shorten)
+    return {"parallel_read_safe": True}
