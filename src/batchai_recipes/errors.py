@@ -25,11 +25,29 @@ if sys.version_info < (3, 11):
 
 
 class BatchAIRecipesError(Exception):
-    """The root of every exception that this library raises on purpose."""
+    """The root of every exception that this library raises on purpose.
+
+    Example:
+        >>> from batchai_recipes import BatchAIRecipesError, ClusterBuilder
+        >>> try:
+        ...     ClusterBuilder("mycluster").vm_size("STANDARD_NC6").nodes(-1)
+        ... except BatchAIRecipesError as error:
+        ...     print(error)
+        The number of nodes of a cluster is a whole number of at least 0, not -1
+    """
 
 
 class ConfigurationError(BatchAIRecipesError, ValueError):
-    """A value given to a builder, a session or a setting is wrong."""
+    """A value given to a builder, a session or a setting is wrong.
+
+    Example:
+        >>> from batchai_recipes import CustomJobBuilder
+        >>> CustomJobBuilder("myjob").priority("urgent")
+        Traceback (most recent call last):
+            ...
+        batchai_recipes.errors.ConfigurationError: 'urgent' is no priority: use 'low', 'normal' or \
+'high'
+    """
 
 
 class ConfigFileError(ConfigurationError):
@@ -56,23 +74,88 @@ class ConfigFileError(ConfigurationError):
 
 
 class ServiceStartError(BatchAIRecipesError):
-    """The embedded service did not start."""
+    """The embedded service did not start.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from batchai_recipes import Connection, ServiceStartError
+        >>> try:
+        ...     Connection.embedded(Path("/dev/null"))
+        ... except ServiceStartError as error:
+        ...     print(str(error).partition(": ")[0])
+        The state directory /dev/null cannot be made
+    """
 
 
 class RequestError(BatchAIRecipesError):
-    """A service refused a request or did not answer it."""
+    """A service refused a request or did not answer it.
+
+    Example:
+        >>> from batchai_recipes import ClusterBuilder, CustomJobBuilder, FileShareStaging
+        >>> from batchai_recipes import RequestError, TrainingSession
+        >>> staging = FileShareStaging("demo")
+        >>> cluster = ClusterBuilder("mycluster").vm_size("STANDARD_NC6").mount(staging, at="share")
+        >>> job = CustomJobBuilder("myjob").command_line("echo hello")
+        >>> with TrainingSession(cluster, staging=staging) as session:
+        ...     run = session.submit(job)
+        ...     try:
+        ...         session.submit(job)
+        ...     except RequestError as error:
+        ...         print(str(error).partition(":")[0])
+        Failed to create job myjob
+    """
 
 
 class StagingError(BatchAIRecipesError):
-    """Files could not be moved to or from a file share."""
+    """Files could not be moved to or from a file share.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from batchai_recipes import ClusterBuilder, FileShareStaging
+        >>> from batchai_recipes import StagingError, TrainingSession
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     script = Path(folder, "train.py")
+        ...     _ = script.write_text("print('hello')")
+        ...     staging = FileShareStaging("demo").upload(script)
+        >>> cluster = ClusterBuilder("mycluster").vm_size("STANDARD_NC6").mount(staging, at="share")
+        >>> try:
+        ...     with TrainingSession(cluster, staging=staging):
+        ...         pass
+        ... except StagingError as error:
+        ...     print(str(error).rpartition(": ")[2])
+        No such file or directory
+    """
 
 
 class ClusterError(BatchAIRecipesError):
-    """A cluster did not become ready."""
+    """A cluster did not become ready.
+
+    Example:
+        >>> from batchai_recipes import ClusterBuilder, ClusterError, FileShareStaging
+        >>> from batchai_recipes import TrainingSession
+        >>> staging = FileShareStaging("demo")
+        >>> cluster = ClusterBuilder("mycluster").vm_size("STANDARD_NC6").mount(staging, at="share")
+        >>> try:
+        ...     with TrainingSession(cluster.setup_task("exit 3"), staging=staging):
+        ...         pass
+        ... except ClusterError as error:
+        ...     print(str(error).splitlines()[0])
+        Cluster mycluster did not become ready: 1 of 1 nodes are unusable.
+    """
 
 
 class JobError(BatchAIRecipesError):
-    """The root of what can go wrong with one job."""
+    """The root of what can go wrong with one job.
+
+    Example:
+        >>> from batchai_recipes import JobError, JobFailedError
+        >>> error: JobError = JobFailedError("myjob", None, ["JobLost: the machine restarted"], "")
+        >>> print(error)
+        Job myjob failed without an exit code.
+          JobLost: the machine restarted
+        Its standard error is empty.
+    """
 
 
 class JobFailedError(JobError):
@@ -116,7 +199,22 @@ class JobFailedError(JobError):
 
 
 class WaitTimeoutError(JobError, TimeoutError):
-    """A wait ended before the job did; the job goes on."""
+    """A wait ended before the job did; the job goes on.
+
+    Example:
+        >>> from batchai_recipes import ClusterBuilder, CustomJobBuilder, FileShareStaging
+        >>> from batchai_recipes import TrainingSession, WaitTimeoutError
+        >>> staging = FileShareStaging("demo")
+        >>> cluster = ClusterBuilder("mycluster").vm_size("STANDARD_NC6").mount(staging, at="share")
+        >>> with TrainingSession(cluster, staging=staging) as session:
+        ...     run = session.submit(CustomJobBuilder("myjob").command_line("sleep 60"))
+        ...     try:
+        ...         run.wait(timeout=0.1)
+        ...     except WaitTimeoutError:
+        ...         run.terminate()
+        ...     print(run.state)
+        failed
+    """
 
 
 class CleanUpError(BatchAIRecipesError, ExceptionGroup[Exception]):
@@ -124,4 +222,10 @@ class CleanUpError(BatchAIRecipesError, ExceptionGroup[Exception]):
 
     Raised only when the block itself ended without an exception; otherwise the failures are logged,
     so that they do not hide what the block raised.
+
+    Example:
+        >>> from batchai_recipes import CleanUpError, RequestError
+        >>> error = CleanUpError("1 of 2 could not be deleted", [RequestError("no answer")])
+        >>> [str(failure) for failure in error.exceptions]
+        ['no answer']
     """

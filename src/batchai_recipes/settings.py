@@ -44,6 +44,25 @@ class ConnectionSettings:
         ca_file: The certificate authority to trust (PEM); None for the system's own.
         location: The Azure location to work in where a session names none.
         admin: The admin user of clusters that name none.
+
+    Raises:
+        ConfigurationError: From :meth:`from_environment` and :meth:`from_file`: a setting is
+            missing.
+
+    Example:
+        >>> from batchai_recipes import StorageAccount
+        >>> settings = ConnectionSettings(
+        ...     endpoint="https://batchai.example.org",
+        ...     tenant_id="11111111-1111-1111-1111-111111111111",
+        ...     client_id="client",
+        ...     client_secret="never shown",
+        ...     subscription_id="22222222-2222-2222-2222-222222222222",
+        ...     storage=StorageAccount("demo", "a2V5", "https://files.example.org/demo"),
+        ... )
+        >>> settings.location
+        'eastus'
+        >>> "never shown" in repr(settings)
+        False
     """
 
     endpoint: str

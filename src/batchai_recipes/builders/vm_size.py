@@ -31,7 +31,17 @@ Source:
 
 
 class UnknownVmSizeWarning(UserWarning):
-    """A cluster names a VM size that this library does not know; a service may still know it."""
+    """A cluster names a VM size that this library does not know; a service may still know it.
+
+    Example:
+        >>> import warnings
+        >>> from batchai_recipes import ClusterBuilder
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore", UnknownVmSizeWarning)
+        ...     cluster = ClusterBuilder("mycluster").vm_size("STANDARD_OF_MY_OWN")
+        >>> cluster.size
+        'STANDARD_OF_MY_OWN'
+    """
 
 
 def unknown_vm_size_message(size: str) -> str | None:

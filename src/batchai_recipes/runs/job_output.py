@@ -36,6 +36,10 @@ class OutputFile:
         size: Its size in bytes when it was listed.
         url: A link that downloads it without further credentials, good for an hour; not shown.
         last_modified: When it was last written.
+
+    Example:
+        >>> OutputFile("model.onnx", 1024, "https://files.example.org/demo/model.onnx?sig=hidden")
+        OutputFile(path='model.onnx', size=1024, last_modified=None)
     """
 
     path: str
@@ -51,6 +55,28 @@ class JobOutput:
         connection: Where the job is.
         place: The names that lead to it.
         id: The directory's id, or ``stdouterr``.
+
+    Raises:
+        RequestError: From all methods: the job has no such directory, or the service did not
+            answer.
+
+    Example:
+        >>> import tempfile
+        >>> from batchai_recipes import ClusterBuilder, CustomJobBuilder, TrainingSession
+        >>> from batchai_recipes import FileShareStaging
+        >>> staging = FileShareStaging("demo")
+        >>> cluster = ClusterBuilder("mycluster").vm_size("STANDARD_NC6").mount(staging, at="share")
+        >>> job = (
+        ...     CustomJobBuilder("myjob")
+        ...     .output("MODEL")
+        ...     .command_line("echo weights >$AZ_BATCHAI_OUTPUT_MODEL/model.txt")
+        ... )
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with TrainingSession(cluster, staging=staging) as session:
+        ...         run = session.submit(job).wait()
+        ...         models = run.outputs("MODEL").download(folder)
+        ...     print([model.read_text() for model in models])
+        ['weights\\n']
     """
 
     def __init__(self, connection: Connection, place: JobPlace, id: str) -> None:  # noqa: A002

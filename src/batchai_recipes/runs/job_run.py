@@ -29,6 +29,22 @@ class JobRun:
         place: The names that lead to it.
         report: Told of each change of state.
         pacing: How often to look while waiting.
+
+    Raises:
+        JobFailedError: From :meth:`wait`: the job failed.
+        RequestError: From all methods: the service did not answer.
+
+    Example:
+        >>> from batchai_recipes import ClusterBuilder, CustomJobBuilder, TrainingSession
+        >>> from batchai_recipes import FileShareStaging
+        >>> staging = FileShareStaging("demo")
+        >>> cluster = ClusterBuilder("mycluster").vm_size("STANDARD_NC6").mount(staging, at="share")
+        >>> with TrainingSession(cluster, staging=staging) as session:
+        ...     run = session.submit(CustomJobBuilder("myjob").command_line("echo hello"))
+        ...     print(*run.stream())
+        ...     print(run.wait().state)
+        hello
+        succeeded
     """
 
     def __init__(

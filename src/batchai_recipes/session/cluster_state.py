@@ -45,7 +45,11 @@ Preparing: 0; Leaving: 0
 
     @classmethod
     def of(cls, cluster: "Cluster") -> "ClusterState":
-        """Read the state from a cluster as the service described it."""
+        """Read the state from a cluster as the service described it.
+
+        Args:
+            cluster: The official model, such as ``connection.batchai.clusters.get`` returns.
+        """
         counts = cluster.node_state_counts
         scale = cluster.scale_settings
         allocated = _number(cluster, "current_node_count")

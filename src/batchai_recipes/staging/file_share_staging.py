@@ -22,6 +22,10 @@ class StagedFile:
         source: The local file, absolute.
         directory: The directory on the share, empty for the share's root.
         size: The file's size in bytes when it was named.
+
+    Example:
+        >>> StagedFile(Path("/home/demo/train.py"), "code", 7).path
+        'code/train.py'
     """
 
     source: Path

@@ -19,6 +19,10 @@ class StagedContent:
         sha256: The SHA-256 of its content, in hexadecimal digits.
         etag: The entity tag that the file service gave to this content. Every later change of the
             file, also one by a job through the mount, gives it another.
+
+    Example:
+        >>> StagedContent("code/train.py", 7, sha256="00ff", etag="0x1").size
+        7
     """
 
     path: str

@@ -39,5 +39,9 @@ class StorageAccount:
         )
 
     def share_url(self, share: str) -> str:
-        """Return the URL of a share of this account."""
+        """Return the URL of a share of this account.
+
+        Args:
+            share: The share's name.
+        """
         return f"{self.files_endpoint}/{share}"

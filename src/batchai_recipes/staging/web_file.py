@@ -48,6 +48,10 @@ class StagedUrl:
 
     Raises:
         ConfigurationError: The address or the hash is none.
+
+    Example:
+        >>> StagedUrl("https://example.org/train.csv?key=secret", "data/train.csv")
+        StagedUrl(path='data/train.csv', sha256=None)
     """
 
     url: str = field(repr=False, converter=_checked_url)
