@@ -75,8 +75,8 @@ class JobOutput:
         ...     with TrainingSession(cluster, staging=staging) as session:
         ...         run = session.submit(job).wait()
         ...         models = run.outputs("MODEL").download(folder)
-        ...     print([model.read_text() for model in models])
-        ['weights\\n']
+        ...     print([model.name for model in models])
+        ['model.txt']
     """
 
     def __init__(self, connection: Connection, place: JobPlace, id: str) -> None:  # noqa: A002
