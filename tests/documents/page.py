@@ -51,7 +51,12 @@ class Block:
     @property
     def place(self) -> str:
         """Where it is, for people."""
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
+        return f"{name_of(self.page)}:{self.line}"
+
+
+def name_of(page: Path) -> str:
+    """Return a page's path in the checkout."""
+    return str(page.relative_to(ROOT))
 
 
 def blocks_of(page: Path) -> list[Block]:

@@ -1,12 +1,13 @@
 """The documents name only what exists."""
 
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+from documents.page import PAGES, ROOT, blocks_of, name_of
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+NOT_RUN = ROOT / "tests" / "documents" / "not_run.txt"
 PACKAGE = ROOT / "src" / "batchai_recipes"
 
 
@@ -38,3 +39,34 @@ def test_every_dependency_has_its_reason():
 
     assert names
     assert [name for name in names if name not in reasons] == []
+
+
+def not_run() -> list[str]:
+    """Each code block that tests/documents does not run, with its reason."""
+    return [
+        f"{name_of(block.page)}: {block.code.splitlines()[0].strip()}: {block.not_run}"
+        for page in PAGES
+        for block in blocks_of(page)
+        if block.not_run
+    ]
+
+
+def test_the_blocks_that_are_not_run_are_the_recorded_ones():
+    """So that none is left out unseen: ``PYTHONPATH=tests python tests/unit/test_documents.py``."""
+    assert not_run() == NOT_RUN.read_text().splitlines()
+
+
+def test_every_page_is_in_the_table_of_contents():
+    """In docs/index.md, where a reader finds it."""
+    index = (ROOT / "docs" / "index.md").read_text()
+    listed = re.findall(r"^(?:.* <)?([\w/]+)>?$", index, re.MULTILINE)
+    pages = [
+        str(page.relative_to(ROOT / "docs").with_suffix(""))
+        for page in (ROOT / "docs").rglob("*.md")
+    ]
+
+    assert sorted(set(pages) - {"index"} - set(listed)) == []
+
+
+if __name__ == "__main__":
+    NOT_RUN.write_text("".join(f"{line}\n" for line in not_run()))
