@@ -9,7 +9,8 @@ import pytest
 import responses
 from requests import PreparedRequest
 
-from batchai_recipes import Connection, ConnectionSettings, Pacing, StorageAccount
+from batchai_recipes import Connection, ConnectionSettings, StorageAccount
+from batchai_recipes.testing import VirtualClock
 
 ENDPOINT = "https://batchai.test"
 FILES = "https://files.test/demo"
@@ -130,21 +131,6 @@ def connection(endpoint: Endpoint, settings: ConnectionSettings) -> Iterator[Con
 
 
 @pytest.fixture
-def clock() -> "VirtualClock":
+def clock() -> VirtualClock:
     """A clock that moves only when somebody waits on it."""
     return VirtualClock()
-
-
-class VirtualClock:
-    """Seconds that pass only by waiting for them."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def sleep(self, seconds: float) -> None:
-        """Let the time pass at once."""
-        self.now += seconds
-
-    def pacing(self) -> Pacing:
-        """Return waits on this clock."""
-        return Pacing(sleep=self.sleep, monotonic=lambda: self.now)
