@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-MANUAL = Path(__file__).parents[2] / "docs" / "testing.md"
-
 ISOLATION = '''
 import os
 import subprocess
@@ -83,21 +81,16 @@ def run_pytest(project: Path, environment: dict[str, str], *options: str):
 
 @pytest.mark.slow
 def test_the_fixtures_in_a_project_of_its_own(tmp_path, environment):
-    """With the tests of the manual, each as it stands there."""
-    project = tmp_path / "project"
+    """One service for all tests, and nothing of one for the next; docs/testing.md has more."""
+    project, base = tmp_path / "project", tmp_path / "base"
     project.mkdir()
-    blocks = re.findall(r"```python\n(.*?)```", MANUAL.read_text(), re.DOTALL)
-    for number, block in enumerate(blocks):
-        (project / f"test_manual_{number}.py").write_text(block)
     (project / "test_isolation.py").write_text(ISOLATION)
-    base = tmp_path / "base"
     done = run_pytest(project, environment, f"--basetemp={base}")
     outcomes = dict(re.findall(r"::(\S+) (PASSED|FAILED|ERROR)", done.stdout))
 
-    assert blocks
     failed = {test for test, outcome in outcomes.items() if outcome != "PASSED"}
     assert failed == {"test_a_failing_test_is_cleaned_up_after"}, done.stdout
-    assert len(outcomes) == len(blocks) + 6
+    assert len(outcomes) == 6
     # The service stopped with the run.
     assert not list(base.glob("batchai*/service.json"))
 

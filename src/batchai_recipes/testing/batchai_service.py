@@ -59,9 +59,10 @@ class BatchAIService:
 
     @property
     def environment(self) -> Mapping[str, str | None]:
-        """The variables that make :meth:`Connection.default` use it; None for those to unset.
+        """The variables that make a program use it; None for those to unset.
 
-        They hold for this process and for programs that it starts.
+        :meth:`~batchai_recipes.Connection.default` goes by them, in this process and in programs
+        that it starts.
         """
         return {
             STATE_DIR_VARIABLE: str(self.state_dir),
