@@ -105,7 +105,7 @@ def test_without_an_engine_it_says_what_to_install(command, environment, tmp_pat
     environment["BATCHAI_RECIPES_CNTK_PYTHON"] = sys.executable
     done = command("quickstart", "--data", "digits", "--engine", "cntk")
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "cannot import cntk (ModuleNotFoundError" in done.stderr
     assert "run `make cntk`" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,12 +1,19 @@
 """The command `batchai-recipes`, one file per subcommand."""
 
+import os
 import sys
+import warnings
 
 import typer
 
-from batchai_recipes.cli.console import fail
+from batchai_recipes.cli.cluster import cluster
+from batchai_recipes.cli.console import fail, tell
 from batchai_recipes.cli.data import data
+from batchai_recipes.cli.doctor import doctor
 from batchai_recipes.cli.evaluate import evaluate
+from batchai_recipes.cli.exit_code import MEANINGS, ExitCode
+from batchai_recipes.cli.group import CommandGroup
+from batchai_recipes.cli.job import job
 from batchai_recipes.cli.quickstart import quickstart
 from batchai_recipes.cli.reap import reap
 from batchai_recipes.cli.serve import serve
@@ -15,21 +22,35 @@ from batchai_recipes.errors import BatchAIRecipesError
 app = typer.Typer(
     name="batchai-recipes",
     help="Azure Batch AI's vocabulary with a service that really trains.",
+    epilog="Exit codes: " + "; ".join(f"{code:d} {what}" for code, what in MEANINGS.items()) + ".",
+    cls=CommandGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 app.command()(quickstart)
 app.command()(data)
 app.command()(evaluate)
+app.add_typer(cluster)
+app.add_typer(job)
 app.add_typer(serve)
 app.command()(reap)
+app.command()(doctor)
 
 
 def main() -> None:
     """Run the command; errors that this library names are printed without a traceback."""
+    warnings.showwarning = _tell_warning
     try:
-        app()
+        app(prog_name="batchai-recipes")
     except BatchAIRecipesError as error:
         fail(error)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # What is still to be written at exit must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.BROKEN_PIPE)
+
+
+def _tell_warning(message: Warning | str, *_: object, **__: object) -> None:
+    tell(f"Warning: {message}")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from batchai_recipes.cli.console import fail, say
+from batchai_recipes.cli.console import AsJson, fail, say, show_json
+from batchai_recipes.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from batchai_recipes.trainer.prepare import DataFiles
@@ -28,6 +29,8 @@ def data(
         Path | None,
         typer.Option("--from", help="A folder with the four IDX files of MNIST."),
     ] = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Write the training and the test file that the quickstart stages.
 
@@ -37,11 +40,22 @@ def data(
     from batchai_recipes.trainer.errors import DataError  # noqa: PLC0415 - loaded on first use
 
     if source is not None and name is not DataSet.MNIST:
-        fail(ValueError("--from goes with mnist; digits come with scikit-learn"))
+        fail(ConfigurationError("--from goes with mnist; digits come with scikit-learn"))
     try:
         files = prepare(name, dest, source=source)
     except DataError as error:
         fail(error)
+    if as_json:
+        show_json(
+            {
+                "name": files.name,
+                "train": str(files.train),
+                "trainSamples": files.train_samples,
+                "test": str(files.test),
+                "testSamples": files.test_samples,
+            }
+        )
+        return
     say(f"{files.train} ({files.train_samples:,} samples)")
     say(f"{files.test} ({files.test_samples:,} samples)")
 

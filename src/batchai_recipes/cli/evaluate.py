@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from batchai_recipes.cli.console import fail, say
+from batchai_recipes.cli.console import AsJson, fail, say, show_json
 
 
 def evaluate(
@@ -19,6 +19,8 @@ def evaluate(
         Path | None,
         typer.Option(help="Draw the digits that were taken for others to this PNG file."),
     ] = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Count how many digits a downloaded model takes for another, with ONNX Runtime."""
     from batchai_recipes.trainer.errors import DataError  # noqa: PLC0415 - loaded on first use
@@ -35,4 +37,7 @@ def evaluate(
     except DataError as error:
         fail(error)
     wrong, count = len(evaluation.mistakes), evaluation.count
+    if as_json:
+        show_json({"mistakes": wrong, "count": count, "errs": wrong / count})
+        return
     say(f"{wrong:,} of {count:,} digits taken for others: errs = {wrong / count:.2%} * {count}")

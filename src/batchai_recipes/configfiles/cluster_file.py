@@ -85,12 +85,13 @@ def _with_machines(cluster: ClusterBuilder, file: Section) -> ClusterBuilder:
         is_low = priority.lower() == "lowpriority"
         cluster = cluster.low_priority() if is_low else cluster.dedicated()
     user = file.section("userAccountSettings")
-    if user:
+    key = user.text("adminUserSshPublicKey") if user else None
+    password = user.text("adminUserPassword") if user else None
+    # The service shows neither; without them it is the connection's user.
+    if user and (key or password):
         with user.at():
             cluster = cluster.admin_user(
-                user.required("adminUserName"),
-                ssh_public_key=user.text("adminUserSshPublicKey"),
-                password=user.text("adminUserPassword"),
+                user.required("adminUserName"), ssh_public_key=key, password=password
             )
     subnet = file.section("subnet")
     if subnet:

@@ -1,5 +1,8 @@
 """`batchai-recipes data`."""
 
+import json
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -27,18 +30,18 @@ def test_digits_come_without_a_network(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code", "message"),
     [
-        (["digits", "{}", "--from", "{}"], "--from goes with mnist"),
-        (["mnist", "{}/out", "--from", "{}/missing"], "missing"),
-        (["mnist", "{}/out", "--from", "{}"], "idx"),
+        (["digits", "{}", "--from", "{}"], 2, "--from goes with mnist"),
+        (["mnist", "{}/out", "--from", "{}/missing"], 1, "missing"),
+        (["mnist", "{}/out", "--from", "{}"], 1, "idx"),
     ],
 )
-def test_mistakes_are_named_without_a_traceback(tmp_path, arguments, message):
+def test_mistakes_are_named_without_a_traceback(tmp_path, arguments, code, message):
     """And nothing is written."""
     done = run(*(argument.format(tmp_path) for argument in arguments))
 
-    assert done.exit_code == 1
+    assert done.exit_code == code
     assert message in done.output
     assert list(tmp_path.rglob("*.txt")) == []
 
@@ -49,3 +52,16 @@ def test_an_unknown_data_set_is_a_usage_error(tmp_path):
 
     assert done.exit_code == 2
     assert "digits" in done.output
+
+
+def test_the_result_as_json(tmp_path):
+    """For scripts."""
+    done = run("digits", tmp_path, "--json")
+    written = json.loads(done.stdout)
+
+    assert (written["name"], written["trainSamples"], written["testSamples"]) == (
+        "digits",
+        1500,
+        297,
+    )
+    assert Path(written["train"]).parent == tmp_path

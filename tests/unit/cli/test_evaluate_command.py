@@ -1,5 +1,7 @@
 """`batchai-recipes evaluate`."""
 
+import json
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -46,3 +48,12 @@ def test_what_cannot_be_used_is_told_in_one_line(files):
     assert done.output.startswith("Error: ")
     assert "nowhere.onnx: there is no such file" in done.output
     assert len(done.output.splitlines()) == 1
+
+
+def test_the_result_as_json(files):
+    """For scripts."""
+    assert json.loads(run(files, files, "--json").stdout) == {
+        "mistakes": 45,
+        "count": 50,
+        "errs": 0.9,
+    }

@@ -336,7 +336,10 @@ def test_wrong_mounts_are_refused_by_place(read, changed, problem):
             {"scaleSettings": {"manual": {"targetNodeCount": 1, "nodeDeallocationOption": "x"}}},
             "'x' is no node deallocation option",
         ),
-        ({"userAccountSettings": {"adminUserName": "a"}}, "could not log in"),
+        (
+            {"userAccountSettings": {"adminUserName": "", "adminUserPassword": "b"}},
+            "userAccountSettings: The admin user's name is empty",
+        ),
         ({"userAccountSettings": {"adminUserPassword": "a"}}, "adminUserName: missing"),
         ({"subnet": {"id": "/x"}}, "subnet.id: '/x' is no resource id of a subnet"),
         ({"nodeCount": 1}, "a property of a job: is this the job's file"),

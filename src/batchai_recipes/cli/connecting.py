@@ -1,0 +1,51 @@
+"""Options that all commands that talk to a service have, and the connection that they name."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from batchai_recipes.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from batchai_recipes.connection import Connection
+
+_PANEL = "Connection"
+
+EnvFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Connect as this file of shell assignments says, such as `serve --env-file` writes.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+]
+StateDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Use the embedded service of this state directory.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+]
+
+
+def connect(env_file: Path | None, state_dir: Path | None) -> "Connection":
+    """Connect as the options say; without any, as :meth:`Connection.default` does.
+
+    Args:
+        env_file: A file of settings.
+        state_dir: The state directory of an embedded service.
+
+    Raises:
+        ConfigurationError: Both are given, or the settings are incomplete.
+        ServiceStartError: The embedded service did not start.
+    """
+    from batchai_recipes.connection import Connection  # noqa: PLC0415 - loaded on first use
+    from batchai_recipes.settings import ConnectionSettings  # noqa: PLC0415 - likewise
+
+    if env_file is not None and state_dir is not None:
+        raise ConfigurationError("--env-file and --state-dir name different services: give one")
+    if env_file is not None:
+        return Connection(ConnectionSettings.from_file(env_file))
+    return Connection.embedded(state_dir) if state_dir is not None else Connection.default()

@@ -1,0 +1,259 @@
+"""Finding clusters and jobs by their names, wherever in the subscription they are."""
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+
+import typer
+from attrs import frozen
+
+from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.refusals import explained
+from batchai_recipes.runs.job_place import JobPlace
+
+if TYPE_CHECKING:
+    from azure.mgmt.batchai.models import Cluster, Job
+
+    from batchai_recipes.connection import Connection
+
+_PANEL: Final = "Where"
+
+Group = Annotated[
+    str | None,
+    typer.Option(
+        "--resource-group",
+        "-g",
+        envvar="AZURE_DEFAULTS_GROUP",
+        help="Look in this resource group only.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+]
+WorkspaceName = Annotated[
+    str | None,
+    typer.Option(
+        "--workspace",
+        "-w",
+        help="Look in this workspace only.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+]
+ExperimentName = Annotated[
+    str | None,
+    typer.Option(
+        "--experiment",
+        "-e",
+        help="Look in this experiment only.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+]
+ClusterName = Annotated[str, typer.Argument(help="The cluster's name, or its resource id.")]
+JobName = Annotated[str, typer.Argument(help="The job's name, or its resource id.")]
+
+_Model = TypeVar("_Model", "Cluster", "Job")
+
+
+@frozen
+class ClusterPlace:
+    """Where a cluster is.
+
+    Args:
+        resource_group: The resource group.
+        workspace: The workspace in it.
+        cluster: The cluster in the workspace.
+    """
+
+    resource_group: str
+    workspace: str
+    cluster: str
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """The names in the order in which the Azure clients take them."""
+        return (self.resource_group, self.workspace, self.cluster)
+
+
+class Finder:
+    """Looks through workspaces.
+
+    Args:
+        connection: Where to look.
+        resource_group: The resource group; None for all.
+        workspace: The workspace; None for all.
+        experiment: The experiment; None for all.
+    """
+
+    def __init__(
+        self,
+        connection: "Connection",
+        resource_group: str | None = None,
+        workspace: str | None = None,
+        experiment: str | None = None,
+    ) -> None:
+        self._batchai = connection.batchai
+        self._group = resource_group
+        self._workspace = workspace
+        self._experiment = experiment
+
+    def clusters(self) -> "list[Cluster]":
+        """Return the clusters.
+
+        Raises:
+            ConfigurationError: There is no workspace of the name.
+            RequestError: The service did not answer.
+        """
+        with explained("list clusters"):
+            return [
+                cluster
+                for group, workspace in self._workspaces()
+                for cluster in _listed(self._batchai.clusters.list_by_workspace, group, workspace)
+            ]
+
+    def jobs(self) -> "list[Job]":
+        """Return the jobs.
+
+        Raises:
+            ConfigurationError: There is no workspace or experiment of the name.
+            RequestError: The service did not answer.
+        """
+        with explained("list jobs"):
+            return [
+                job
+                for place in self._experiments()
+                for job in _listed(self._batchai.jobs.list_by_experiment, *place)
+            ]
+
+    def cluster(self, name: str) -> "tuple[ClusterPlace, Cluster]":
+        """Find a cluster.
+
+        Args:
+            name: Its name or resource id.
+
+        Raises:
+            ConfigurationError: There is none, or there are several.
+            RequestError: The service did not answer.
+        """
+        cluster = _only("cluster", name, self.clusters(), "--workspace or --resource-group")
+        return place_of_cluster(cluster), cluster
+
+    def job(self, name: str) -> "tuple[JobPlace, Job]":
+        """Find a job.
+
+        Args:
+            name: Its name or resource id.
+
+        Raises:
+            ConfigurationError: There is none, or there are several.
+            RequestError: The service did not answer.
+        """
+        job = _only("job", name, self.jobs(), "--experiment, --workspace or --resource-group")
+        return place_of_job(job), job
+
+    def _workspaces(self) -> list[tuple[str, str]]:
+        workspaces = self._batchai.workspaces
+        listed: Iterable[Any] = (
+            workspaces.list_by_resource_group(self._group) if self._group else workspaces.list()
+        )
+        found = [names_in(str(workspace.id)) for workspace in listed]
+        places = [(one["resourcegroups"], one["workspaces"]) for one in found]
+        if self._workspace is None:
+            return places
+        return _named("workspace", self._workspace, places)
+
+    def _experiments(self) -> list[tuple[str, ...]]:
+        places = [
+            (group, workspace, str(experiment.name))
+            for group, workspace in self._workspaces()
+            for experiment in _listed(self._batchai.experiments.list_by_workspace, group, workspace)
+        ]
+        if self._experiment is None:
+            return [*places]
+        return [*_named("experiment", self._experiment, places)]
+
+
+def names_in(resource_id: str) -> dict[str, str]:
+    """Return the names in a resource id by their kinds, in lower case.
+
+    Args:
+        resource_id: The resource id.
+
+    Example:
+        >>> names_in("/subscriptions/s/resourceGroups/Demo")
+        {'subscriptions': 's', 'resourcegroups': 'Demo'}
+    """
+    parts = resource_id.strip("/").split("/")
+    return {kind.lower(): name for kind, name in zip(parts[::2], parts[1::2], strict=False)}
+
+
+def place_of_cluster(cluster: "Cluster") -> ClusterPlace:
+    """Return where a cluster is."""
+    names = names_in(str(cluster.id))
+    return ClusterPlace(names["resourcegroups"], names["workspaces"], names["clusters"])
+
+
+def place_of_job(job: "Job") -> JobPlace:
+    """Return where a job is."""
+    names = names_in(str(job.id))
+    return JobPlace(
+        names["resourcegroups"], names["workspaces"], names["experiments"], names["jobs"]
+    )
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint at what a name may stand for that is not there.
+
+    Args:
+        name: The name.
+        known: The names that are there.
+
+    Example:
+        >>> nearest("trian", ["train", "test"]), nearest("x", ["b", "a"]), nearest("x", [])
+        ("did you mean 'train'?", "there is 'a', 'b'", 'there is none')
+    """
+    names = sorted(set(known))
+    near = difflib.get_close_matches(name, names, 1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"there is {', '.join(map(repr, names))}" if names else "there is none"
+
+
+def _only(noun: str, name: str, there: "list[_Model]", options: str) -> "_Model":
+    wanted = name.casefold()
+    found = [one for one in there if wanted in {str(one.name).casefold(), str(one.id).casefold()}]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        places = "".join(f"\n  {one.id}" for one in found)
+        raise ConfigurationError(
+            f"There are {len(found)} {noun}s of the name {name!r}: choose by {options}, or give "
+            f"the resource id{places}"
+        )
+    raise ConfigurationError(
+        f"There is no {noun} {name!r}: {nearest(name, (str(one.name) for one in there))}"
+    )
+
+
+_Place = TypeVar("_Place", bound=tuple[str, ...])
+
+
+def _named(noun: str, name: str, places: list[_Place]) -> list[_Place]:
+    found = [place for place in places if place[-1].casefold() == name.casefold()]
+    if not found:
+        hint = nearest(name, (place[-1] for place in places))
+        raise ConfigurationError(f"There is no {noun} {name!r}: {hint}")
+    return found
+
+
+def _listed(listing: Callable[..., Iterable[Any]], *names: str) -> Iterator[Any]:
+    """Yield what a listing has; nothing when what it lists has just been deleted.
+
+    The package's annotations name the page in place of the item.
+    """
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - on first use
+
+    try:
+        yield from listing(*names)
+    except ResourceNotFoundError:
+        return

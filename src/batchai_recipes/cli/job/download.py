@@ -1,0 +1,49 @@
+"""`batchai-recipes job download`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from batchai_recipes.cli.connecting import EnvFile, StateDir, connect
+from batchai_recipes.cli.console import AsJson, say, show_json
+from batchai_recipes.cli.finding import ExperimentName, Finder, Group, JobName, WorkspaceName
+from batchai_recipes.cli.job.output_directories import DirectoryIds, chosen_ids, run_of
+from batchai_recipes.runs.job_run import JobRun
+
+
+def download(
+    name: JobName,
+    destination: Annotated[Path, typer.Argument(help="The folder; made where it is missing.")],
+    *,
+    ids: DirectoryIds = None,
+    resource_group: Group = None,
+    workspace: WorkspaceName = None,
+    experiment: ExperimentName = None,
+    as_json: AsJson = False,
+    env_file: EnvFile = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Download what a job wrote, each output directory to a folder of its id."""
+    with connect(env_file, state_dir) as connection:
+        place, job = Finder(connection, resource_group, workspace, experiment).job(name)
+        paths = download_all(run_of(connection, place), chosen_ids(job, ids), destination)
+    if as_json:
+        show_json([str(path) for path in paths])
+    else:
+        for path in paths:
+            say(str(path))
+
+
+def download_all(run: JobRun, ids: list[str], destination: Path) -> list[Path]:
+    """Download output directories, each to a folder of its id.
+
+    Args:
+        run: The job.
+        ids: The directories.
+        destination: The folder that gets theirs.
+
+    Returns:
+        The local files.
+    """
+    return [path for id_ in ids for path in run.outputs(id_).download(destination / id_)]

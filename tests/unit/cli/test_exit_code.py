@@ -1,0 +1,113 @@
+"""How commands end, whatever ends them."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from batchai_recipes import (
+    ClusterError,
+    ConfigFileError,
+    JobFailedError,
+    RequestError,
+    WaitTimeoutError,
+    cli,
+)
+from batchai_recipes.cli.exit_code import MEANINGS, ExitCode, exit_code_of
+from batchai_recipes.session.undo import clean_up_error
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigFileError("job.json", "nodeCont", "a typo"), 2),
+        (JobFailedError("j", 7, [], ""), 3),
+        (clean_up_error((RequestError("no"),)), 4),
+        (WaitTimeoutError("too long"), 5),
+        (RequestError("refused"), 1),
+        (ClusterError("unusable"), 1),
+        (OSError("disk"), 1),
+    ],
+)
+def test_each_error_has_its_code(error, code, monkeypatch, capsys):
+    """And is told on standard error in its own words, without a traceback."""
+    assert exit_code_of(error) == code
+
+    def app(**_):
+        raise error
+
+    monkeypatch.setattr(cli, "app", app)
+    if isinstance(error, OSError):
+        return  # no error of this library's own
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == code
+    assert capsys.readouterr() == ("", f"Error: {error}\n")
+
+
+def test_every_code_is_told_in_the_help(monkeypatch, capsys):
+    """Of the command itself."""
+    assert set(MEANINGS) == set(ExitCode)
+    monkeypatch.setattr(sys, "argv", ["batchai-recipes", "--help"])
+    monkeypatch.setenv("COLUMNS", "1000")
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert [code for code, what in MEANINGS.items() if f"{code:d} {what}" not in told] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["clster"], "Did you mean 'cluster'?"),
+        (["job", "shw"], "Did you mean 'show'?"),
+        (["cluster", "list", "--jsn"], "--json"),
+        (["cluster", "scale", "c", "--nodes", "many"], "many"),
+    ],
+)
+def test_typos_are_answered_with_the_nearest_name(arguments, hint, monkeypatch, capsys):
+    """With status 2, as every wrong argument."""
+    monkeypatch.setattr(sys, "argv", ["batchai-recipes", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == ExitCode.WRONG_INPUT
+    assert hint in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_ends_it_quietly():
+    """As `| head` does."""
+    program = (
+        "from batchai_recipes import cli\n"
+        "from batchai_recipes.cli.console import say\n"
+        "cli.app = lambda **_: [say('x' * 1000) for _ in range(1000)]\n"
+        "cli.main()\n"
+    )
+    read, write = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=write, stderr=subprocess.PIPE, text=True
+    )
+    os.close(write)
+    os.read(read, 10)
+    os.close(read)
+    _, told = process.communicate()
+    assert (process.returncode, told) == (ExitCode.BROKEN_PIPE, "")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(shell):
+    """That the shell of that name can read, and that names the command."""
+    done = subprocess.run(
+        [sys.executable, "-m", "batchai_recipes.cli"],
+        env={
+            **os.environ,
+            "_BATCHAI_RECIPES_COMPLETE": f"source_{shell}",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "batchai-recipes" in done.stdout
+    assert "_BATCHAI_RECIPES_COMPLETE" in done.stdout
+    assert done.stderr == ""
