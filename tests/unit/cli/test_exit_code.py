@@ -1,8 +1,10 @@
 """How commands end, whatever ends them."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -58,13 +60,20 @@ def test_every_code_is_told_in_the_help(monkeypatch, capsys):
     assert [code for code, what in MEANINGS.items() if f"{code:d} {what}" not in told] == []
 
 
+def test_the_manual_has_the_same_codes():
+    """In its table."""
+    page = (Path(__file__).parents[3] / "docs" / "command_line.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| (.+?) \|$", page, re.MULTILINE)
+    assert rows == [(f"{code:d}", what) for code, what in MEANINGS.items()]
+
+
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
         (["clster"], "Did you mean 'cluster'?"),
         (["job", "shw"], "Did you mean 'show'?"),
         (["cluster", "list", "--jsn"], "--json"),
-        (["cluster", "scale", "c", "--nodes", "many"], "many"),
+        (["cluster", "scale", "c", "--nodes", "many"], "Invalid value for '--nodes'"),
     ],
 )
 def test_typos_are_answered_with_the_nearest_name(arguments, hint, monkeypatch, capsys):
