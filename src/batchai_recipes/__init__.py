@@ -33,7 +33,7 @@ from batchai_recipes.errors import (
     WaitTimeoutError,
 )
 from batchai_recipes.pacing import Pacing
-from batchai_recipes.runs import JobOutput, JobRun, OutputFile
+from batchai_recipes.runs import JobOutput, JobRun, Metrics, OutputFile, StateChange
 from batchai_recipes.session import ClusterState, TrainingSession
 from batchai_recipes.settings import ConnectionSettings
 from batchai_recipes.staging import (
@@ -70,6 +70,7 @@ __all__ = [
     "JobOutput",
     "JobRun",
     "KeyVaultSecret",
+    "Metrics",
     "MountedPath",
     "OutputFile",
     "Pacing",
@@ -81,6 +82,7 @@ __all__ = [
     "StagedManifest",
     "StagedUrl",
     "StagingError",
+    "StateChange",
     "StorageAccount",
     "TensorFlowJobBuilder",
     "TrainingSession",

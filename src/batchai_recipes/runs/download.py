@@ -12,7 +12,6 @@ import os
 import re
 import secrets
 import threading
-import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from batchai_recipes.errors import RequestError, StagingError
+from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
 from batchai_recipes.staging.progress import Advance
 from batchai_recipes.staging.share_files import HASH_METADATA
@@ -72,6 +72,7 @@ class Downloads:
         owner: Whose files they are, for messages.
         advance: Told of bytes that need not be waited for any more.
         max_connections: How many parts of files come at a time, beside the files' first ones.
+        pacing: Its clock lets time pass between tries.
     """
 
     def __init__(
@@ -80,10 +81,12 @@ class Downloads:
         owner: str,
         advance: Advance,
         max_connections: int,
+        pacing: Pacing,
     ) -> None:
         self._client = client
         self._owner = owner
         self.advance = advance
+        self.pacing = pacing
         self._ranges = ThreadPoolExecutor(max_connections, thread_name_prefix="batchai-range")
         self.slots = threading.BoundedSemaphore(max_connections)
 
@@ -229,7 +232,7 @@ class _Piece:
         self._position, self._end = start, end
         for attempt in range(_TRIES):
             if attempt:
-                time.sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+                self._downloads.pacing.sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
             try:
                 with self._downloads.slots:
                     headers = self._continue()

@@ -1,19 +1,25 @@
 """The output directories of a job: listing, reading and downloading them."""
 
+import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, overload
 
 from attrs import field, frozen
 
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import ConfigurationError, RequestError
+from batchai_recipes.names import checked_relative_path
+from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
 from batchai_recipes.runs.download import Downloads, Source
 from batchai_recipes.runs.job_place import JobPlace
+from batchai_recipes.runs.log_names import LogNames, nearest
+from batchai_recipes.runs.output_reader import BUFFER_BYTES, OutputReader
+from batchai_recipes.runs.range_reader import PIECE_BYTES, RangeReader
 from batchai_recipes.staging.connections import MAX_CONNECTIONS, checked_connections
 from batchai_recipes.staging.progress import progress
 
@@ -21,10 +27,6 @@ if TYPE_CHECKING:
     from azure.mgmt.batchai.models import File
 
 _LINK_MINUTES: Final = 60
-_OK: Final = 200
-_PARTIAL: Final = 206
-_NOT_SATISFIABLE: Final = 416
-_GONE: Final = frozenset({403, 404})
 
 
 @frozen
@@ -55,6 +57,7 @@ class JobOutput:
         connection: Where the job is.
         place: The names that lead to it.
         id: The directory's id, or ``stdouterr``.
+        pacing: Its clock lets time pass before a request is sent again.
 
     Raises:
         RequestError: From all methods: the job has no such directory, or the service did not
@@ -79,11 +82,19 @@ class JobOutput:
         ['model.txt']
     """
 
-    def __init__(self, connection: Connection, place: JobPlace, id: str) -> None:  # noqa: A002
-        # `id` is the API's own word.
+    def __init__(
+        self,
+        connection: Connection,
+        place: JobPlace,
+        id: str,  # noqa: A002 - the API's own word
+        *,
+        pacing: Pacing | None = None,
+    ) -> None:
         self._connection = connection
         self._place = place
+        self._pacing = pacing or Pacing()
         self.id = id
+        self.reader = RangeReader(connection, f"job {place.job}", self._pacing)
 
     def files(self) -> list[OutputFile]:
         """List the files in the directory and in the folders below it.
@@ -125,7 +136,9 @@ class JobOutput:
             _make_folder(root.joinpath(*PurePosixPath(directory).parts))
         with progress("Downloading", sum(file.size for file in files)) as advance:
             owner = f"job {self._place.job}"
-            downloads = Downloads(self._connection.downloads, owner, advance, max_connections)
+            downloads = Downloads(
+                self._connection.downloads, owner, advance, max_connections, self._pacing
+            )
             pool = ThreadPoolExecutor(max_connections, thread_name_prefix="batchai-download")
 
             def fetch(file: OutputFile) -> Path:
@@ -139,59 +152,111 @@ class JobOutput:
                 downloads.close()
                 pool.shutdown(cancel_futures=True)
 
-    def read(self, url: str, start: int) -> bytes | None:
+    @overload
+    def open(self, path: str, mode: Literal["rb"] = "rb") -> io.BufferedReader: ...
+
+    @overload
+    def open(
+        self, path: str, mode: Literal["r"], *, encoding: str = "utf-8"
+    ) -> io.TextIOWrapper: ...
+
+    def open(
+        self, path: str, mode: Literal["rb", "r"] = "rb", *, encoding: str = "utf-8"
+    ) -> io.BufferedReader | io.TextIOWrapper:
+        """Open a file of the directory to read from it, without downloading it first.
+
+        The file object is buffered and seekable, and asks for what is read of it alone; links that
+        run out and connections that drop are renewed. It shows the file as long as it was when it
+        was opened.
+
+        Args:
+            path: The file's path in the directory.
+            mode: ``rb`` for bytes, ``r`` for text.
+            encoding: The text's encoding, for the mode ``r``.
+
+        Returns:
+            The file object, to be closed, as by ``with``.
+
+        Raises:
+            ConfigurationError: The path or the mode is none.
+            RequestError: There is no such file, or the service did not answer. Reading raises it
+                also where the file was written anew meanwhile.
+        """
+        path = checked_relative_path("file of an output directory", path)
+        if mode not in {"rb", "r"}:
+            raise ConfigurationError(f"{mode!r} is no mode to open an output in: use 'rb' or 'r'")
+
+        def link() -> tuple[str, int]:
+            file = self.file(path)
+            return file.url, file.size
+
+        name = f"{path} of job {self._place.job}"
+        stream: io.RawIOBase = OutputReader(self.reader, name, link)
+        raw: io.BufferedReader = io.BufferedReader(stream, BUFFER_BYTES)
+        return raw if mode == "rb" else io.TextIOWrapper(raw, encoding=encoding)
+
+    def file(self, path: str) -> OutputFile:
+        """Ask for one file.
+
+        Args:
+            path: Its path in the directory.
+
+        Raises:
+            RequestError: There is no such file; the message names the nearest. Or the service did
+                not answer.
+        """
+        folder = str(PurePosixPath(path).parent)
+        files = [file for file in self._entries(folder) if isinstance(file, OutputFile)]
+        for file in files:
+            if file.path == path:
+                return file
+        hint = nearest(path, [file.path for file in files])
+        raise RequestError(
+            f"Job {self._place.job} has no file {path!r} in its output directory {self.id!r}: "
+            f"{hint}"
+        )
+
+    def read(self, url: str, start: int, length: int = PIECE_BYTES) -> bytes | None:
         """Read what a file holds from a byte on.
 
         Args:
             url: The file's download link.
             start: The first byte, from 0.
+            length: How many bytes at most.
 
         Returns:
-            The bytes, empty when the file ends before them; None when the link is no longer good.
+            The bytes, possibly fewer, empty when the file ends before them; None when the link is
+            no longer good.
 
         Raises:
             RequestError: The service did not answer.
         """
-        from azure.core.rest import HttpRequest  # noqa: PLC0415 - loaded on first use
+        piece = self.reader.read(url, start, length)
+        return None if piece is None else piece.content
 
-        request = HttpRequest("GET", url, headers={"Range": f"bytes={start}-"})
-        with explained(f"read the output of job {self._place.job}"):
-            # Streamed, since the client would try to decode what it reads by itself.
-            response = self._connection.downloads.send_request(request, stream=True)
-            try:
-                content = bytes(response.read())
-            finally:
-                response.close()
-        if response.status_code == _PARTIAL:
-            return content
-        if response.status_code == _OK:
-            return content[start:]
-        if response.status_code == _NOT_SATISFIABLE:
-            return b""
-        if response.status_code in _GONE:
-            return None
-        raise RequestError(
-            f"Failed to read the output of job {self._place.job}: status {response.status_code}"
-        )
+    def __repr__(self) -> str:
+        return f"JobOutput({self._place.job!r}, {self.id!r})"
 
     def _walk(self, directory: str) -> Iterator[OutputFile | str]:
-        """Yield the files and, as text, the paths of the directories."""
+        """Yield the files and, as text, the paths of the directories, with all below."""
+        for entry in self._entries(directory):
+            yield entry
+            if isinstance(entry, str):
+                yield from self._walk(entry)
+
+    def _entries(self, directory: str) -> Iterator[OutputFile | str]:
+        """Yield the files and, as text, the paths of the directories, of one directory."""
         for entry in self._list(directory):
             name = str(entry.name)
             # Names come from whatever the job made; none may lead out of the destination.
             if "/" in name or "\0" in name or name in {"", ".", ".."}:
                 raise RequestError(f"Job {self._place.job} has an output file named {name!r}")
-            path = f"{directory}/{name}" if directory else name
+            path = name if directory in {"", "."} else f"{directory}/{name}"
             if getattr(entry.file_type, "value", entry.file_type) == "directory":
                 yield path
-                yield from self._walk(path)
             else:
-                yield OutputFile(
-                    path,
-                    int(entry.content_length or 0),
-                    str(entry.download_url),
-                    entry.last_modified,
-                )
+                size, url = int(entry.content_length or 0), str(entry.download_url)
+                yield OutputFile(path, size, url, entry.last_modified)
 
     def _list(self, directory: str) -> list["File"]:
         from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
@@ -216,12 +281,12 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def read_tail(output: JobOutput, names: Sequence[str], length: int) -> str:
+def read_tail(output: JobOutput, logs: LogNames, length: int) -> str:
     """Read the end of a log.
 
     Args:
         output: The directory that the log is in.
-        names: The names that the log may have.
+        logs: The names that the log may have.
         length: How much to read at most, in bytes.
 
     Returns:
@@ -230,9 +295,16 @@ def read_tail(output: JobOutput, names: Sequence[str], length: int) -> str:
     Raises:
         RequestError: The service did not answer.
     """
-    for file in output.files():
-        if file.path in names:
-            start = max(0, file.size - length)
-            text = (output.read(file.url, start) or b"").decode(errors="replace")
-            return text.lstrip("\ufffd") if start else text
+    files = {file.path: file for file in output.files()}
+    for name in logs.among(files):
+        file = files[name]
+        start = max(0, file.size - length)
+        content = b""
+        while len(content) < length:
+            part = output.read(file.url, start + len(content), length - len(content))
+            if not part:
+                break
+            content += part
+        text = content.decode(errors="replace")
+        return text.lstrip("\ufffd") if start else text
     return ""

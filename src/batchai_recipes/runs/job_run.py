@@ -1,24 +1,40 @@
 """JobRun: one submitted job, to wait for, stream from and download from."""
 
+import re
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Final
 
 from batchai_recipes.connection import Connection
-from batchai_recipes.errors import BatchAIRecipesError, JobFailedError, WaitTimeoutError
+from batchai_recipes.errors import (
+    BatchAIRecipesError,
+    ConfigurationError,
+    JobError,
+    JobFailedError,
+    RequestError,
+    WaitTimeoutError,
+)
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
 from batchai_recipes.runs.job_output import JobOutput, read_tail
 from batchai_recipes.runs.job_place import JobPlace
-from batchai_recipes.runs.stream import follow_lines
+from batchai_recipes.runs.log_names import LogNames, nearest
+from batchai_recipes.runs.metrics import METRICS_FILE, Metrics, compiled_pattern
+from batchai_recipes.runs.output_reader import last_lines
+from batchai_recipes.runs.state_change import (
+    ENDED,
+    ExecutionState,
+    StateChange,
+    StateChanges,
+    state_of,
+)
+from batchai_recipes.runs.stream import LineSplitter, LogFollower
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import BatchAIError, Job
+    from matplotlib.figure import Figure
 
-ExecutionState: TypeAlias = Literal["queued", "running", "terminating", "succeeded", "failed"]
-
-_ENDED: Final = frozenset({"succeeded", "failed"})
+_LOGS: Final = "stdouterr"
 _STDERR_TAIL_BYTES: Final = 4096
-_FIRST_PROCESS: Final = ("", "-0", "-wk-0")
 
 
 class JobRun:
@@ -84,11 +100,17 @@ class JobRun:
         with explained(f"get job {self.name}"):
             return self._connection.batchai.jobs.get(*self._place.names)
 
-    def wait(self, timeout: float | None = None) -> "JobRun":
+    def wait(
+        self,
+        timeout: float | None = None,
+        *,
+        on_change: Callable[[StateChange], object] | None = None,
+    ) -> "JobRun":
         """Wait until the job has succeeded.
 
         Args:
             timeout: How long to wait at most, in seconds; None for as long as it takes.
+            on_change: Called with each change of the job's state, those before the call too.
 
         Returns:
             This run, for chaining.
@@ -98,38 +120,134 @@ class JobRun:
             WaitTimeoutError: The job had not ended in time; it goes on.
             RequestError: The service did not answer.
         """
-        started = self._pacing.monotonic()
-        pauses = self._pacing.pauses()
-        while True:
-            job = self.details()
-            state = self._state_of(job)
-            if state == "failed":
+        changes = StateChanges(self.name)
+        for job in self._looks(timeout):
+            for change in changes.of(job):
+                if on_change:
+                    on_change(change)
+            if state_of(job) == "failed":
                 raise self._failure(job)
-            if state == "succeeded":
-                return self
-            if timeout is not None and self._pacing.monotonic() - started > timeout:
-                raise WaitTimeoutError(
-                    f"Job {self.name} was still {state} after {timeout:g} s; it goes on"
-                )
-            next(pauses)
+        return self
 
-    def stream(self, file: str | None = None) -> Iterator[str]:
-        """Yield the lines of a log while the job writes them, from the first to the last.
+    def events(self, timeout: float | None = None) -> Iterator[StateChange]:
+        """Yield each change of the job's state with its time, from the first to the last.
 
-        Ends when the job has ended and its last line is out, whether it succeeded or not.
+        Ends when the job has ended, whether it succeeded or not.
 
         Args:
-            file: The log's name, such as ``stderr.txt`` or ``execution.log``; None for the
-                standard output of the job's first process, which is ``stdout.txt``, or
-                ``stdout-0.txt`` with PyTorch and Caffe2, or ``stdout-wk-0.txt`` with TensorFlow.
+            timeout: How long to wait at most, in seconds; None for as long as it takes.
 
         Raises:
+            WaitTimeoutError: The job had not ended in time; it goes on.
             RequestError: The service did not answer.
         """
-        logs = (file,) if file else tuple(f"stdout{suffix}.txt" for suffix in _FIRST_PROCESS)
-        yield from follow_lines(
-            self.outputs("stdouterr"), logs, ended=lambda: self.state in _ENDED, pacing=self._pacing
-        )
+        changes = StateChanges(self.name)
+        for job in self._looks(timeout):
+            yield from changes.of(job)
+
+    def stream(self, *files: str, prefix: bool | None = None) -> Iterator[str]:
+        """Yield the lines of logs while the job writes them, from the first to the last.
+
+        Ends when the job has ended and its last line is out, whether it succeeded or not. A link
+        that runs out and a connection that drops are renewed; no line is lost or comes twice.
+
+        Args:
+            files: The logs' names, such as ``stderr.txt`` or ``execution.log``, or patterns of
+                them, such as ``stdout-*.txt`` for all processes of a job. Without any, the
+                standard output of the job's first process, which is ``stdout.txt``, or
+                ``stdout-0.txt`` with PyTorch and Caffe2, or ``stdout-wk-0.txt`` with TensorFlow.
+            prefix: Whether each line begins with its log's name and ``: ``; None where several
+                logs, or a pattern, are named.
+
+        Raises:
+            ConfigurationError: A name is empty.
+            RequestError: The service did not answer, or the job succeeded and never wrote a log
+                that was named.
+        """
+        logs = LogNames.of(files)
+        named = logs.several if prefix is None else prefix
+        return self._stream(logs, named=named)
+
+    def logs(self, file: str | None = None, *, last: int | None = None) -> str:
+        """Return the text of a log, as far as it is written.
+
+        Args:
+            file: The log's name; None for the standard output of the job's first process.
+            last: How many of its last lines; None for all.
+
+        Raises:
+            ConfigurationError: `last` is negative.
+            RequestError: There is no such log (yet), or the service did not answer.
+        """
+        if last is not None and last < 0:
+            raise ConfigurationError(f"last is {last}: use the number of lines, 0 or more")
+        with self.outputs(_LOGS).open(self._log(file)) as log:
+            content = log.read() if last is None else last_lines(log, last)
+        return content.decode(errors="replace")
+
+    def metrics(
+        self,
+        pattern: str | re.Pattern[str] | None = None,
+        *,
+        file: str | None = None,
+        output: str | None = None,
+    ) -> Metrics:
+        """Return the metrics that the job has written so far.
+
+        Args:
+            pattern: A regular expression with named groups, looked for in each line of a log; None
+                for a file of JSON objects, one a line.
+            file: The file; None for ``metrics.jsonl`` or, with a pattern, for the standard output
+                of the job's first process.
+            output: The output directory that the file is in; None for the first that has it or,
+                with a pattern, for that of the logs.
+
+        Raises:
+            ConfigurationError: The pattern is no regular expression or has no named group.
+            JobError: No output directory has the file, or a line of it is no JSON object.
+            RequestError: The service did not answer, or there is no such log (yet).
+        """
+        if pattern is not None:
+            compiled = compiled_pattern(pattern)
+            directory = self.outputs(output or _LOGS)
+            name = self._log(file) if output is None else file or METRICS_FILE
+            splitter = LineSplitter()
+            with directory.open(name) as log:
+                lines = [*splitter.feed(log.read()), *splitter.rest()]
+            return Metrics.from_lines(lines, compiled)
+        name = file or METRICS_FILE
+        directory = self.outputs(output) if output else self._holder(name)
+        with directory.open(name) as records:
+            text = records.read().decode(errors="replace")
+        return Metrics.from_json_lines(text, f"{name} of job {self.name}")
+
+    def plot(
+        self,
+        *columns: str,
+        x: str | None = None,
+        pattern: str | re.Pattern[str] | None = None,
+        file: str | None = None,
+        output: str | None = None,
+    ) -> "Figure":
+        """Draw the job's metrics with matplotlib; see :meth:`metrics` and :meth:`Metrics.plot`.
+
+        Args:
+            columns: What to draw; without any, all columns of numbers but the axis.
+            x: The column along the axis; None for the one that counts the others.
+            pattern: As for :meth:`metrics`.
+            file: As for :meth:`metrics`.
+            output: As for :meth:`metrics`.
+
+        Returns:
+            The figure: a notebook shows it, ``figure.savefig("metrics.png")`` writes it.
+
+        Raises:
+            ConfigurationError: matplotlib is not installed, there is nothing to draw, or a column
+                is not there or not of numbers.
+            JobError: As for :meth:`metrics`.
+        """
+        metrics = self.metrics(pattern, file=file, output=output)
+        return metrics.plot(*columns, x=x, title=f"Job {self.name}")
 
     def outputs(self, id: str) -> JobOutput:  # noqa: A002 - the API's own word
         """Return one of the job's output directories.
@@ -137,7 +255,7 @@ class JobRun:
         Args:
             id: The id that the job declared, or ``stdouterr`` for its logs.
         """
-        return JobOutput(self._connection, self._place, id)
+        return JobOutput(self._connection, self._place, id, pacing=self._pacing)
 
     def terminate(self) -> None:
         """End the job; without effect when it has ended.
@@ -151,12 +269,71 @@ class JobRun:
     def __repr__(self) -> str:
         return f"JobRun({self.name!r})"
 
+    def _looks(self, timeout: float | None) -> Iterator["Job"]:
+        """Yield what the service says of the job now and then, until it has ended."""
+        started = self._pacing.monotonic()
+        pauses = self._pacing.pauses()
+        while True:
+            job = self.details()
+            state = self._state_of(job)
+            yield job
+            if state in ENDED:
+                return
+            if timeout is not None and self._pacing.monotonic() - started > timeout:
+                raise WaitTimeoutError(
+                    f"Job {self.name} was still {state} after {timeout:g} s; it goes on"
+                )
+            next(pauses)
+
+    def _stream(self, logs: LogNames, *, named: bool) -> Iterator[str]:
+        follower = LogFollower(
+            self.outputs(_LOGS),
+            logs,
+            self.name,
+            ended=lambda: self.state in ENDED,
+            pacing=self._pacing,
+        )
+        for name, line in follower.lines():
+            yield f"{name}: {line}" if named else line
+        # A failed job need not have come so far; what it lacks must not hide why it failed.
+        if not logs.alternatives and follower.missing and self._last_state == "succeeded":
+            raise self._no_log(follower.missing[0])
+
+    def _log(self, file: str | None) -> str:
+        """Return the name of a log that there is."""
+        logs = LogNames.of([] if file is None else [file])
+        if file is not None and not logs.several:
+            return file
+        found = logs.among(entry.path for entry in self.outputs(_LOGS).files())
+        if len(found) != 1:
+            if found:
+                raise ConfigurationError(f"{file!r} stands for several logs: {', '.join(found)}")
+            raise self._no_log(logs.names[0])
+        return found[0]
+
+    def _no_log(self, name: str) -> RequestError:
+        hint = nearest(name, [entry.path for entry in self.outputs(_LOGS).files()])
+        return RequestError(f"Job {self.name} ({self._last_state}) has no log {name!r}: {hint}")
+
+    def _holder(self, name: str) -> JobOutput:
+        """Return the output directory that has a file."""
+        declared = [str(output.id) for output in self.details().output_directories or ()]
+        for id_ in (*declared, _LOGS):
+            output = self.outputs(id_)
+            if any(entry.path == name for entry in output.files()):
+                return output
+        raise JobError(
+            f"Job {self.name} has no file {name!r} in its output directories "
+            f"{', '.join([*declared, _LOGS])} (yet): name the file with file=, or give a pattern "
+            f"for lines of its log"
+        )
+
     def _state_of(self, job: "Job") -> ExecutionState:
-        state = str(getattr(job.execution_state, "value", job.execution_state))
+        state = state_of(job)
         if state != self._last_state:
             self._report(f"Job state: {state}")
             self._last_state = state
-        return cast(ExecutionState, state)
+        return state
 
     def _failure(self, job: "Job") -> JobFailedError:
         info = job.execution_info
@@ -165,10 +342,11 @@ class JobRun:
         details = [detail for e in reported for detail in e.details or ()]
         # The service names the file of the process that failed; else it is the first one's.
         named = [str(detail.value) for detail in details if detail.name == "file"]
-        logs = named or [f"stderr{suffix}.txt" for suffix in _FIRST_PROCESS]
+        logs = LogNames(tuple(named), alternatives=True)
+        logs = logs if named else LogNames.first_process("stderr")
         try:
-            tail = read_tail(self.outputs("stdouterr"), logs, _STDERR_TAIL_BYTES)
+            tail = read_tail(self.outputs(_LOGS), logs, _STDERR_TAIL_BYTES)
         except BatchAIRecipesError as error:
-            errors.append(f"{logs[0]} could not be read: {error}")
+            errors.append(f"{logs.names[0]} could not be read: {error}")
             tail = ""
         return JobFailedError(self.name, info.exit_code if info else None, errors, tail)

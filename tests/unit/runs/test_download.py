@@ -58,16 +58,16 @@ class RemoteFile:
 
 @pytest.fixture
 def remote(endpoint, monkeypatch):
-    """A file of several parts; nobody really waits."""
+    """A file of several parts; the client's own retries do not really wait."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     return RemoteFile(endpoint)
 
 
 @pytest.fixture
-def downloads(connection):
+def downloads(connection, clock):
     """Downloads that tell how far they are."""
     moved = []
-    downloads = Downloads(connection.downloads, "job j", moved.append, 4)
+    downloads = Downloads(connection.downloads, "job j", moved.append, 4, clock.pacing())
     downloads.moved = moved
     yield downloads
     downloads.close()
