@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, TypedDict
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from azure.mgmt.batchai import BatchAI
     from azure.mgmt.resource.resources import ResourceManagementClient
     from azure.storage.file import FileService
+    from requests import Response
 
 # The packages read 4 KiB at a time, which costs large downloads most of their rate.
 _BLOCK_BYTES: Final = 1 << 20
@@ -165,6 +167,7 @@ class Connection:
             from azure.storage.file import FileService  # noqa: PLC0415 - likewise
 
             session = requests.Session()
+            session.hooks["response"].append(_with_error_code)
             if _is_loopback(self.storage.files_endpoint):
                 session.trust_env = False  # a proxy of the environment cannot reach this machine
             elif self.settings.ca_file:
@@ -243,6 +246,13 @@ class Connection:
         if _is_loopback(url):
             options["use_env_settings"] = False  # as for `files`
         return options
+
+
+def _with_error_code(response: "Response", *_: object, **__: object) -> None:
+    # The client looks in each refusal for the service's code and fails with a TypeError where a
+    # proxy's or a gateway's has none.
+    if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
+        response.headers.setdefault("x-ms-error-code", "Unknown")
 
 
 def _is_loopback(url: str) -> bool:

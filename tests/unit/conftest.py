@@ -134,3 +134,21 @@ def connection(endpoint: Endpoint, settings: ConnectionSettings) -> Iterator[Con
 def clock() -> VirtualClock:
     """A clock that moves only when somebody waits on it."""
     return VirtualClock()
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Tell how long the Azure clients waited, in seconds; none of it passes, nor may other waits.
+
+    Each client asks its transport to sleep, but for that of azure-storage-file.
+    """
+
+    def refuse(seconds: float) -> None:
+        raise AssertionError(f"something slept for {seconds} s")
+
+    waited: list[float] = []
+    transport = "azure.core.pipeline.transport.HttpTransport.sleep"
+    monkeypatch.setattr(transport, lambda _, seconds: waited.append(seconds))
+    monkeypatch.setattr("azure.storage.common.storageclient.sleep", waited.append)
+    monkeypatch.setattr("time.sleep", refuse)
+    return waited

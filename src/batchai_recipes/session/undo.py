@@ -63,6 +63,9 @@ class UndoStack:
             return
         try:
             self._report(f"Deleting {what}")
+        except Exception as error:  # noqa: BLE001 - whoever is told may be gone; the thing is not
+            logger.warning("Reporting failed: %s", error)
+        try:
             delete()
         except Exception as error:  # noqa: BLE001 - whatever it is, the others must be deleted
             logger.warning("Deleting %s failed: %s", what, error)
