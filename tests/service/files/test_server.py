@@ -203,12 +203,15 @@ def test_a_client_that_goes_in_the_midst_changes_nothing(running, handler):
     assert handler.bodies == []
 
 
-def test_a_silent_client_is_not_waited_for(running, handler, monkeypatch):
-    """The kernel ends the wait, before a request, within its head and within its body."""
+def test_a_silent_client_is_not_waited_for(handler, monkeypatch):
+    """Neither before a request, nor within its head or within its body."""
     monkeypatch.setattr(connection_module, "IDLE_SECONDS", 1)
+    server = FileServer(handler, bind("127.0.0.1", 0), idle_seconds=0.1)
+    server.start()
     for begun in (b"", b"GET / HT", b"PUT / HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc"):
-        assert talk(running, begun) == b""
+        assert talk(server, begun) == b""
     assert handler.bodies == []
+    server.stop()
 
 
 def test_a_client_that_dribbles_is_not_waited_for(running, handler, monkeypatch):

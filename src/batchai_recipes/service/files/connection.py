@@ -12,6 +12,7 @@ from typing import Final
 from batchai_recipes.service.files.answer import Answer, FilePart, wire_head
 from batchai_recipes.service.files.body import Body, Buffers, ClientGoneError, Content
 from batchai_recipes.service.files.call import Call
+from batchai_recipes.service.files.crew import StepAside
 from batchai_recipes.service.files.http_head import MAXIMUM_HEAD, MalformedError, RequestHead
 
 Handler = Callable[[Call, Callable[[int], Content]], Answer]
@@ -27,7 +28,7 @@ BODY_SECONDS: Final = 300
 _HEAD_READ: Final = 16 * 1024
 _DISCARDED: Final = 16 * 2**20
 _LINGER_SECONDS: Final = 2
-_SENT_WITH_HEAD: Final = 64 * 1024
+_WORTH_A_THREAD: Final = 64 * 1024
 _PIECE: Final = 4 * 2**20
 _TLS_PIECE: Final = 256 * 1024
 _END: Final = b"\r\n\r\n"
@@ -41,8 +42,15 @@ _TIMEOUTS: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError
 _logger = logging.getLogger(__name__)
 
 
+def _stay() -> None:
+    pass
+
+
 class Connection:
-    """A connection, served by one thread until either side closes it.
+    """A connection, served by one thread at a time.
+
+    One by http rests between its requests, and no thread waits for it; one by https keeps its
+    thread until either side closes it, since what has come may wait in the encryption already.
 
     Args:
         accepted: The socket; its kernel timeouts are set here.
@@ -71,24 +79,45 @@ class Connection:
         self._is_crowded = is_crowded
         self._pending = b""
         self._deadline = 0.0
+        self._step_aside: StepAside = _stay
         self.is_closing = False
         self.is_idle = False
         self.idle_since = 0.0
+        self._prepare()
+        self._rest()
 
-    def serve(self) -> None:
-        """Answer requests until the connection is closed; raises nothing."""
+    def fileno(self) -> int:
+        """Return the descriptor of the socket."""
+        return self._socket.fileno()
+
+    def serve(self, step_aside: StepAside) -> bool:
+        """Answer the requests that have come.
+
+        Args:
+            step_aside: To be called before anything that may last.
+
+        Returns:
+            Whether more may come; if not, the connection is to be closed.
+        """
+        self._step_aside = step_aside
         try:
-            self._prepare()
-            self._rest()
+            self.is_idle = self._tls is not None  # what has come is not read yet, but nearly
+            if self._tls:
+                step_aside()
+                self._socket = self._tls.wrap_socket(self._socket, server_side=True)
             while self._serve_one():
-                pass
+                if not (self._tls or self._pending):
+                    return True
         except (OSError, ClientGoneError):
             pass  # the client has gone: it gets no answer, and nobody misses it
         except Exception:
             _logger.exception("A connection of the file service ended by a bug")
-        finally:
-            with suppress(OSError):
-                self._socket.close()
+        return False
+
+    def close(self) -> None:
+        """Close the socket; nobody serves the connection any more."""
+        with suppress(OSError):
+            self._socket.close()
 
     def abort(self) -> None:
         """End the connection at once; may be called from another thread."""
@@ -96,6 +125,16 @@ class Connection:
         with suppress(OSError):
             # Not an SSLSocket's own, which would let the other thread go on without encryption.
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    @property
+    def rests(self) -> bool:
+        """Whether it has no request, not even one that nobody has begun to read."""
+        if not self.is_idle or self._tls:
+            return self.is_idle
+        try:
+            return not self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except OSError:
+            return True
 
     def receive(self, size: int) -> bytes:
         """Return the next bytes of a body, at most so many.
@@ -109,6 +148,7 @@ class Connection:
         if self._pending:
             given, self._pending = self._pending[:size], self._pending[size:]
             return given
+        self._step_aside()
         return self._receive(size)
 
     def receive_into(self, target: memoryview) -> None:
@@ -123,6 +163,10 @@ class Connection:
         filled = min(len(self._pending), len(target))
         target[:filled] = self._pending[:filled]
         self._pending = self._pending[filled:]
+        if filled < len(target):
+            filled += self._receive_now(target[filled:])
+        if filled < len(target):
+            self._step_aside()
         # One call of the kernel for all of it, where that can be.
         flags = 0 if self._tls else socket.MSG_WAITALL
         while filled < len(target):
@@ -135,7 +179,7 @@ class Connection:
 
     def send_continue(self) -> None:
         """Tell the client to send its body."""
-        self._socket.sendall(_CONTINUE)
+        self._send_all(_CONTINUE)
 
     def _prepare(self) -> None:
         # The kernel keeps these times: with Python's own, each call would be two.
@@ -144,8 +188,6 @@ class Connection:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._tls:
-            self._socket = self._tls.wrap_socket(self._socket, server_side=True)
 
     def _rest(self) -> None:
         self.idle_since = time.monotonic()
@@ -193,6 +235,8 @@ class Connection:
             if len(data) > MAXIMUM_HEAD:
                 self._refuse("431 Request Header Fields Too Large", "The headers are too large\n")
                 return None
+            if data:
+                self._step_aside()  # else something has come
             try:
                 received = self._receive(_HEAD_READ)
             except ClientGoneError:
@@ -205,6 +249,17 @@ class Connection:
         end += len(_END)
         self._pending = data[end:]
         return RequestHead(data[:end])
+
+    def _receive_now(self, target: memoryview) -> int:
+        """Receive what of a small body has come already; return how many bytes."""
+        if self._tls or len(target) > _WORTH_A_THREAD:
+            return 0
+        try:
+            received = self._socket.recv_into(target, 0, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
+        self._check_progress(received)
+        return received
 
     def _receive(self, size: int) -> bytes:
         try:
@@ -223,20 +278,29 @@ class Connection:
         content = answer.content
         head = wire_head(answer, keep_alive=keep_alive)
         if isinstance(content, bytes):
-            self._socket.sendall(head + content if with_content else head)
+            self._send_all(head + content if with_content else head)
             return True
         try:
             start, end = content.bounds
             if not with_content or start == end:
-                self._socket.sendall(head)
+                self._send_all(head)
                 return True
-            if end - start <= _SENT_WITH_HEAD:
+            if end - start <= _WORTH_A_THREAD:
                 piece = os.pread(content.file.fileno(), end - start, start)
-                self._socket.sendall(head + piece)
+                self._send_all(head + piece)
                 return len(piece) == end - start
             return self._send_part(head, content)
         finally:
             content.file.close()
+
+    def _send_all(self, data: bytes) -> None:
+        sent = 0
+        if not self._tls:
+            with suppress(BlockingIOError):
+                sent = self._socket.send(data, socket.MSG_DONTWAIT)
+        if sent < len(data):
+            self._step_aside()
+            self._socket.sendall(data[sent:])
 
     def _send_part(self, head: bytes, content: FilePart) -> bool:
         """Send a large part of a file.
@@ -244,6 +308,7 @@ class Connection:
         Where a job cuts the file short meanwhile, the answer ends early and the connection is
         closed: the client sees that bytes are missing and asks again.
         """
+        self._step_aside()
         descriptor = content.file.fileno()
         offset, end = content.bounds
         if self._tls:
@@ -266,11 +331,12 @@ class Connection:
 
     def _refuse(self, status: str, text: str) -> None:
         refusal = _REFUSAL.format(status=status, length=len(text), text=text)
-        self._socket.sendall(refusal.encode("latin-1", "replace"))
+        self._send_all(refusal.encode("latin-1", "replace"))
         self._linger()
 
     def _linger(self) -> None:
         """Close so that the client reads the answer, though it has not stopped sending."""
+        self._step_aside()
         self._deadline = time.monotonic() + _LINGER_SECONDS
         with suppress(OSError, ClientGoneError):
             self._socket.settimeout(_LINGER_SECONDS)

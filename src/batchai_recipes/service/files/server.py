@@ -1,7 +1,8 @@
-"""The web server of the file service: HTTP/1.1, one thread for each connection.
+"""The web server of the file service: HTTP/1.1, small requests in one thread, large ones in many.
 
 Shares move large bodies between a socket and a file, which threads do best: the kernel copies while
 Python waits, in one call for up to 4 MiB, and nothing is copied between event loop and threads.
+Small requests one thread answers best; see :mod:`~.crew`.
 """
 
 import socket
@@ -12,7 +13,8 @@ from contextlib import suppress
 from typing import Final
 
 from batchai_recipes.service.files.body import Buffers
-from batchai_recipes.service.files.connection import Connection, Handler
+from batchai_recipes.service.files.connection import IDLE_SECONDS, Connection, Handler
+from batchai_recipes.service.files.crew import Crew
 from batchai_recipes.service.listener import TlsFiles
 
 MAXIMUM_CONNECTIONS: Final = 256
@@ -20,7 +22,6 @@ MAXIMUM_CONNECTIONS: Final = 256
 
 _GRACE_SECONDS: Final = 2.0
 _ABORT_SECONDS: Final = 5.0
-_THREAD_IDLE_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 0.1
 
 
@@ -32,6 +33,7 @@ class FileServer:
         listening: A bound and listening socket, which this closes in the end.
         tls: The certificate for https; None for http.
         maximum: How many clients are served at a time.
+        idle_seconds: How long a connection is kept without a request.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class FileServer:
         *,
         tls: TlsFiles | None = None,
         maximum: int = MAXIMUM_CONNECTIONS,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._handler = handler
         self._socket = listening
@@ -50,13 +53,11 @@ class FileServer:
             self._tls.load_cert_chain(tls.certificate, tls.key)
         self._maximum = maximum
         self._buffers = Buffers()
+        self._crew: Crew[Connection] = Crew(self._end, idle_seconds)
         self._lock = threading.Lock()
-        self._assigned = threading.Condition(self._lock)
         self._ended = threading.Condition(self._lock)
         self._connections: set[Connection] = set()
         self._waiting: deque[Connection] = deque()
-        self._threads = 0
-        self._idle_threads = 0
         self._stopping = threading.Event()
         self._acceptor = threading.Thread(target=self._accept, name="files", daemon=True)
 
@@ -67,6 +68,7 @@ class FileServer:
 
     def start(self) -> None:
         """Serve; returns at once, since the kernel already takes connections."""
+        self._crew.start()
         self._acceptor.start()
 
     def stop(self) -> None:
@@ -77,16 +79,19 @@ class FileServer:
         self._acceptor.join()
         self._socket.close()
         with self._lock:
+            while self._waiting:
+                self._waiting.pop().close()
             for connection in self._connections:
                 connection.is_closing = True
             for connection in self._connections:
-                if connection.is_idle:
+                if connection.rests:
                     connection.abort()
             self._ended.wait_for(lambda: not self._connections, _GRACE_SECONDS)
             for connection in self._connections:
                 connection.abort()
             # Whoever closes the store after this must not find a request in the midst of it.
             self._ended.wait_for(lambda: not self._connections, _ABORT_SECONDS)
+        self._crew.stop()
 
     def _accept(self) -> None:
         while not self._stopping.is_set():
@@ -104,45 +109,32 @@ class FileServer:
                 self._buffers,
                 is_crowded=self._is_crowded,
             )
-            self._assign(connection)
+            with self._lock:
+                self._waiting.append(connection)
+                self._admit()
+                if self._waiting:
+                    self._make_room()
 
-    def _assign(self, connection: Connection) -> None:
-        with self._lock:
+    def _admit(self) -> None:
+        """Serve those who wait, as far as there is room."""
+        while self._waiting and len(self._connections) < self._maximum:
+            connection = self._waiting.popleft()
             self._connections.add(connection)
-            self._waiting.append(connection)
-            if self._idle_threads >= len(self._waiting):
-                self._assigned.notify()
-            elif self._threads < self._maximum:
-                self._threads += 1
-                # From now on, since nobody has to make room for what it will take.
-                self._idle_threads += 1
-                threading.Thread(target=self._work, name="files-client", daemon=True).start()
-            else:
-                self._make_room()
+            self._crew.watch(connection)
 
     def _is_crowded(self) -> bool:
-        return self._threads >= self._maximum and len(self._waiting) > self._idle_threads
+        return bool(self._waiting)
 
     def _make_room(self) -> None:
         """Close the connection that has been without a request for the longest time."""
-        idle = [one for one in self._connections if one.is_idle and not one.is_closing]
+        idle = [one for one in self._connections if one.rests and not one.is_closing]
         if idle:
             min(idle, key=lambda one: one.idle_since).abort()
 
-    def _work(self) -> None:
-        while (connection := self._next()) is not None:
-            connection.serve()
-            with self._lock:
-                self._connections.discard(connection)
-                self._idle_threads += 1
-                self._ended.notify_all()
-
-    def _next(self) -> Connection | None:
-        """Wait for a connection to serve; None once there has been none for a while."""
+    def _end(self, connection: Connection) -> None:
+        """Close a connection that the crew has done with."""
+        connection.close()
         with self._lock:
-            there = self._assigned.wait_for(lambda: self._waiting, _THREAD_IDLE_SECONDS)
-            self._idle_threads -= 1
-            if there:
-                return self._waiting.popleft()
-            self._threads -= 1
-            return None
+            self._connections.discard(connection)
+            self._admit()
+            self._ended.notify_all()
