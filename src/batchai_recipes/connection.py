@@ -166,12 +166,20 @@ class Connection:
             from azure.storage.common.retry import ExponentialRetry  # noqa: PLC0415 - likewise
             from azure.storage.file import FileService  # noqa: PLC0415 - likewise
 
-            session = requests.Session()
+            from batchai_recipes.staging.loopback_session import (  # noqa: PLC0415 - likewise
+                LoopbackSession,
+            )
+
+            endpoint = self.storage.files_endpoint
+            session: requests.Session
+            if endpoint.startswith("http:") and _is_loopback(endpoint):
+                session = LoopbackSession(endpoint)
+            else:
+                session = requests.Session()
+                session.trust_env = not _is_loopback(endpoint)
+                if self.settings.ca_file:
+                    session.verify = str(self.settings.ca_file)
             session.hooks["response"].append(_with_error_code)
-            if _is_loopback(self.storage.files_endpoint):
-                session.trust_env = False  # a proxy of the environment cannot reach this machine
-            elif self.settings.ca_file:
-                session.verify = str(self.settings.ca_file)
             self._files = FileService(
                 connection_string=self.storage.connection_string, request_session=session
             )
