@@ -60,7 +60,7 @@ def main(
         # location and the admin user of the nodes.
         Connection.default() as connection,
         TrainingSession(
-            cluster, staging=staging, connection=connection, keep_share=keep, report=print
+            cluster, staging=staging, connection=connection, keep_outputs=keep, report=print
         ) as session,
     ):
         run = session.submit(job)

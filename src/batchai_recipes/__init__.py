@@ -27,6 +27,7 @@ from batchai_recipes.errors import (
     ConfigurationError,
     JobError,
     JobFailedError,
+    JobsFailedError,
     RequestError,
     ServiceStartError,
     StagingError,
@@ -34,7 +35,7 @@ from batchai_recipes.errors import (
 )
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.runs import JobOutput, JobRun, Metrics, OutputFile, StateChange
-from batchai_recipes.session import ClusterState, TrainingSession
+from batchai_recipes.session import ClusterState, PlannedRequest, SessionPlan, TrainingSession
 from batchai_recipes.settings import ConnectionSettings
 from batchai_recipes.staging import (
     FileShareStaging,
@@ -69,14 +70,17 @@ __all__ = [
     "JobFailedError",
     "JobOutput",
     "JobRun",
+    "JobsFailedError",
     "KeyVaultSecret",
     "Metrics",
     "MountedPath",
     "OutputFile",
     "Pacing",
+    "PlannedRequest",
     "PyTorchJobBuilder",
     "RequestError",
     "ServiceStartError",
+    "SessionPlan",
     "StagedContent",
     "StagedFile",
     "StagedManifest",

@@ -11,6 +11,7 @@
     ├── ClusterError               a cluster did not become ready
     ├── JobError
     │   ├── JobFailedError         a job ended in the state "failed"
+    │   ├── JobsFailedError        some of several jobs failed (a group)
     │   └── WaitTimeoutError       a wait ended before the job did (also a TimeoutError)
     └── CleanUpError               something that a session made could not be deleted (a group)
 
@@ -214,6 +215,13 @@ class WaitTimeoutError(JobError, TimeoutError):
         ...         run.terminate()
         ...     print(run.state)
         failed
+    """
+
+
+class JobsFailedError(JobError, ExceptionGroup[Exception]):
+    """Some of several jobs failed; the group holds the error of each.
+
+    The runs of the others were given before it is raised.
     """
 
 

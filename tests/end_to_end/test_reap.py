@@ -76,7 +76,7 @@ def test_a_session_killed_at_any_step_is_reaped(killed, command, nothing_left, s
 
 def test_a_dry_run_deletes_nothing(killed, command, nothing_left):
     """It says what would be deleted."""
-    killed("Created workspace")
+    killed("Created file share")
     dry = command("reap", "--dry-run")
 
     assert dry.returncode == 0

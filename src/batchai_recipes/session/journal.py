@@ -8,6 +8,7 @@ lock with the process, however that ends: a journal that can be locked belongs t
 import fcntl
 import json
 import os
+import threading
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Final
@@ -50,6 +51,12 @@ class Journal:
         self._path = path
         self._file = file
         self._made: list[Made] = []
+        self._lock = threading.Lock()  # jobs may be submitted from several threads
+
+    @property
+    def made(self) -> tuple[Made, ...]:
+        """What was made and is not gone, newest first."""
+        return tuple(reversed(self._made))
 
     @classmethod
     def begin(cls, folder: Path, owner: JournalOwner) -> "Journal":
@@ -84,25 +91,51 @@ class Journal:
 
     def about_to_make(self, made: Made) -> None:
         """Write down that something is about to be made; on disk when this returns."""
-        self._made.append(made)
-        self._append({"make": asdict(made)})
+        with self._lock:
+            self._made.append(made)
+            self._append({"make": asdict(made)})
 
     def gone(self, made: Made) -> None:
         """Write down that something is deleted, or turned out to be somebody else's."""
-        if made in self._made:
-            self._made.remove(made)
-            self._append({"gone": asdict(made)})
+        with self._lock:
+            if made in self._made:
+                self._made.remove(made)
+                self._append({"gone": asdict(made)})
+
+    def keep(self, made: Made) -> None:
+        """Write down that something is kept on purpose; on disk when this returns."""
+        with self._lock:
+            self._append({"keep": asdict(made)})
 
     def close(self) -> None:
-        """End the journal; the file goes too unless something could not be deleted."""
+        """End the journal; the file goes too unless something is left."""
         if not self._made:
             self._path.unlink(missing_ok=True)
         self._file.close()
 
     def _append(self, entry: dict[str, object]) -> None:
-        self._file.write(json.dumps(entry) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        _append(self._file, entry)
+
+
+def _append(file: TextIOWrapper, entry: dict[str, object]) -> None:
+    file.write(json.dumps(entry) + "\n")
+    file.flush()
+    os.fsync(file.fileno())
+
+
+@frozen
+class JournalContent:
+    """What a journal says.
+
+    Args:
+        owner: Whose it is.
+        made: What the session left, newest first.
+        kept: What of it was left on purpose.
+    """
+
+    owner: JournalOwner
+    made: tuple[Made, ...]
+    kept: tuple[Made, ...] = ()
 
 
 class AbandonedJournal:
@@ -113,24 +146,29 @@ class AbandonedJournal:
     Args:
         path: The file.
         file: The file, open and locked.
-        owner: Whose it was.
-        made: What the session left, newest first.
+        content: What it says.
     """
 
-    def __init__(
-        self, path: Path, file: TextIOWrapper, owner: JournalOwner, made: tuple[Made, ...]
-    ) -> None:
+    def __init__(self, path: Path, file: TextIOWrapper, content: JournalContent) -> None:
         self._path = path
         self._file = file
-        self.owner = owner
-        self.made = made
+        self.owner = content.owner
+        self.made = content.made
+        self.kept = content.kept
 
-    def remove(self) -> None:
-        """Delete the file: everything that it names is gone."""
-        self._path.unlink(missing_ok=True)
+    def gone(self, made: Made) -> None:
+        """Write down that something is deleted; on disk when this returns.
+
+        Args:
+            made: What is deleted, of :attr:`made`.
+        """
+        self.made = tuple(other for other in self.made if other != made)
+        _append(self._file, {"gone": asdict(made)})
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; it is deleted when everything that it names is gone."""
+        if not self.made:
+            self._path.unlink(missing_ok=True)
         self._file.close()
 
 
@@ -154,22 +192,29 @@ def _take(path: Path) -> AbandonedJournal | None:
         return None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        owner, made = _read(file)
+        content = _read(file)
     except (BlockingIOError, ValueError, LookupError, TypeError):
         file.close()  # a live session's, or no journal
         return None
-    return AbandonedJournal(path, file, owner, made)
+    return AbandonedJournal(path, file, content)
 
 
-def _read(file: TextIOWrapper) -> tuple[JournalOwner, tuple[Made, ...]]:
-    lines = file.read().split("\n")
+def _read(file: TextIOWrapper) -> JournalContent:
+    text = file.read()
     # A line that was cut by a crash was not acknowledged: nothing was made after it.
-    entries = [json.loads(line) for line in lines[:-1]]
+    whole = text[: text.rfind("\n") + 1]
+    entries = [json.loads(line) for line in whole.splitlines()]
     owner = JournalOwner(**entries[0]["owner"])
     made: list[Made] = []
+    kept: list[Made] = []
     for entry in entries[1:]:
         if "make" in entry:
             made.append(Made(**entry["make"]))
-        else:
+        elif "gone" in entry:
             made.remove(Made(**entry["gone"]))
-    return owner, tuple(reversed(made))
+        elif "keep" in entry:
+            kept.append(Made(**entry["keep"]))
+    if whole != text:
+        file.seek(len(whole.encode()))
+        file.truncate()  # what is written next begins a line of its own
+    return JournalContent(owner, tuple(reversed(made)), tuple(one for one in kept if one in made))

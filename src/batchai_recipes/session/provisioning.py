@@ -1,16 +1,15 @@
 """Making what a session needs, one thing at a time, each with its undoing arranged before it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
+from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import RequestError
-from batchai_recipes.names import checked_resource_name
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
+from batchai_recipes.session.blueprint import Blueprint
 from batchai_recipes.session.cluster_state import wait_until_ready
 from batchai_recipes.session.journal import Journal
 from batchai_recipes.session.made import Made
@@ -20,32 +19,7 @@ from batchai_recipes.staging.staged_manifest import StagedManifest
 from batchai_recipes.staging.upload import create_share, upload
 
 if TYPE_CHECKING:
-    from azure.mgmt.batchai.models import Cluster, ClusterCreateParameters, JobCreateParameters
-
-
-@frozen
-class SessionNames:
-    """The names of everything that a session makes.
-
-    Args:
-        resource_group: The resource group.
-        workspace: The workspace in it.
-        experiment: The experiment in the workspace.
-        cluster: The cluster in the workspace.
-
-    Raises:
-        ConfigurationError: A name is not allowed.
-    """
-
-    resource_group: str
-    workspace: str
-    experiment: str
-    cluster: str
-
-    def __attrs_post_init__(self) -> None:
-        checked_resource_name("resource group", self.resource_group)
-        checked_resource_name("workspace", self.workspace)
-        checked_resource_name("experiment", self.experiment)
+    from azure.mgmt.batchai.models import Cluster, JobCreateParameters
 
 
 class Provisioning:
@@ -53,42 +27,33 @@ class Provisioning:
 
     Args:
         connection: Where to make them.
-        names: What to call them.
+        blueprint: Their names and the parameters of the requests.
         undo: Where to arrange their deletion.
         journal: Where to write down what is about to be made.
         report: Told, line by line, what happens.
+        use_existing: Whether a workspace, cluster or experiment of the same name is used as it is.
     """
 
     def __init__(
         self,
         connection: Connection,
-        names: SessionNames,
+        blueprint: Blueprint,
         undo: UndoStack,
         journal: Journal,
         report: Callable[[str], None],
+        *,
+        use_existing: bool = False,
     ) -> None:
         self.connection = connection
-        self._names = names
+        self.blueprint = blueprint
+        self._names = blueprint.names
         self._undo = undo
         self._journal = journal
         self._report = report
+        self._use_existing = use_existing
 
-    @property
-    def cluster_id(self) -> str:
-        """The resource id of the session's cluster."""
-        names = self._names
-        return (
-            f"/subscriptions/{self.connection.settings.subscription_id}"
-            f"/resourceGroups/{names.resource_group}/providers/Microsoft.BatchAI"
-            f"/workspaces/{names.workspace}/clusters/{names.cluster}"
-        )
-
-    def create_resource_group(self, location: str) -> None:
-        """Make the resource group, unless it exists; one that exists is not deleted later.
-
-        Args:
-            location: The Azure location.
-        """
+    def create_resource_group(self) -> None:
+        """Make the resource group, unless it exists; one that exists is not deleted later."""
         name = self._names.resource_group
         groups = self.connection.resources.resource_groups
         with explained(f"create resource group {name}"):
@@ -96,88 +61,116 @@ class Provisioning:
                 self._report(f"Using resource group {name}")
                 return
             with self._making(Made("resource group", (name,))):
-                groups.create_or_update(name, {"location": location})
+                groups.create_or_update(name, self.blueprint.resource_group())
         self._report(f"Created resource group {name}")
 
-    def stage(self, staging: FileShareStaging, *, keep: bool) -> StagedManifest:
-        """Make the share, unless it exists, and upload; one that exists is not deleted later."""
+    def create_workspace(self) -> None:
+        """Make the workspace, or use the one that is there."""
+        place = self._names.workspace_place
+        workspaces = self.connection.batchai.workspaces
+        self._create(
+            Made("workspace", place),
+            lambda: workspaces.get(*place),
+            lambda: workspaces.begin_create(*place, self.blueprint.workspace()).result(),
+        )
+
+    def stage(self, staging: FileShareStaging) -> StagedManifest:
+        """Make the share, unless it exists, and upload; one that exists is not deleted later.
+
+        Args:
+            staging: What to stage.
+        """
         files = self.connection.files
         share = staging.share
         if share_exists(self.connection, share):
             self._report(f"Using file share {share}")
         else:
             made = Made("file share", (share,))
-            with nullcontext() if keep else self._making(made):
+            with self._making(made):
                 is_new = create_share(files, share)
-            if not is_new and not keep:
+            if not is_new:
                 self._leave(made)  # somebody else made it in between
             self._report(f"Created file share {share}")
         return upload(files, staging, self._report)
 
-    def create_workspace(self, location: str) -> None:
-        """Make the workspace.
+    def create_cluster(self, cluster: ClusterBuilder) -> bool:
+        """Make a cluster, or use the one that is there; its nodes come later.
 
         Args:
-            location: The Azure location.
+            cluster: The cluster.
+
+        Returns:
+            Whether it was made now.
         """
-        from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
-
-        names = self._names
-        place = (names.resource_group, names.workspace)
-        workspaces = self.connection.batchai.workspaces
-        with explained(f"create workspace {names.workspace}"):
-            self._refuse_existing("workspace", names.workspace, lambda: workspaces.get(*place))
-            with self._making(Made("workspace", place)):
-                parameters = models.WorkspaceCreateParameters(location=location)
-                workspaces.begin_create(*place, parameters).result()
-        self._report(f"Created workspace {names.workspace}")
-
-    def create_cluster(self, parameters: "ClusterCreateParameters") -> None:
-        """Make the cluster; its nodes come later."""
-        names = self._names
-        place = (names.resource_group, names.workspace, names.cluster)
+        place = self._names.cluster_place(cluster.name)
         clusters = self.connection.batchai.clusters
-        with explained(f"create cluster {names.cluster}"):
-            self._refuse_existing("cluster", names.cluster, lambda: clusters.get(*place))
-            with self._making(Made("cluster", place)):
-                clusters.begin_create(*place, parameters).result()
-        self._report(f"Created cluster {names.cluster}")
-
-    def cluster(self) -> "Cluster":
-        """Ask the service for the cluster."""
-        names = self._names
-        with explained(f"get cluster {names.cluster}"):
-            return self.connection.batchai.clusters.get(
-                names.resource_group, names.workspace, names.cluster
-            )
-
-    def wait_for_cluster(self, pacing: Pacing, timeout: float | None) -> None:
-        """Wait until the cluster's nodes can take jobs."""
-        wait_until_ready(
-            self._names.cluster, self.cluster, report=self._report, pacing=pacing, timeout=timeout
+        return self._create(
+            Made("cluster", place),
+            lambda: clusters.get(*place),
+            lambda: clusters.begin_create(*place, self.blueprint.cluster(cluster)).result(),
         )
 
+    def cluster(self, name: str) -> "Cluster":
+        """Ask the service for a cluster.
+
+        Args:
+            name: The cluster's name.
+        """
+        with explained(f"get cluster {name}"):
+            return self.connection.batchai.clusters.get(*self._names.cluster_place(name))
+
+    def wait_for_cluster(self, name: str, pacing: Pacing, timeout: float | None) -> None:
+        """Wait until a cluster's nodes can take jobs.
+
+        Args:
+            name: The cluster's name.
+            pacing: How often to look.
+            timeout: How long to wait at most, in seconds; None for as long as it takes.
+        """
+        look = lambda: self.cluster(name)  # noqa: E731 - reads as the argument that it is
+        wait_until_ready(name, look, report=self._report, pacing=pacing, timeout=timeout)
+
     def create_experiment(self) -> None:
-        """Make the experiment."""
-        names = self._names
-        place = (names.resource_group, names.workspace, names.experiment)
+        """Make the experiment, or use the one that is there."""
+        place = self._names.experiment_place
         experiments = self.connection.batchai.experiments
-        with explained(f"create experiment {names.experiment}"):
-            self._refuse_existing("experiment", names.experiment, lambda: experiments.get(*place))
-            with self._making(Made("experiment", place)):
-                experiments.begin_create(*place).result()
-        self._report(f"Created experiment {names.experiment}")
+        self._create(
+            Made("experiment", place),
+            lambda: experiments.get(*place),
+            lambda: experiments.begin_create(*place).result(),
+        )
 
     def create_job(self, name: str, parameters: "JobCreateParameters") -> None:
-        """Make a job."""
-        names = self._names
-        place = (names.resource_group, names.workspace, names.experiment, name)
+        """Make a job; one that exists is never used.
+
+        Args:
+            name: The job's name.
+            parameters: What to send.
+        """
+        place = self._names.job_place(name)
         jobs = self.connection.batchai.jobs
-        with explained(f"create job {name}"):
-            self._refuse_existing("job", name, lambda: jobs.get(*place))
-            with self._making(Made("job", place)):
-                jobs.begin_create(*place, parameters).result()
-        self._report(f"Created job {name}")
+        self._create(
+            Made("job", place),
+            lambda: jobs.get(*place),
+            lambda: jobs.begin_create(*place, parameters).result(),
+        )
+
+    def _create(self, made: Made, get: Callable[[], object], create: Callable[[], object]) -> bool:
+        """Make something unless it exists; tell whether it was made now."""
+        with explained(f"create {made}"):
+            if _exists(get):
+                if not self._use_existing or made.kind == "job":
+                    raise RequestError(
+                        f"Failed to create {made}: one of this name exists and is not the "
+                        f"session's to use or delete; choose another name"
+                        + ("" if made.kind == "job" else ", or say use_existing=True")
+                    )
+                self._report(f"Using {made}")
+                return False
+            with self._making(made):
+                create()
+        self._report(f"Created {made}")
+        return True
 
     @contextmanager
     def _making(self, made: Made) -> Iterator[None]:
@@ -203,17 +196,15 @@ class Provisioning:
         self._undo.drop(str(made))
         self._journal.gone(made)
 
-    def _refuse_existing(self, noun: str, name: str, get: Callable[[], object]) -> None:
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - on first use
 
-        try:
-            get()
-        except ResourceNotFoundError:
-            return
-        raise RequestError(
-            f"Failed to create {noun} {name}: one of this name exists and is not the session's to "
-            f"use or delete; choose another name"
-        )
+def _exists(get: Callable[[], object]) -> bool:
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - on first use
+
+    try:
+        get()
+    except ResourceNotFoundError:
+        return False
+    return True
 
 
 def share_exists(connection: Connection, share: str) -> bool:

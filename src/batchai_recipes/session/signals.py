@@ -11,11 +11,34 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _EXIT_STATUS_OF_SIGTERM: Final = 128 + signal.SIGTERM
 
 
+class _SigtermRaises:
+    """SIGTERM's handler of this process, shared by all sessions that are entered, in any order."""
+
+    def __init__(self) -> None:
+        self._sessions = 0
+
+    def add(self) -> bool:
+        """Install the handler, unless the program has its own; tell whether it is in place."""
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _exit)
+            self._sessions = 0
+        if signal.getsignal(signal.SIGTERM) is not _exit:
+            return False
+        self._sessions += 1
+        return True
+
+    def remove(self) -> None:
+        """Give SIGTERM back its default when this was the last session."""
+        self._sessions -= 1
+        if self._sessions == 0 and signal.getsignal(signal.SIGTERM) is _exit:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 class TerminationSignals:
     """Makes Ctrl-C and SIGTERM leave a ``with`` block in the ordinary way.
 
     Only the main thread gets signals, so in another one this does nothing. A program that has its
-    own handler for SIGTERM keeps it.
+    own handler for SIGTERM keeps it. Sessions inside or beside each other share one handler.
 
     Args:
         report: Told when a signal arrives during the clean-up.
@@ -27,14 +50,13 @@ class TerminationSignals:
 
     def start(self) -> None:
         """Let SIGTERM raise :class:`SystemExit` from now on, unless the program handles it."""
-        if _in_main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, _exit)
-            self._raising = True
+        if _in_main_thread():
+            self._raising = _sigterm.add()
 
     def stop(self) -> None:
         """Give SIGTERM back its default."""
         if self._raising and _in_main_thread():
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            _sigterm.remove()
             self._raising = False
 
     @contextmanager
@@ -62,6 +84,9 @@ class TerminationSignals:
 
 def _exit(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(_EXIT_STATUS_OF_SIGTERM)
+
+
+_sigterm: Final = _SigtermRaises()
 
 
 def _in_main_thread() -> bool:

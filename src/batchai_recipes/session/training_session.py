@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Final
 
@@ -13,44 +14,54 @@ from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import BatchAIRecipesError
 from batchai_recipes.pacing import Pacing
-from batchai_recipes.runs.job_place import JobPlace
-from batchai_recipes.runs.job_run import JobRun
-from batchai_recipes.session.cluster_state import ClusterState
+from batchai_recipes.session.blueprint import Blueprint
+from batchai_recipes.session.clean_up_policy import CleanUp, CleanUpPolicy
 from batchai_recipes.session.journal import Journal, JournalOwner
-from batchai_recipes.session.provisioning import Provisioning, SessionNames
+from batchai_recipes.session.live_session import LiveSession
+from batchai_recipes.session.redaction import Redaction, secrets_in
+from batchai_recipes.session.session_clusters import SessionClusters
+from batchai_recipes.session.session_jobs import SessionJobs
+from batchai_recipes.session.session_names import SessionNames
+from batchai_recipes.session.session_plan import Planner, SessionPlan
 from batchai_recipes.session.signals import TerminationSignals
-from batchai_recipes.session.undo import UndoStack, clean_up_error, logger
+from batchai_recipes.session.undo import clean_up_error, logger
 from batchai_recipes.settings import APPLICATION
 from batchai_recipes.staging.file_share_staging import FileShareStaging
 from batchai_recipes.staging.staged_manifest import StagedManifest
 
-_NAME_BYTES: Final = 4
+_ID_BYTES: Final = 4
 
 
-class TrainingSession:
-    """A cluster to run jobs on, from nothing and back to nothing.
+class TrainingSession(SessionJobs):
+    """Clusters to run jobs on, from nothing and back to nothing.
 
-    Entering makes a resource group, the file share with what is staged, a workspace, the cluster
+    Entering makes a resource group, a workspace, the file share with what is staged, the clusters
     and an experiment; leaving deletes what was made and only that, newest first: also when entering
     fails half way, on an exception, on Ctrl-C and on SIGTERM. A resource group or a share that was
     there before is used and left alone; a workspace, cluster or experiment of the same name is an
-    error, since the session could not tell whose it is.
+    error unless `use_existing` says that it may be used, and then it is left alone too.
 
     Args:
-        cluster: The cluster to make.
+        clusters: The clusters to make, at least one.
         staging: What to put on a file share first.
-        connection: Where to make it; None for :meth:`Connection.default`. A connection that is
+        connection: Where to make them; None for :meth:`Connection.default`. A connection that is
             given stays open.
         resource_group: The resource group's name; None for a new one.
         workspace: The workspace's name; None for a new one.
         experiment: The experiment's name; None for a new one.
         location: The Azure location; None for the connection's.
-        keep_share: Whether the share stays when the session made it.
-        ready_timeout: How long to wait for the cluster, in seconds; None for as long as it takes.
+        use_existing: Whether a workspace, clusters and an experiment that exist under these names
+            are used as they are, and never deleted; the jobs that the session makes in them are. A
+            cluster that exists needs no more than its name: ``ClusterBuilder("mycluster")``.
+        clean_up: When to delete what was made: ``always``, ``on_success`` (not after an exception
+            or an interruption) or ``never``. What stays is reported, with the command to delete it.
+        keep_outputs: Whether the share stays when the session made it, with the outputs on it.
+        ready_timeout: How long to wait for each cluster, in seconds; None for as long as it takes.
         report: Told, line by line, what happens; None for the log ``batchai_recipes.session``.
         pacing: How often to look while waiting.
 
     Raises:
+        ConfigurationError: A name or an option is not allowed, or no cluster is given.
         BatchAIRecipesError: On entering: something could not be made. What was made is deleted.
         CleanUpError: On leaving: something could not be deleted, and the block itself was fine.
 
@@ -70,50 +81,49 @@ Preparing: 0; Leaving: 0
 
     def __init__(
         self,
-        cluster: ClusterBuilder,
-        *,
+        *clusters: ClusterBuilder,
         staging: FileShareStaging | None = None,
         connection: Connection | None = None,
         resource_group: str | None = None,
         workspace: str | None = None,
         experiment: str | None = None,
         location: str | None = None,
-        keep_share: bool = False,
+        use_existing: bool = False,
+        clean_up: CleanUp = "always",
+        keep_outputs: bool = False,
         ready_timeout: float | None = None,
         report: Callable[[str], None] | None = None,
         pacing: Pacing | None = None,
     ) -> None:
-        name = f"{APPLICATION}-{secrets.token_hex(_NAME_BYTES)}"
+        super().__init__(pacing or Pacing())
+        self.id = f"{APPLICATION}-{secrets.token_hex(_ID_BYTES)}"
+        self._clusters = SessionClusters(clusters)
         self.names = SessionNames(
-            resource_group=resource_group or name,
-            workspace=workspace or name,
-            experiment=experiment or name,
-            cluster=cluster.name,
+            resource_group or self.id,
+            workspace or self.id,
+            experiment or self.id,
+            self._clusters.names,
         )
-        self._location = location
-        self._name = name
-        self._cluster = cluster
+        self._policy = CleanUpPolicy(clean_up, keep_outputs)
         self._staging = staging
         self._given_connection = connection
-        self._keep_share = keep_share
+        self._location = location
+        self._use_existing = use_existing
         self._ready_timeout = ready_timeout
         self._report = report or logger.info
-        self._pacing = pacing or Pacing()
+        self._closing = ExitStack()
         self._signals = TerminationSignals(self._report)
-        self._undo = UndoStack(self._report)
-        self._provisioning: Provisioning | None = None
-        self._own_connection: Connection | None = None
-        self._journal: Journal | None = None
-        self._staged: StagedManifest | None = None
+        self._live: LiveSession | None = None
 
     def __enter__(self) -> Self:
-        if self._provisioning is not None:
+        if self._live is not None:
             raise BatchAIRecipesError("This session was entered before: make a new TrainingSession")
         self._signals.start()
         try:
-            self._provision()
+            self._live = self._begin()
+            self._live.provision(self._staging, self._pacing, self._ready_timeout)
         except BaseException as error:
-            self._clean_up(error)
+            self._end(error)
             raise
         return self
 
@@ -123,7 +133,7 @@ Preparing: 0; Leaving: 0
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._clean_up(error)
+        self._end(error)
 
     @property
     def staged(self) -> StagedManifest | None:
@@ -131,70 +141,49 @@ Preparing: 0; Leaving: 0
 
         None for a session without a staging, and before it is entered.
         """
-        return self._staged
+        return self._live.staged if self._live else None
 
-    def submit(self, job: JobBuilder) -> JobRun:
-        """Create a job on the session's cluster; it starts as soon as its nodes are free.
+    def plan(self, *jobs: JobBuilder, cluster: str | None = None) -> SessionPlan:
+        """Show what the session would make, the very bodies of its requests, and make nothing.
 
         Args:
-            job: The job to create.
+            jobs: Jobs that would be submitted.
+            cluster: The name of the cluster to run them on; None for the only one.
 
         Returns:
-            The submitted job, to wait for, stream from and download from.
+            The plan, to print or to look through; secrets are left out of it.
 
         Raises:
-            ConfigurationError: The job does not fit the cluster.
-            RequestError: The service refused it, for one because a job of the name exists.
+            ConfigurationError: A cluster or a job is not complete, or they do not fit each other.
+            ServiceStartError: No connection was given and the embedded service did not start.
         """
-        provisioning = self._active()
-        parameters = job.build(
-            cluster_id=provisioning.cluster_id,
-            mounts=self._cluster.mounts,
-            storage=provisioning.connection.storage,
+        with ExitStack() as closing:
+            blueprint = self._blueprint(self._connection(closing))
+            placed = [(job, self._clusters.pick(cluster)) for job in jobs]
+            known = [blueprint.settings, *self._clusters, jobs, self._staging]
+            planner = Planner(blueprint, Redaction(secrets_in(known)))
+            return planner.plan(self._staging, self._clusters, placed)
+
+    def _begin(self) -> LiveSession:
+        connection = self._connection(self._closing)
+        blueprint = self._blueprint(connection)
+        journal = Journal.begin(connection.journals, self._owner(connection))
+        return LiveSession(
+            connection,
+            blueprint,
+            self._clusters,
+            journal,
+            self._report,
+            use_existing=self._use_existing,
         )
-        provisioning.create_job(job.name, parameters)
-        names = self.names
-        return JobRun(
-            provisioning.connection,
-            JobPlace(names.resource_group, names.workspace, names.experiment, job.name),
-            report=self._report,
-            pacing=self._pacing,
-        )
 
-    def cluster_state(self) -> ClusterState:
-        """Ask the service for the present state of the session's cluster.
-
-        Raises:
-            RequestError: The service did not answer.
-        """
-        return ClusterState.of(self._active().cluster())
-
-    def _provision(self) -> None:
-        connection = self._given_connection or Connection.default()
-        if connection is not self._given_connection:
-            self._own_connection = connection
-        self._journal = Journal.begin(connection.journals, self._owner(connection))
-        provisioning = Provisioning(connection, self.names, self._undo, self._journal, self._report)
-        self._provisioning = provisioning
-        location = self._location or connection.settings.location
-        provisioning.create_resource_group(location)
-        if self._staging:
-            self._staged = provisioning.stage(self._staging, keep=self._keep_share)
-        provisioning.create_workspace(location)
-        provisioning.create_cluster(
-            self._cluster.build(connection.storage, admin=connection.settings.admin)
-        )
-        provisioning.wait_for_cluster(self._pacing, self._ready_timeout)
-        provisioning.create_experiment()
-
-    def _clean_up(self, error: BaseException | None) -> None:
+    def _end(self, error: BaseException | None) -> None:
+        failures: tuple[Exception, ...] = ()
         try:
             with self._signals.held():
-                failures = self._undo.unwind()
-                if self._journal:
-                    self._journal.close()
-                if self._own_connection:
-                    self._own_connection.close()
+                if self._live:
+                    failures = self._live.end(self._policy, succeeded=error is None)
+                self._closing.close()
         finally:
             self._signals.stop()
         if failures and error is None:
@@ -202,18 +191,25 @@ Preparing: 0; Leaving: 0
         for failure in failures:
             self._report(f"Could not be deleted: {failure}")
 
+    def _connection(self, closing: ExitStack) -> Connection:
+        return self._given_connection or closing.enter_context(Connection.default())
+
+    def _blueprint(self, connection: Connection) -> Blueprint:
+        settings = connection.settings
+        return Blueprint(self.id, self.names, settings, self._location or settings.location)
+
     def _owner(self, connection: Connection) -> JournalOwner:
         state_dir = connection.state_dir
         return JournalOwner(
-            session=self._name,
+            session=self.id,
             endpoint=connection.settings.endpoint,
             state_dir=str(state_dir) if state_dir else None,
             pid=os.getpid(),
         )
 
-    def _active(self) -> Provisioning:
-        if self._provisioning is None:
+    def _active(self) -> LiveSession:
+        if self._live is None:
             raise BatchAIRecipesError(
                 "This session has not been entered: write `with TrainingSession(...) as session:`"
             )
-        return self._provisioning
+        return self._live

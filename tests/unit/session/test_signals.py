@@ -77,3 +77,15 @@ def test_other_threads_are_left_alone():
     thread.join()
 
     assert (outcome, signal.getsignal(signal.SIGTERM)) == (["ran"], signal.SIG_DFL)
+
+
+def test_sessions_beside_each_other_share_the_handler(signals):
+    """Whichever ends first; the last one gives the default back."""
+    other = TerminationSignals(lambda _: None)
+    other.start()
+    signals.stop()
+    with pytest.raises(SystemExit):
+        signal.raise_signal(signal.SIGTERM)
+    other.stop()
+
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

@@ -1,6 +1,5 @@
 """TrainingSession, on the level of HTTP."""
 
-import json
 import signal
 
 import pytest
@@ -21,28 +20,6 @@ from batchai_recipes.session.made import Made
 
 CLUSTER = ClusterBuilder("c").vm_size("STANDARD_NC6")
 JOB = CntkJobBuilder("j").script("train.py").std_out_err_path_prefix("$AZ_BATCHAI_MOUNT_ROOT")
-MISSING = (404, {"error": {"code": "ResourceNotFound", "message": "it is not found"}})
-READY = {
-    "properties": {
-        "allocationState": "steady",
-        "currentNodeCount": 1,
-        "scaleSettings": {"manual": {"targetNodeCount": 1}},
-        "nodeStateCounts": {"idleNodeCount": 1},
-    }
-}
-
-
-@pytest.fixture
-def batchai(endpoint):
-    """A service that makes and deletes everything at once."""
-    endpoint.on("HEAD", "/resourcegroups/[^/]+", 404)
-    endpoint.on("PUT", "/resourcegroups/[^/]+", (201, {"location": "eastus"}))
-    for noun in ("workspaces", "experiments", "clusters", "jobs"):
-        endpoint.on("PUT", f"/{noun}/[^/]+", (200, {"properties": {}}))
-    endpoint.on("GET", "/workspaces/[^/]+", MISSING)
-    endpoint.on("GET", "/clusters/c", MISSING, READY)
-    endpoint.on("DELETE", ".*", 200)
-    return endpoint
 
 
 def session(connection, clock, **options):
@@ -73,10 +50,10 @@ def test_a_resource_group_that_exists_stays(batchai, connection, clock):
 
 @pytest.mark.parametrize("noun", ["workspaces/w", "clusters/c", "experiments/e"])
 def test_what_exists_under_the_same_name_is_neither_used_nor_deleted(
-    batchai, connection, clock, noun
+    batchai, connection, clock, noun, ready
 ):
     """The session could not tell whose it is."""
-    batchai.on("GET", f"/{noun}", READY)
+    batchai.on("GET", f"/{noun}", ready)
 
     with pytest.raises(RequestError, match="choose another name"), session(connection, clock):
         pass
@@ -101,12 +78,12 @@ def test_when_entering_fails_half_way_what_was_made_goes(batchai, connection, cl
     assert deleted == batchai.made("DELETE")
 
 
-def test_unusable_nodes_are_reported_with_the_services_reason(batchai, connection, clock):
+def test_unusable_nodes_are_reported_with_the_services_reason(batchai, connection, clock, ready):
     """And the cluster goes."""
-    broken = json.loads(json.dumps(READY))
+    broken = ready
     broken["properties"]["nodeStateCounts"] = {"unusableNodeCount": 1}
     broken["properties"]["errors"] = [{"code": "ShareMountFailed", "message": "check the key"}]
-    batchai.on("GET", "/clusters/c", MISSING, broken)
+    batchai.on("GET", "/clusters/c", 404, broken)
 
     with pytest.raises(ClusterError, match="check the key"), session(connection, clock):
         pass
@@ -153,7 +130,7 @@ def test_a_failed_deletion_does_not_hide_the_blocks_exception(batchai, connectio
 def test_something_that_is_gone_already_counts_as_deleted(batchai, connection, clock):
     """Deletion succeeds when the thing is gone."""
     batchai.on("DELETE", ".*", 204)
-    batchai.on("DELETE", "/resourcegroups/g", MISSING)
+    batchai.on("DELETE", "/resourcegroups/g", 404)
 
     with session(connection, clock):
         pass

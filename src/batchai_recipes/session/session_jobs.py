@@ -1,0 +1,109 @@
+"""What one does with the clusters of a session that has been entered: the verbs for jobs."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+
+from batchai_recipes.builders.job import JobBuilder
+from batchai_recipes.pacing import Pacing
+from batchai_recipes.runs.job_place import JobPlace
+from batchai_recipes.runs.job_run import JobRun
+from batchai_recipes.session.cluster_state import ClusterState
+from batchai_recipes.session.job_map import MAX_PARALLEL, JobMap, MapOrder
+from batchai_recipes.session.live_session import LiveSession
+
+
+class SessionJobs(ABC):
+    """The part of :class:`TrainingSession` that submits jobs.
+
+    Args:
+        pacing: How often to look while waiting.
+    """
+
+    def __init__(self, pacing: Pacing) -> None:
+        self._pacing = pacing
+
+    @abstractmethod
+    def _active(self) -> LiveSession:
+        """Return what lives while the session is entered, or raise that it is not."""
+
+    def submit(self, job: JobBuilder, *, cluster: str | None = None) -> JobRun:
+        """Create a job on a cluster of the session; it starts as soon as its nodes are free.
+
+        Args:
+            job: The job to create.
+            cluster: The name of the cluster to run on; None for the only one.
+
+        Returns:
+            The submitted job, to wait for, stream from and download from.
+
+        Raises:
+            ConfigurationError: The job does not fit the cluster, or the cluster is none of the
+                session's, or there are several and none is named.
+            RequestError: The service refused it, for one because a job of the name exists.
+        """
+        live = self._active()
+        live.create_job(job, live.clusters.pick(cluster))
+        return self._run(job.name)
+
+    def map(
+        self,
+        jobs: Iterable[JobBuilder],
+        *,
+        cluster: str | None = None,
+        max_parallel: int = MAX_PARALLEL,
+        order: MapOrder = "submitted",
+    ) -> JobMap:
+        """Run many jobs, so many at a time, and give the run of each when it has succeeded.
+
+        The first are submitted now, each further one when another has ended, while the result is
+        iterated over. A job that fails stops no other: all failures are raised together, after
+        the last run.
+
+        Args:
+            jobs: The jobs, each with a name of its own.
+            cluster: The name of the cluster to run on; None for the only one.
+            max_parallel: How many may be submitted and not ended at a time, 1 or more.
+            order: ``submitted`` gives the runs in the order of the jobs, ``completed`` as they end.
+
+        Returns:
+            An iterator over the runs, each succeeded.
+
+        Raises:
+            ConfigurationError: Two jobs have one name, the cluster is none of the session's, or an
+                option is not allowed.
+            JobsFailedError: While iterating, at the end: some jobs failed or were refused. The
+                group has a JobFailedError or RequestError for each.
+        """
+        live = self._active()
+        live.clusters.pick(cluster)
+        return JobMap(
+            jobs,
+            lambda job: self.submit(job, cluster=cluster),
+            max_parallel=max_parallel,
+            order=order,
+            pacing=self._pacing,
+        )
+
+    def cluster_state(self, cluster: str | None = None) -> ClusterState:
+        """Ask the service for the present state of a cluster of the session.
+
+        Args:
+            cluster: The cluster's name; None for the only one.
+
+        Raises:
+            ConfigurationError: The cluster is none of the session's, or there are several and none
+                is named.
+            RequestError: The service did not answer.
+        """
+        live = self._active()
+        name = live.clusters.pick(cluster).name
+        return ClusterState.of(live.provisioning.cluster(name))
+
+    def runs(self) -> tuple[JobRun, ...]:
+        """Return the runs of all jobs that the session has submitted, the oldest first."""
+        return tuple(self._run(name) for name in self._active().job_names)
+
+    def _run(self, job: str) -> JobRun:
+        live = self._active()
+        place = JobPlace(*live.blueprint.names.job_place(job))
+        return JobRun(live.connection, place, report=live.report, pacing=self._pacing)
