@@ -222,6 +222,11 @@ class JobsFailedError(JobError, ExceptionGroup[Exception]):
     """Some of several jobs failed; the group holds the error of each.
 
     The runs of the others were given before it is raised.
+
+    Example:
+        >>> failure = JobFailedError("myjob", 2, [], "")
+        >>> print(JobsFailedError("1 of 3 jobs failed", [failure]))
+        1 of 3 jobs failed (1 sub-exception)
     """
 
 

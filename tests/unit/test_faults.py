@@ -331,4 +331,4 @@ def test_staging_that_fails_for_good_is_one_error_and_the_share_goes(batchai, se
 
     with pytest.raises(StagingError, match=r"upload .*train\.py"), session(staging=staging):
         pass
-    assert batchai.made("DELETE") == ["data", "g"]
+    assert batchai.made("DELETE") == ["data", "w", "g"]

@@ -22,6 +22,13 @@ class PlannedRequest:
         method: The HTTP method.
         path: The path on the endpoint.
         body: The JSON body, with ``<secret>`` in the place of each secret; None for none.
+
+    Example:
+        >>> print(PlannedRequest("workspace mine", "PUT", "/mine", {"location": "eastus"}))
+        workspace mine: PUT /mine
+        {
+          "location": "eastus"
+        }
     """
 
     what: str
