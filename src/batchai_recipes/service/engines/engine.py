@@ -44,6 +44,21 @@ class Mount:
 
 
 @frozen
+class Machine:
+    """What a node is made on, where the engine chooses among machines.
+
+    Args:
+        cluster_uid: The cluster that the node is in, whose nodes are kept apart or together.
+        cores: How many processors its VM size has.
+        memory_gib: How much memory, in GiB; 0 where that is not known.
+    """
+
+    cluster_uid: str = ""
+    cores: int = 1
+    memory_gib: float = 0.0
+
+
+@frozen
 class Node:
     """What a job needs to know of a node.
 
@@ -234,7 +249,13 @@ class Engine(Protocol):
         """Stop watching; what runs goes on running."""
         ...
 
-    def prepare_node(self, node_id: str, mounts: tuple[Mount, ...], gpu_count: int = 0) -> None:
+    def prepare_node(
+        self,
+        node_id: str,
+        mounts: tuple[Mount, ...],
+        gpu_count: int = 0,
+        machine: Machine | None = None,
+    ) -> bool:
         """Make a node with its volumes mounted.
 
         Args:
@@ -242,6 +263,11 @@ class Engine(Protocol):
             mounts: Its volumes.
             gpu_count: How many GPUs its VM size has. It gets as many of its own as there are left;
                 :meth:`node` tells how many, and the log of its jobs what it lacks.
+            machine: What it asks of the machine that it is made on.
+
+        Returns:
+            Whether it is there. If not, it is being made, and ``notify`` is called with the node
+            when this is to be called again.
 
         Raises:
             MountError: A volume cannot be mounted.
@@ -251,6 +277,14 @@ class Engine(Protocol):
 
     def node(self, node_id: str) -> Node:
         """Describe a prepared node."""
+        ...
+
+    def lost(self, node_id: str) -> str:
+        """Say why a prepared node is no more, as when its machine failed; empty while it is.
+
+        What ran on it is lost, and nothing that it may still say counts. ``notify`` is called with
+        the node when that happens.
+        """
         ...
 
     def release_node(self, node_id: str) -> None:

@@ -20,6 +20,7 @@ from batchai_recipes.service.engines.containers import (
 from batchai_recipes.service.engines.engine import (
     EngineError,
     JobFolders,
+    Machine,
     Mount,
     Node,
     Notify,
@@ -64,6 +65,7 @@ class LocalEngine:
             None for all there is.
         containers: When tasks that want a container get it.
         gpu_driver: Knows the GPUs of this machine.
+        outlived: Whether tasks outlive this process; if not, they are killed when it ends.
     """
 
     def __init__(
@@ -74,10 +76,13 @@ class LocalEngine:
         memory_limit_bytes: int | None = None,
         containers: ContainerPolicy = "auto",
         gpu_driver: GpuDriver | None = None,
+        outlived: bool = True,
     ) -> None:
         self._state = state
         self._environment = {**safe_environment(environ), **_mpi_as_root()}
-        self._supervisors = Supervisors(state.supervisor_log, self._environment)
+        self._supervisors = Supervisors(
+            state.supervisor_log, self._environment, outlived=outlived
+        )
         self._statuses = TaskStatuses(self._folder_of)
         self._removal = FolderRemoval(state.released, before=remove_changes)
         self._containers = Containers(containers, self._environment)
@@ -101,8 +106,15 @@ class LocalEngine:
             self._cgroup.remove()  # unless something runs on
         self._removal.stop()
 
-    def prepare_node(self, node_id: str, mounts: tuple[Mount, ...], gpu_count: int = 0) -> None:
+    def prepare_node(
+        self,
+        node_id: str,
+        mounts: tuple[Mount, ...],
+        gpu_count: int = 0,
+        machine: Machine | None = None,
+    ) -> bool:
         """Make a node's folder with its volumes linked, and give it GPUs of its own."""
+        del machine  # there is but one
         mount_all(self._mount_root(node_id), mounts)
         self._gpus.give(node_id, gpu_count)
         try:
@@ -110,6 +122,12 @@ class LocalEngine:
             self._containers.get_ready()
         except SupervisorError as error:
             raise EngineError(str(error)) from error
+        return True
+
+    def lost(self, node_id: str) -> str:
+        """Lose no node: this machine is there as long as the service is."""
+        del node_id
+        return ""
 
     def node(self, node_id: str) -> Node:
         """Describe a prepared node."""

@@ -11,6 +11,7 @@ from batchai_recipes.service.engines.engine import (
     EngineError,
     JobFolders,
     Lost,
+    Machine,
     Mount,
     Node,
     Notify,
@@ -64,6 +65,8 @@ class SimulatedEngine:
         self._ends: list[tuple[datetime, int, TaskKey]] = []
         self._launches = 0
         self._refused_nodes: EngineError | None = None
+        self._lost: dict[str, str] = {}
+        self._node_of: dict[TaskKey, str] = {}
         self.launched: list[Task] = []
         self.termination_requests: list[TaskKey] = []
         self.prepared_nodes: dict[str, tuple[Mount, ...]] = {}
@@ -126,12 +129,32 @@ class SimulatedEngine:
             if status == Running()
         ]
 
-    def prepare_node(self, node_id: str, mounts: tuple[Mount, ...], gpu_count: int = 0) -> None:
+    def prepare_node(
+        self,
+        node_id: str,
+        mounts: tuple[Mount, ...],
+        gpu_count: int = 0,
+        machine: Machine | None = None,
+    ) -> bool:
         """Make a node, unless nodes are refused."""
+        del machine
         if self._refused_nodes is not None:
             raise self._refused_nodes
         self.prepared_nodes[node_id] = mounts
         self.gpu_counts[node_id] = gpu_count
+        return True
+
+    def lost(self, node_id: str) -> str:
+        """Say why a node was lost, if it was."""
+        return self._lost.get(node_id, "")
+
+    def lose_node(self, node_id: str, why: str) -> None:
+        """Let a node vanish with all that runs on it, as when its machine fails."""
+        self._lost[node_id] = why
+        for key, on in list(self._node_of.items()):
+            if on == node_id and self._status(key) == Running():
+                self.lose(key)
+        self._notify("node", node_id)
 
     def node(self, node_id: str) -> Node:
         """Describe a node."""
@@ -146,6 +169,7 @@ class SimulatedEngine:
         """Forget a node and its tasks."""
         self.prepared_nodes.pop(node_id, None)
         self.gpu_counts.pop(node_id, None)
+        self._lost.pop(node_id, None)
         self._forget("node", node_id)
 
     def prepare_job(
@@ -185,6 +209,7 @@ class SimulatedEngine:
         if task.key.name in tasks:
             return
         tasks[task.key.name] = Running()
+        self._node_of[task.key] = task.node_id
         self._launches += 1
         if self._remember:
             self.launched.append(task)
@@ -215,5 +240,6 @@ class SimulatedEngine:
     def _forget(self, owner: Owner, owner_id: str) -> None:
         for name in self._tasks.pop((owner, owner_id), {}):
             key = TaskKey(owner, owner_id, name)
+            self._node_of.pop(key, None)
             if key in self.termination_requests:
                 self.termination_requests.remove(key)

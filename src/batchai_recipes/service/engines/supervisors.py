@@ -13,7 +13,7 @@ from typing import Any
 _PATIENCE_SECONDS = 60.0
 # The package is put on the path of an isolated interpreter by itself, as standard library only.
 _PROGRAM = "import sys; sys.path.append(sys.argv[1]); from supervision import parent; "
-_CALL = "parent.main(int(sys.argv[2]))"
+_CALL = "parent.main(int(sys.argv[2]), outlived=sys.argv[3] == 'outlived')"
 
 
 class SupervisorError(Exception):
@@ -26,9 +26,14 @@ class Supervisors:
     Args:
         log: Where they report what they can tell nobody else.
         environment: The variables of the processes; a task's own come with the task.
+        outlived: Whether supervisors and their tasks outlive this process; if not, they are killed
+            when it ends, however that happens.
     """
 
-    def __init__(self, log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, log: Path, environment: Mapping[str, str], *, outlived: bool = True
+    ) -> None:
+        self._outlived = outlived
         self._log = log
         self._environment = environment
         self._lock = threading.Lock()
@@ -109,6 +114,7 @@ class Supervisors:
                         _PROGRAM + _CALL,
                         folder,
                         str(there.fileno()),
+                        "outlived" if self._outlived else "alone",
                     ],
                     stdin=subprocess.DEVNULL,
                     stdout=log,

@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from batchai_recipes.service.engines.engine import Machine
 from batchai_recipes.service.scheduling.autoscale import AutoScale, NodeCounts
 from batchai_recipes.service.vm_sizes import vm_size
 
@@ -44,6 +45,14 @@ class ClusterRecord:
         if size is not None:
             return size.gpus
         return int(name.upper().startswith("STANDARD_N"))
+
+    @property
+    def machine(self) -> Machine:
+        """What each of its nodes asks of the machine that it is made on."""
+        size = vm_size(str(self.properties.get("vmSize") or ""))
+        if size is None:
+            return Machine(self.uid)
+        return Machine(self.uid, size.cores, size.memory_gib)
 
     @property
     def auto_scale(self) -> AutoScale | None:

@@ -73,7 +73,7 @@ def judge(job: JobRecord, tasks: Mapping[str, TaskStatus], stop: Stop | None) ->
         How it ends (after the tasks that still run have been terminated), or None when it goes on.
         That all its tasks succeeded is for the caller to see, who knows how many there are.
     """
-    if _all_succeeded(_deciding(tasks)):
+    if have_succeeded(tasks):
         return None
     failed = _lost(tasks) or _failed(job, tasks)
     if failed is not None:
@@ -83,6 +83,28 @@ def judge(job: JobRecord, tasks: Mapping[str, TaskStatus], stop: Stop | None) ->
         # Not by this service: somebody sent the supervisor a SIGTERM.
         return _stopped(tasks, Stop("The job was terminated on its node")) if terminated else None
     return _stopped(tasks, stop)
+
+
+def have_succeeded(tasks: Mapping[str, TaskStatus]) -> bool:
+    """Tell whether the processes that decide on a job have succeeded, those launched so far.
+
+    Args:
+        tasks: The job's tasks.
+    """
+    deciding = _deciding(tasks)
+    return bool(deciding) and all(map(_succeeded, deciding.values()))
+
+
+def lost_with(nodes: Mapping[str, str], tasks: Mapping[str, TaskStatus]) -> Outcome:
+    """Describe the end of a job that lost nodes.
+
+    Args:
+        nodes: Why each node was lost.
+        tasks: The job's tasks.
+    """
+    told = "; ".join(f"node {node}: {why}" for node, why in nodes.items())
+    message = f"The job was lost with its node. It was not run again; submit a new job ({told})"
+    return Outcome("failed", error=BatchAIError("JobLost", message), ended_at=_last_end(tasks))
 
 
 def succeeded(tasks: Mapping[str, TaskStatus]) -> Outcome:
@@ -188,10 +210,6 @@ def _stopped(tasks: Mapping[str, TaskStatus], stop: Stop) -> Outcome:
 def _deciding(tasks: Mapping[str, TaskStatus]) -> dict[str, TaskStatus]:
     """Return the processes that decide on the job, those launched so far."""
     return {name: status for name, status in tasks.items() if _role_of(name) and decides(name)}
-
-
-def _all_succeeded(tasks: Mapping[str, TaskStatus]) -> bool:
-    return bool(tasks) and all(map(_succeeded, tasks.values()))
 
 
 def _succeeded(status: TaskStatus) -> bool:

@@ -17,7 +17,16 @@ from batchai_recipes.service.engines.engine import (
     TaskKey,
     TaskStatus,
 )
-from batchai_recipes.service.scheduling.job_outcome import Outcome, decides, judge, succeeded
+from batchai_recipes.service.scheduling.cluster_records import cluster_of
+from batchai_recipes.service.scheduling.job_outcome import (
+    Outcome,
+    Stop,
+    decides,
+    have_succeeded,
+    judge,
+    lost_with,
+    succeeded,
+)
 from batchai_recipes.service.scheduling.job_plan import JobError, plan_job
 from batchai_recipes.service.scheduling.job_records import JobRecord, job_of
 from batchai_recipes.service.scheduling.job_standing import JobStanding, standing_of
@@ -145,7 +154,7 @@ class JobRuns:
     def _advance(self, run: _Run, standing: JobStanding) -> JobChange | None:
         job = run.job
         tasks = without_copies(self._engine.tasks("job", job.uid))
-        outcome = judge(job, tasks, standing.stop)
+        outcome = self._judge_loss(job, tasks, standing.stop) or judge(job, tasks, standing.stop)
         if outcome is None:
             try:
                 outcome = self._go_on(run, tasks)
@@ -166,6 +175,25 @@ class JobRuns:
             # otherwise be taken for its own.
             self._engine.release_job(job.uid)
         return JobChange(job, settled, ran=bool(tasks))
+
+    def _judge_loss(
+        self, job: JobRecord, tasks: Mapping[str, TaskStatus], stop: Stop | None
+    ) -> Outcome | None:
+        """Say how a job ends that lost a node; None where it lost none, or had ended before.
+
+        It runs again where nothing of it has begun, and on nodes of low priority, which may be
+        taken away at any time.
+        """
+        lost = {node: why for node in job.node_ids if (why := self._engine.lost(node))}
+        if not lost or have_succeeded(tasks) or (stop is not None and not stop.requeue):
+            return None
+        with self._ledger.read() as records:
+            cluster = cluster_of(records, job.cluster_key)
+        if not tasks or (cluster is not None and cluster.low_priority):
+            return Outcome("queued")
+        if all(isinstance(status, Ended) for status in tasks.values()):
+            return None
+        return lost_with(lost, tasks)
 
     def _go_on(self, run: _Run, tasks: Mapping[str, TaskStatus]) -> Outcome | None:
         if run.phases is None:

@@ -32,12 +32,16 @@ class NodeChange:
         cluster_key: The cluster that it is or was in.
         gone: Whether it is no more.
         error: Why it cannot be used, if so.
+        lost: Whether it could be used, until its machine was lost.
+        given_up: Whether another shall take the place of a lost one.
     """
 
     node_id: str
     cluster_key: str
     gone: bool = False
     error: BatchAIError | None = None
+    lost: bool = False
+    given_up: bool = False
 
 
 class _NotYet(Exception):  # noqa: N818  # nothing is wrong
@@ -45,7 +49,7 @@ class _NotYet(Exception):  # noqa: N818  # nothing is wrong
 
 
 class NodeLife:
-    """Prepares nodes and releases them.
+    """Prepares nodes and releases them, and notices those that are lost.
 
     Args:
         ledger: The records.
@@ -63,7 +67,7 @@ class NodeLife:
         """Move nodes one step on.
 
         Args:
-            node_ids: The nodes; those that neither prepare nor leave are left alone.
+            node_ids: The nodes; those that neither prepare nor leave, nor are lost, are left alone.
 
         Returns:
             What is to be recorded, and the nodes that are to be tried again later.
@@ -94,13 +98,17 @@ class NodeLife:
             if change.gone:
                 records.execute("DELETE FROM nodes WHERE id = ?", (change.node_id,))
                 continue
+            if change.given_up:
+                _give_up(records, change, now)
+                continue
             state, text = "idle", None
             if change.error is not None:
                 state, text = "unusable", json.dumps(change.error.as_object())
+            before = ("preparing", "idle", "running") if change.lost else ("preparing",)
             records.execute(
                 "UPDATE nodes SET state = ?, state_at = ?, error = ? "
-                "WHERE id = ? AND state = 'preparing'",
-                (state, now, text, change.node_id),
+                "WHERE id = ? AND state IN (SELECT value FROM json_each(?))",
+                (state, now, text, change.node_id, json.dumps(before)),
             )
         refresh_errors(records, {change.cluster_key for change in changes})
 
@@ -114,7 +122,23 @@ class NodeLife:
             return self._prepare(cluster, node_id)
         if node["state"] == "leaving" and node["job_key"] is None:
             return self._release(cluster, node_id)
+        if node["state"] in {"idle", "running", "unusable"}:
+            return self._notice_loss(cluster, node_id, node["state"], node["job_key"])
         return None
+
+    def _notice_loss(
+        self, cluster: ClusterRecord, node_id: str, state: str, job_key: str | None
+    ) -> NodeChange | None:
+        """Make a lost node unusable, and give it up once no job holds it any more."""
+        why = self._engine.lost(node_id)
+        if not why:
+            return None
+        if state == "unusable":
+            return None if job_key else NodeChange(node_id, cluster.key, given_up=True)
+        _logger.warning("Node %s of %s is lost: %s", node_id, cluster.key, why)
+        message = f"The node was lost, and another takes its place: {why}"
+        error = BatchAIError("NodeLost", message, {"nodeId": node_id})
+        return NodeChange(node_id, cluster.key, error=error, lost=True)
 
     def _prepare(self, cluster: ClusterRecord, node_id: str) -> NodeChange | None:
         setup = cluster.properties.get("nodeSetup") or {}
@@ -124,7 +148,9 @@ class NodeLife:
         )
         error: BatchAIError | None = None
         try:
-            if not self._volumes.are_mounted(*mounted, gpu_count=cluster.gpu_count):
+            if not self._volumes.are_mounted(
+                *mounted, gpu_count=cluster.gpu_count, machine=cluster.machine
+            ):
                 return None
             if setup.get("setupTask"):
                 error = self._set_up(cluster, node_id, setup["setupTask"])
@@ -164,3 +190,11 @@ class NodeLife:
             return None
         self._engine.release_node(node_id)
         return NodeChange(node_id, cluster.key, gone=True)
+
+
+def _give_up(records: sqlite3.Connection, change: NodeChange, now: str) -> None:
+    records.execute(
+        "UPDATE nodes SET state = 'leaving', state_at = ? WHERE id = ? AND state = 'unusable'",
+        (now, change.node_id),
+    )
+    records.execute("UPDATE clusters SET unsettled = 1 WHERE key = ?", (change.cluster_key,))

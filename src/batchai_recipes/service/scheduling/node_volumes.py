@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from batchai_recipes.service.engines.engine import Engine
+from batchai_recipes.service.engines.engine import Engine, Machine
 from batchai_recipes.service.scheduling.remote_volume import RemoteVolume
 from batchai_recipes.service.scheduling.volume import VolumeError
 from batchai_recipes.service.scheduling.volume_copies import VolumeCopies
@@ -33,6 +33,7 @@ class NodeVolumes:
         account_keys: Mapping[str, str],
         *,
         gpu_count: int = 0,
+        machine: Machine | None = None,
     ) -> bool:
         """Prepare a node with its volumes, copy in what is remote, and see whether that is over.
 
@@ -44,13 +45,15 @@ class NodeVolumes:
             mount_volumes: The cluster's ``mountVolumes``.
             account_keys: The account keys given with them, by relative mount path.
             gpu_count: How many GPUs its VM size has.
+            machine: What it asks of the machine that it is made on.
 
         Raises:
             VolumeError: A volume cannot be mounted.
             EngineError: The node cannot be made, or the copying cannot be started.
         """
         resolved = self._volumes.resolve(mount_volumes, account_keys, cluster_uid)
-        self._engine.prepare_node(node_id, resolved.mounts, gpu_count)
+        if not self._engine.prepare_node(node_id, resolved.mounts, gpu_count, machine):
+            return False
         missing = [volume for volume in resolved.remote if not volume.is_ready]
         return not missing or self._copies(node_id, missing).are_in()
 

@@ -217,7 +217,9 @@ class Step:
             f"UPDATE operations SET status = 'Succeeded', ended_at = ? WHERE {_CREATED}",  # noqa: S608  # as above
             (timestamp,),
         )
-        # Nodes of theirs that were told to leave can go now.
+        lost = [change.node_id for change in findings.nodes if change.lost]
+        self._agenda.add(nodes=lost, jobs=self._jobs_on(records, lost))
+        # Nodes of theirs that were told to leave, or that are lost, can go now.
         self._agenda.add(nodes=self._left(records, [n for job in over for n in job.node_ids]))
 
     def _settle(self, records: sqlite3.Connection, cluster: ClusterRecord, now: datetime) -> None:
@@ -247,11 +249,21 @@ class Step:
             "UPDATE clusters SET unsettled = 0 WHERE key = ? AND unsettled = 1", (cluster.key,)
         )
 
+    def _jobs_on(self, records: sqlite3.Connection, node_ids: Sequence[str]) -> list[str]:
+        return [
+            row["uid"]
+            for node_id in node_ids
+            for row in records.execute(
+                "SELECT uid FROM nodes JOIN jobs ON jobs.key = job_key WHERE nodes.id = ?",
+                (node_id,),
+            )
+        ]
+
     def _left(self, records: sqlite3.Connection, node_ids: Sequence[str]) -> list[str]:
         found = []
         for node_id in node_ids:
             row = records.execute("SELECT state FROM nodes WHERE id = ?", (node_id,)).fetchone()
-            if row is not None and row["state"] == "leaving":
+            if row is not None and row["state"] in {"leaving", "unusable"}:
                 found.append(node_id)
         return found
 

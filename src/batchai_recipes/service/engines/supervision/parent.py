@@ -1,7 +1,7 @@
 """The process that supervisors are forked from: small and warm, so that a fork is all they cost.
 
 The service talks to it through a socket on which it sends one more socket per task; the supervisor
-of the task answers on that. It ends with the service. The supervisors do not.
+of the task answers on that. It ends with the service. The supervisors do not, unless told so.
 """
 
 import gc
@@ -18,6 +18,7 @@ from .processes import (
     WATCHED_SIGNALS,
     children_of,
     kill_all,
+    kill_descendants,
     prctl,
     process_identity,
     reap,
@@ -26,11 +27,12 @@ from .shortage import machine_memory_kills
 from .supervisor import failure, supervise
 
 
-def main(control: int) -> NoReturn:
+def main(control: int, *, outlived: bool = True) -> NoReturn:
     """Fork a supervisor for each task that arrives, until the service has gone.
 
     Args:
         control: The socket.
+        outlived: Whether supervisors go on then; if not, they and their tasks are killed.
     """
     # What is orphaned when a supervisor is killed comes here, and not out of reach.
     prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -54,6 +56,9 @@ def main(control: int) -> NoReturn:
                 continue
             message, descriptors, _, _ = socket.recv_fds(service, 1, 1)
             if not message:
+                if not outlived:
+                    signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED_SIGNALS)
+                    kill_descendants()
                 os._exit(0)
             for connection in descriptors:
                 try:
