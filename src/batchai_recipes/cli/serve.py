@@ -2,6 +2,7 @@
 
 import logging
 from enum import Enum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,6 +40,21 @@ class Part(str, Enum):
     """A part of the service that can be had on its own."""
 
     files = "files"
+
+
+class EngineName(str, Enum):
+    """Where jobs run."""
+
+    local = "local"
+    ray = "ray"
+
+
+class RayStrategy(str, Enum):
+    """How the nodes of a cluster lie on the machines of a Ray cluster."""
+
+    strict_spread = "STRICT_SPREAD"
+    spread = "SPREAD"
+    pack = "PACK"
 
 
 @serve.callback()
@@ -114,6 +130,35 @@ def run_service(
             show_default="all there is",
         ),
     ] = None,
+    engine: Annotated[
+        EngineName,
+        typer.Option(help="Where jobs run: on this machine, or on the machines of a Ray cluster."),
+    ] = EngineName.local,
+    ray_address: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|HOST:PORT",
+            help="The head of the Ray cluster; auto for the cluster that this machine is in.",
+        ),
+    ] = "auto",
+    ray_strategy: Annotated[
+        RayStrategy,
+        typer.Option(
+            help="How the nodes of a cluster lie on Ray's machines: each on one of its own, apart "
+            "where possible, or together where possible.",
+        ),
+    ] = RayStrategy.strict_spread,
+    ray_node_folder: Annotated[
+        str,
+        typer.Option(help="The folder on each machine in which nodes keep what they need."),
+    ] = "/var/tmp/batchai-recipes",  # noqa: S108  # private folders are made in it
+    ray_patience: Annotated[
+        str,
+        typer.Option(
+            metavar="DURATION",
+            help="How long a node may wait for a machine of Ray before it is unusable.",
+        ),
+    ] = "PT10M",
     host: Annotated[
         str, typer.Option(help="The address to listen on; other machines reach only others.")
     ] = "127.0.0.1",
@@ -143,6 +188,7 @@ def run_service(
     from batchai_recipes.service.app import ServiceOptions  # noqa: PLC0415
     from batchai_recipes.service.duration import parse_duration  # noqa: PLC0415
     from batchai_recipes.service.engines.containers import parse_policy  # noqa: PLC0415
+    from batchai_recipes.service.engines.ray.messages import RayOptions  # noqa: PLC0415
     from batchai_recipes.service.listener import PortInUseError  # noqa: PLC0415
     from batchai_recipes.service.log import start_log  # noqa: PLC0415
     from batchai_recipes.service.process import StateInUseError, run  # noqa: PLC0415
@@ -150,6 +196,8 @@ def run_service(
     from batchai_recipes.service.storage_endpoints import parse_blob_endpoints  # noqa: PLC0415
     from batchai_recipes.service.store import StateTooNewError  # noqa: PLC0415
 
+    if engine is EngineName.ray and find_spec("ray") is None:
+        fail(ValueError("Ray is not installed here: pip install 'batchai-recipes[ray]'"))
     start_log(getattr(logging, log_level.name.upper()))
     state = StateDirectory((state_dir or default_state_dir()).absolute())
     try:
@@ -168,6 +216,14 @@ def run_service(
                 blob_endpoints=parse_blob_endpoints(" ".join(blob_endpoint or ())),
                 containers=parse_policy(containers.value),
                 memory_limit_bytes=memory_limit and memory_limit << 20,
+                ray=RayOptions(
+                    address=ray_address,
+                    strategy=ray_strategy.value,
+                    node_folder=ray_node_folder,
+                    patience_seconds=parse_duration(ray_patience).total_seconds(),
+                )
+                if engine is EngineName.ray
+                else None,
             ),
             env_file=env_file,
             announce=lambda address: _announce(address, state.root, env_file),

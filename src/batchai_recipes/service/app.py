@@ -14,6 +14,7 @@ from batchai_recipes.service.address import ServiceAddress
 from batchai_recipes.service.clock import Clock, SystemClock
 from batchai_recipes.service.credentials import Credentials
 from batchai_recipes.service.engines.containers import ContainerPolicy
+from batchai_recipes.service.engines.ray.messages import RayOptions
 from batchai_recipes.service.files.accounts import Account, Accounts
 from batchai_recipes.service.files.app import files_app
 from batchai_recipes.service.files.server import FileServer
@@ -60,6 +61,7 @@ class ServiceOptions:
         clock: The time of day.
         containers: When jobs that name a container image run in it.
         memory_limit_bytes: How much memory each task of a job may have; None for all there is.
+        ray: How to use a Ray cluster; None to run jobs on this machine.
     """
 
     state: StateDirectory
@@ -77,6 +79,7 @@ class ServiceOptions:
     clock: Clock = field(factory=SystemClock)
     containers: ContainerPolicy = "auto"
     memory_limit_bytes: int | None = None
+    ray: RayOptions | None = None
 
 
 class Service:
@@ -196,6 +199,7 @@ class Service:
             scale_down_after=self._options.scale_down_after,
             preemptions_per_hour=self._options.preemptions_per_hour,
             memory_limit_bytes=self._options.memory_limit_bytes,
+            ray=self._options.ray,
             until_unused=self._options.until_unused,
         )
         return batchai.start(self._undo)

@@ -13,7 +13,10 @@ from starlette.types import ASGIApp
 from batchai_recipes.service.changes import Changes
 from batchai_recipes.service.clock import Clock
 from batchai_recipes.service.engines.containers import ContainerPolicy
+from batchai_recipes.service.engines.engine import Engine
 from batchai_recipes.service.engines.local import LocalEngine
+from batchai_recipes.service.engines.ray.engine import RayEngine
+from batchai_recipes.service.engines.ray.messages import RayOptions
 from batchai_recipes.service.file_server_disks import FileServerDisks
 from batchai_recipes.service.files.accounts import Accounts
 from batchai_recipes.service.files.shares import Shares
@@ -49,6 +52,7 @@ class BatchAI:
         preemptions_per_hour: How often a low-priority node is preempted on average; 0 for only on
             demand.
         memory_limit_bytes: How much memory each task of a job may have; None for all there is.
+        ray: How to use a Ray cluster; None to run everything on this machine.
         until_unused: Whether nobody can ask for operations once the service has stopped.
     """
 
@@ -64,6 +68,7 @@ class BatchAI:
     scale_down_after: timedelta
     preemptions_per_hour: float
     memory_limit_bytes: int | None
+    ray: RayOptions | None
     until_unused: bool
 
     def start(self, undo: list[Callable[[], None]]) -> ASGIApp:
@@ -84,11 +89,7 @@ class BatchAI:
             store=self.store,
             clock=self.clock,
             changes=changes,
-            engine=LocalEngine(
-                self.state,
-                containers=self.containers,
-                memory_limit_bytes=self.memory_limit_bytes,
-            ),
+            engine=self._engine(),
             shares=Shares(self.store, self.state, self.clock),
             accounts=Accounts(self.store),
             places=VolumePlaces(
@@ -111,4 +112,18 @@ class BatchAI:
             principals=self.principals,
             addresses=lambda: self.addresses,
             subscription_id=self.subscription_id,
+        )
+
+    def _engine(self) -> Engine:
+        if self.ray is None:
+            return LocalEngine(
+                self.state,
+                containers=self.containers,
+                memory_limit_bytes=self.memory_limit_bytes,
+            )
+        return RayEngine(
+            self.state,
+            self.ray,
+            containers=self.containers,
+            memory_limit_bytes=self.memory_limit_bytes,
         )

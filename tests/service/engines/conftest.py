@@ -13,7 +13,10 @@ import pytest
 from batchai_recipes.service.engines.engine import Task, TaskKey
 
 # What makes an engine from a state directory: the tests of every engine run against each of these.
-ENGINES = ["batchai_recipes.service.engines.local:LocalEngine"]
+ENGINES = [
+    "batchai_recipes.service.engines.local:LocalEngine",
+    pytest.param("prepared_ray_engine:PreparedRayEngine", marks=pytest.mark.slow),
+]
 PATIENCE_SECONDS = 30.0
 
 
@@ -43,6 +46,8 @@ def bell():
 @pytest.fixture(params=ENGINES, ids=lambda name: name.rpartition(":")[2])
 def engine_name(request):
     """The name of what makes an engine."""
+    if "Ray" in request.param:
+        request.getfixturevalue("in_ray_cluster")
     return request.param
 
 

@@ -240,3 +240,73 @@ def test_a_job_can_be_ended_and_deleted_in_every_state(
         assert ended["exit_code"] == (None if moment == "queued" else 143)
     else:
         assert not rows.exists(job)
+
+
+class TestLostNodes:
+    """A machine fails: its node is unusable and replaced, its job is over or runs again."""
+
+    def test_the_job_fails_and_the_node_is_replaced(self, rows, scheduler, engine):
+        """The error says which node was lost, and why."""
+        cluster = rows.add_cluster(nodes=2)
+        job = rows.add_job(nodes=2)
+        scheduler.settle()
+        before = rows.nodes_of(job)
+        engine.lose_node(before[1], "the rack burnt")
+        scheduler.settle()
+        found = rows.job(job)
+        assert found["execution_state"] == "failed"
+        assert found["errors"][0]["code"] == "JobLost"
+        assert f"node {before[1]}: the rack burnt" in found["errors"][0]["message"]
+        assert rows.node_states(cluster) == ["idle", "idle"]
+        assert set(engine.prepared_nodes) & set(before) == {before[0]}
+
+    def test_it_is_unusable_until_its_job_has_ended(self, rows, new_scheduler, hand_clock):
+        """The cluster says why meanwhile; what runs on its other nodes is ended first."""
+        engine = SimulatedEngine(hand_clock, stubborn=True)
+        scheduler = new_scheduler(engine)
+        cluster = rows.add_cluster(nodes=2)
+        job = rows.add_job(nodes=2, toolType="custommpi", customMpiSettings={"commandLine": "true"})
+        scheduler.settle()
+        engine.lose_node(rows.nodes_of(job)[1], "the rack burnt")
+        scheduler.settle()
+        assert rows.node_states(cluster) == ["running", "unusable"]
+        assert rows.cluster(cluster)["errors"][0]["code"] == "NodeLost"
+        (running,) = engine.running()
+        engine.end(running, 143)
+        scheduler.settle()
+        assert rows.job(job)["errors"][0]["code"] == "JobLost"
+        assert rows.node_states(cluster) == ["idle", "idle"]
+        assert rows.cluster(cluster)["errors"] == []
+
+    def test_an_idle_node_is_replaced(self, rows, scheduler, engine):
+        """At once."""
+        cluster = rows.add_cluster(nodes=1)
+        scheduler.settle()
+        (before,) = engine.prepared_nodes
+        engine.lose_node(before, "the rack burnt")
+        scheduler.settle()
+        assert rows.node_states(cluster) == ["idle"]
+        assert before not in engine.prepared_nodes
+
+    def test_on_low_priority_nodes_the_job_runs_again(self, rows, scheduler, engine):
+        """As when it is preempted."""
+        cluster = rows.add_cluster(nodes=1, priority="lowpriority")
+        job = rows.add_job()
+        scheduler.settle()
+        (before,) = rows.nodes_of(job)
+        engine.lose_node(before, "the spot machine was taken back")
+        scheduler.settle()
+        assert rows.job(job)["execution_state"] == "running"
+        assert before not in rows.nodes_of(job)
+        assert rows.node_states(cluster) == ["running"]
+
+    def test_a_job_that_had_succeeded_has_succeeded(self, rows, scheduler, engine):
+        """Whatever became of its machine after that."""
+        rows.add_cluster(nodes=1)
+        job = rows.add_job()
+        scheduler.settle()
+        (node,) = rows.nodes_of(job)
+        engine.end(rows.task_of(job), 0)
+        engine.lose_node(node, "the rack burnt")
+        scheduler.settle()
+        assert rows.job(job)["execution_state"] == "succeeded"

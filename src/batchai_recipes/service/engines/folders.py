@@ -7,7 +7,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from batchai_recipes.service.engines.engine import EngineError, Mount, MountError
+from batchai_recipes.service.engines.engine import EngineError, JobFolders, Mount, MountError
 from batchai_recipes.service.state_directory import write_private
 
 
@@ -24,11 +24,7 @@ def mount_all(root: Path, mounts: tuple[Mount, ...]) -> None:
     """
     make_folder(root)
     for mount in mounts:
-        if not mount.source.is_dir():
-            raise MountError(
-                f"The volume for {mount.relative_path!r} is not there any more: create its share "
-                "again, then scale the cluster down and up"
-            )
+        check_source(mount)
         place = root / mount.relative_path
         make_folder(place.parent)
         try:
@@ -42,6 +38,38 @@ def mount_all(root: Path, mounts: tuple[Mount, ...]) -> None:
                 f"The volume for {mount.relative_path!r} cannot be mounted: {error.strerror}"
             ) from error
     _note_read_only(root, mounts)
+
+
+def check_source(mount: Mount) -> None:
+    """Check that the folder behind a volume is there.
+
+    Args:
+        mount: The volume.
+
+    Raises:
+        MountError: It is gone.
+    """
+    if not mount.source.is_dir():
+        raise MountError(
+            f"The volume for {mount.relative_path!r} is not there any more: create its share "
+            "again, then scale the cluster down and up"
+        )
+
+
+def job_folders(root: Path, node_ids: Sequence[str]) -> JobFolders:
+    """Say where what is in a job's folder.
+
+    Args:
+        root: The job's folder.
+        node_ids: Its nodes.
+    """
+    return JobFolders(
+        root=str(root),
+        mount_root=str(root / "mounts"),
+        shared_temp=str(root / "shared"),
+        temp={node_id: str(root / f"temp-{node_id}") for node_id in node_ids},
+        mpi_host_file=str(root / "hostfile"),
+    )
 
 
 def read_only_below(root: Path) -> list[str]:

@@ -31,6 +31,7 @@ from batchai_recipes.service.engines.engine import (
 )
 from batchai_recipes.service.engines.folder_removal import FolderRemoval
 from batchai_recipes.service.engines.folders import (
+    job_folders,
     make_folder,
     mount_all,
     read_only_below,
@@ -80,9 +81,7 @@ class LocalEngine:
     ) -> None:
         self._state = state
         self._environment = {**safe_environment(environ), **_mpi_as_root()}
-        self._supervisors = Supervisors(
-            state.supervisor_log, self._environment, outlived=outlived
-        )
+        self._supervisors = Supervisors(state.supervisor_log, self._environment, outlived=outlived)
         self._statuses = TaskStatuses(self._folder_of)
         self._removal = FolderRemoval(state.released, before=remove_changes)
         self._containers = Containers(containers, self._environment)
@@ -167,14 +166,7 @@ class LocalEngine:
 
     def job(self, job_uid: str, node_ids: tuple[str, ...]) -> JobFolders:
         """Say where a job's folders are."""
-        root = self._state.jobs / job_uid
-        return JobFolders(
-            root=str(root),
-            mount_root=str(root / "mounts"),
-            shared_temp=str(root / "shared"),
-            temp={node_id: str(root / f"temp-{node_id}") for node_id in node_ids},
-            mpi_host_file=str(root / "hostfile"),
-        )
+        return job_folders(self._state.jobs / job_uid, node_ids)
 
     def ports(self, job_uid: str, node_id: str, count: int) -> tuple[int, ...]:
         """Choose ports that no other job of this service has; all nodes share the machine."""

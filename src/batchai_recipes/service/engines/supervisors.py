@@ -30,9 +30,7 @@ class Supervisors:
             when it ends, however that happens.
     """
 
-    def __init__(
-        self, log: Path, environment: Mapping[str, str], *, outlived: bool = True
-    ) -> None:
+    def __init__(self, log: Path, environment: Mapping[str, str], *, outlived: bool = True) -> None:
         self._outlived = outlived
         self._log = log
         self._environment = environment

@@ -95,6 +95,16 @@ def have_succeeded(tasks: Mapping[str, TaskStatus]) -> bool:
     return bool(deciding) and all(map(_succeeded, deciding.values()))
 
 
+def has_failed(job: JobRecord, tasks: Mapping[str, TaskStatus]) -> bool:
+    """Tell whether a task of a job failed by itself.
+
+    Args:
+        job: The job.
+        tasks: Its tasks.
+    """
+    return _failed(job, tasks) is not None
+
+
 def lost_with(nodes: Mapping[str, str], tasks: Mapping[str, TaskStatus]) -> Outcome:
     """Describe the end of a job that lost nodes.
 

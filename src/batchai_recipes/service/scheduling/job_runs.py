@@ -11,6 +11,7 @@ from batchai_recipes.service.engines.engine import (
     Ended,
     Engine,
     EngineError,
+    Lost,
     MountError,
     Running,
     Task,
@@ -22,6 +23,7 @@ from batchai_recipes.service.scheduling.job_outcome import (
     Outcome,
     Stop,
     decides,
+    has_failed,
     have_succeeded,
     judge,
     lost_with,
@@ -191,7 +193,7 @@ class JobRuns:
             cluster = cluster_of(records, job.cluster_key)
         if not tasks or (cluster is not None and cluster.low_priority):
             return Outcome("queued")
-        if all(isinstance(status, Ended) for status in tasks.values()):
+        if Lost() not in tasks.values() and has_failed(job, tasks):
             return None
         return lost_with(lost, tasks)
 

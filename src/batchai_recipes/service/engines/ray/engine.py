@@ -1,0 +1,454 @@
+"""The engine over a Ray cluster, as the scheduler sees it."""
+
+import json
+import logging
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from batchai_recipes.service.engines.containers import ContainerPolicy
+from batchai_recipes.service.engines.engine import (
+    Ended,
+    EngineError,
+    JobFolders,
+    Lost,
+    Machine,
+    Mount,
+    Node,
+    Notify,
+    Owner,
+    Running,
+    Task,
+    TaskKey,
+    TaskStatus,
+)
+from batchai_recipes.service.engines.folders import check_source, job_folders, remove_folder
+from batchai_recipes.service.engines.ray.driver_link import DriverLink, UnreachableError
+from batchai_recipes.service.engines.ray.launched import Launched
+from batchai_recipes.service.engines.ray.messages import (
+    Adopt,
+    Changed,
+    Connected,
+    Failed,
+    Gone,
+    Home,
+    Launch,
+    Make,
+    NodeFacts,
+    Prepared,
+    RayOptions,
+    Release,
+    Sweep,
+    Up,
+    WantedNode,
+)
+from batchai_recipes.service.engines.ray.nodes import KnownNode, load_nodes
+from batchai_recipes.service.state_directory import StateDirectory, write_private
+
+_ANSWER_SECONDS: Final = 20.0
+_ASK_AGAIN_SECONDS: Final = 2.0
+# Ray gives up on a head after a minute; its machines end what they run then.
+_HEAD_PATIENCE_SECONDS: Final = 120.0
+
+_Owner = tuple[Owner, str]
+
+_logger = logging.getLogger(__name__)
+
+
+class RayEngine:
+    """Runs tasks on nodes that are actors of a Ray cluster, each in a bundle of its own.
+
+    What runs where is in files of the state directory, and what became of it is told by the nodes,
+    so that a new engine over the same state directory finds what the old one left.
+
+    Args:
+        state: Where is kept what the service knows of nodes and jobs.
+        options: How to use Ray.
+        containers: When tasks that want a container get it.
+        memory_limit_bytes: How much memory a task may have; None for all there is.
+    """
+
+    def __init__(
+        self,
+        state: StateDirectory,
+        options: RayOptions | None = None,
+        *,
+        containers: ContainerPolicy = "auto",
+        memory_limit_bytes: int | None = None,
+    ) -> None:
+        self._state = state
+        self._options = options or RayOptions()
+        probe = state.root / "ray.json"
+        service_id = _service_id(probe)
+        self._home = Home(
+            service_id=service_id,
+            folder=f"{self._options.node_folder}/{service_id}",
+            probe=str(probe),
+            state=str(state.root),
+            containers=containers,
+            memory_limit_bytes=memory_limit_bytes,
+        )
+        self._link = DriverLink(
+            self._home, self._options, state.root / "ray-driver.log", self._hear
+        )
+        self._notify: Notify = lambda *_: None
+        self._lock = threading.RLock()
+        self._nodes: dict[str, KnownNode] = {}
+        self._launched: dict[_Owner, Launched] = {}
+        self._statuses: dict[_Owner, dict[str, TaskStatus]] = {}
+        self._mounts: dict[str, tuple[Mount, ...]] = {}
+        self._out_since: float | None = None
+
+    def start(self, notify: Notify) -> None:
+        """Begin to watch: connect to Ray and find the nodes that are there."""
+        self._notify = notify
+        self._nodes = load_nodes(self._state.nodes)
+        self._link.start()
+
+    def stop(self) -> None:
+        """Stop watching; nodes and what runs on them go on."""
+        self._link.stop()
+
+    # Nodes.
+
+    def prepare_node(
+        self,
+        node_id: str,
+        mounts: tuple[Mount, ...],
+        gpu_count: int = 0,
+        machine: Machine | None = None,
+    ) -> bool:
+        """Have Ray make a node, and mount its volumes once it is there."""
+        for mount in mounts:
+            check_source(mount)
+        with self._lock:
+            node = self._nodes.get(node_id)
+            if node is None:
+                wanted = WantedNode(node_id, machine or Machine(), gpu_count)
+                node = self._nodes[node_id] = KnownNode(wanted)
+                node.save(self._state.nodes / node_id)
+                self._link.send(Make(wanted))  # if it cannot be told now, it is once there is one
+            if node.refused or node.lost:
+                raise EngineError(node.refused or node.lost)
+            if node.facts is None:
+                return False
+        try:
+            prepared = self._call(node_id, "prepare", mounts, gpu_count)
+        except UnreachableError as error:
+            _logger.warning("%s; it is asked again", error)
+            self._notify_later("node", node_id)
+            return False
+        if not isinstance(prepared, Prepared):
+            return False
+        with self._lock:
+            node.prepared = prepared
+            node.save(self._state.nodes / node_id)
+        return True
+
+    def node(self, node_id: str) -> Node:
+        """Describe a prepared node."""
+        node = self._nodes.get(node_id)
+        if node is None or node.prepared is None or node.facts is None:
+            raise EngineError(f"There is no node {node_id}")
+        return Node(
+            address=node.facts.address,
+            mount_root=node.prepared.mount_root,
+            gpu_count=node.prepared.gpu_count,
+            environment=node.prepared.environment,
+            interface=node.facts.interface,
+        )
+
+    def lost(self, node_id: str) -> str:
+        """Say why a node is no more, if Ray has lost its actor."""
+        node = self._nodes.get(node_id)
+        return "" if node is None else node.lost
+
+    def release_node(self, node_id: str) -> None:
+        """Remove a node, and its placement group where no other node is in that."""
+        with self._lock:
+            self._nodes.pop(node_id, None)
+            self._launched.pop(("node", node_id), None)
+            self._statuses.pop(("node", node_id), None)
+            remove_folder(self._state.nodes / node_id)
+        self._link.send(Release(node_id))
+
+    # Jobs.
+
+    def prepare_job(
+        self, job_uid: str, node_ids: tuple[str, ...], mounts: tuple[Mount, ...]
+    ) -> None:
+        """Take note of a job's volumes; its nodes mount them before they start anything of it."""
+        del node_ids
+        for mount in mounts:
+            check_source(mount)
+        self._mounts[job_uid] = mounts
+
+    def job(self, job_uid: str, node_ids: tuple[str, ...]) -> JobFolders:
+        """Say where a job's folders are on its nodes."""
+        launched = self._run_of("job", job_uid, node_ids)
+        return job_folders(Path(self._home.folder) / "jobs" / launched.run, node_ids)
+
+    def ports(self, job_uid: str, node_id: str, count: int) -> tuple[int, ...]:
+        """Have a node choose ports that are free on its machine."""
+        run = self._run_of("job", job_uid, (node_id,)).run
+        ports = self._call(node_id, "ports", run, count)
+        return tuple(ports) if isinstance(ports, tuple) else ()
+
+    def jobs(self) -> list[str]:
+        """Return the uids of the jobs that have folders."""
+        return sorted(entry.name for entry in os.scandir(self._state.jobs) if entry.is_dir())
+
+    def release_job(self, job_uid: str) -> None:
+        """Have the nodes of a job remove its folders."""
+        with self._lock:
+            launched = self._load("job", job_uid)
+            self._launched.pop(("job", job_uid), None)
+            self._statuses.pop(("job", job_uid), None)
+            self._mounts.pop(job_uid, None)
+        if launched is not None:
+            for node_id in launched.nodes:
+                self._link.tell(node_id, "release_run", launched.run)
+        shutil.rmtree(self._state.jobs / job_uid, ignore_errors=True)
+
+    # Tasks.
+
+    def launch(self, task: Task) -> None:
+        """Start a task, unless it has been started before."""
+        key = task.key
+        with self._lock:
+            launched = self._run_of(key.owner, key.owner_id, (task.node_id,))
+            if key.name in launched.tasks:
+                return
+            self._check_up(task.node_id)
+            launched.tasks[key.name] = task.node_id
+            launched.save()
+            message = Launch(
+                task,
+                launched.run,
+                self._mounts.get(key.owner_id, ()),
+                self._host_file(launched.nodes) if key.owner == "job" else "",
+            )
+        try:
+            self._call(task.node_id, "launch", message)
+        except UnreachableError as error:
+            # It may have been heard. The node tells, or is lost.
+            _logger.warning("%s", error)
+        except EngineError:
+            with self._lock:
+                launched.tasks.pop(key.name, None)
+                launched.save()
+            raise
+
+    def tasks(self, owner: Owner, owner_id: str) -> Mapping[str, TaskStatus]:
+        """Return the status of every task of an owner that was ever launched, by name.
+
+        What a node has not told yet counts as running, and what it had not told as lost with it.
+        """
+        with self._lock:
+            launched = self._load(owner, owner_id)
+            if launched is None:
+                return {}
+            told = self._statuses.get((owner, owner_id), {})
+            return {
+                name: self._status(told.get(name, Running()), node_id)
+                for name, node_id in launched.tasks.items()
+            }
+
+    def terminate(self, key: TaskKey) -> None:
+        """Ask a task to end, through its node."""
+        with self._lock:
+            launched = self._load(key.owner, key.owner_id)
+            node_id = launched and launched.tasks.get(key.name)
+        if launched is not None and node_id:
+            self._link.tell(node_id, "terminate", key.owner, launched.run, key.name)
+
+    def _status(self, told: TaskStatus, node_id: str) -> TaskStatus:
+        node = self._nodes.get(node_id)
+        if isinstance(told, Ended) or (node is not None and not node.lost):
+            return told
+        return Lost()
+
+    def _check_up(self, node_id: str) -> None:
+        node = self._nodes.get(node_id)
+        if node is None or node.prepared is None or node.lost:
+            why = node.lost if node is not None else ""
+            raise EngineError(f"Node {node_id} is not there{why and ': '}{why}")
+
+    def _call(self, node_id: str, method: str, *arguments: object) -> object:
+        return self._link.call(node_id, method, *arguments, timeout_seconds=_ANSWER_SECONDS)
+
+    def _host_file(self, node_ids: set[str]) -> str:
+        """Write Open MPI's list of hosts; nodes of one machine are one host."""
+        slots: dict[str, int] = {}
+        for node_id in sorted(node_ids):
+            node = self._nodes.get(node_id)
+            if node is not None and node.facts is not None and node.prepared is not None:
+                address = node.facts.address
+                slots[address] = slots.get(address, 0) + max(node.prepared.gpu_count, 1)
+        return "".join(f"{address} slots={count}\n" for address, count in slots.items())
+
+    # Runs.
+
+    def _notify_later(self, owner: Owner, owner_id: str) -> None:
+        timer = threading.Timer(_ASK_AGAIN_SECONDS, self._notify, (owner, owner_id))
+        timer.daemon = True
+        timer.start()
+
+    def _folder_of(self, owner: Owner, owner_id: str) -> Path:
+        return (self._state.jobs if owner == "job" else self._state.nodes) / owner_id
+
+    def _load(self, owner: Owner, owner_id: str) -> Launched | None:
+        known = self._launched.get((owner, owner_id))
+        if known is None:
+            known = Launched.load(self._folder_of(owner, owner_id))
+            if known is not None:
+                self._launched[owner, owner_id] = known
+        return known
+
+    def _run_of(self, owner: Owner, owner_id: str, node_ids: tuple[str, ...]) -> Launched:
+        with self._lock:
+            known = self._load(owner, owner_id)
+            if known is None:
+                folder = self._folder_of(owner, owner_id)
+                known = (
+                    Launched.begin(folder, owner_id)
+                    if owner == "job"
+                    else Launched(folder, owner_id)
+                )
+                self._launched[owner, owner_id] = known
+            if not known.nodes.issuperset(node_ids):
+                known.nodes.update(node_ids)
+                known.save()
+        return known
+
+    # What the driver says.
+
+    def _hear(self, message: object) -> None:
+        if isinstance(message, Changed):
+            self._take_in(message)
+        elif isinstance(message, Up):
+            self._welcome(message.node_id, message.facts)
+        elif isinstance(message, Gone):
+            self._lose(message)
+        elif isinstance(message, Connected):
+            self._introduce()
+        elif isinstance(message, Failed):
+            self._be_out(message.message)
+
+    def _introduce(self) -> None:
+        """Tell a new driver which nodes there are."""
+        if self._out_since is not None:
+            _logger.warning("Ray is reached again at %s", self._options.address)
+        self._out_since = None
+        with self._lock:
+            living = {i: n for i, n in self._nodes.items() if not (n.lost or n.refused)}
+            for node_id, node in living.items():
+                if node.facts is None:
+                    self._link.send(Make(node.wanted))
+                else:
+                    self._link.send(Adopt(node_id, node.facts, node.wanted.machine.cluster_uid))
+            self._link.send(Sweep(tuple(living)))
+        for node_id in living:
+            self._notify("node", node_id)  # which may wait for Ray
+
+    def _be_out(self, why: str) -> None:
+        now = time.monotonic()
+        if self._out_since is None:
+            self._out_since = now
+            _logger.warning("Ray cannot be reached: %s; trying again", why)
+        if now - self._out_since < _HEAD_PATIENCE_SECONDS:
+            return
+        with self._lock:
+            there = [i for i, n in self._nodes.items() if n.facts is not None and not n.lost]
+        for node_id in there:
+            self._lose(Gone(node_id, f"Ray's head has been out of reach for long ({why})"))
+
+    def _welcome(self, node_id: str, facts: NodeFacts) -> None:
+        with self._lock:
+            node = self._nodes.get(node_id)
+            if node is None:
+                self._link.send(Release(node_id))
+                return
+            node.facts = facts
+            node.save(self._state.nodes / node_id)
+        self._notify("node", node_id)
+
+    def _lose(self, message: Gone) -> None:
+        with self._lock:
+            node = self._nodes.get(message.node_id)
+            if node is None or node.lost:
+                return
+            if node.facts is None:
+                node.refused = message.why
+            else:
+                node.lost = message.why
+            node.save(self._state.nodes / message.node_id)
+        self._notify("node", message.node_id)
+
+    def _take_in(self, message: Changed) -> None:
+        node_id, changes = message.node_id, message.changes
+        with self._lock:
+            node = self._nodes.get(node_id)
+            if node is None or node.lost:
+                return  # what a lost node says late does not count
+            changed = [
+                owner
+                for owner, tasks in changes.tasks.items()
+                if self._learn(node_id, owner, tasks)
+            ]
+            if changes.whole:
+                changed += self._forget_unheard(node_id)
+        for owner, owner_id in changed:
+            self._notify(owner, owner_id.partition(".")[0])
+
+    def _learn(
+        self, node_id: str, owner: tuple[Owner, str], tasks: Mapping[str, TaskStatus]
+    ) -> bool:
+        """Take in what became of the tasks of a run, and tell whether that is news."""
+        kind, run = owner
+        owner_id = run.partition(".")[0]
+        launched = self._load(kind, owner_id)
+        if launched is None or launched.run != run:
+            if kind == "job":  # of a run that is over
+                self._link.tell(node_id, "release_run", run)
+            return False
+        known = self._statuses.setdefault((kind, owner_id), {})
+        news = {
+            name: status
+            for name, status in tasks.items()
+            if launched.tasks.get(name) == node_id and known.get(name) != status
+        }
+        known.update(news)
+        return bool(news)
+
+    def _forget_unheard(self, node_id: str) -> list[_Owner]:
+        """Forget the tasks that an earlier service meant to launch and a node never heard of."""
+        forgotten: list[_Owner] = []
+        for uid in self.jobs():
+            launched = self._load("job", uid)
+            if launched is None:
+                continue
+            known = self._statuses.get(("job", uid), {})
+            unheard = [n for n, at in launched.tasks.items() if at == node_id and n not in known]
+            for name in unheard:
+                del launched.tasks[name]
+            if unheard:
+                launched.save()
+                forgotten.append(("job", uid))
+        return forgotten
+
+
+def _service_id(probe: Path) -> str:
+    """Return what tells this service from others; made once for a state directory."""
+    try:
+        found: str = json.loads(probe.read_text(encoding="utf-8"))["service"]
+        return found
+    except FileNotFoundError:
+        made = secrets.token_hex(8)
+        write_private(probe, json.dumps({"service": made}))
+        return made

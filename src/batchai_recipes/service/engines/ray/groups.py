@@ -1,0 +1,204 @@
+"""Placement groups: the bundles of Ray that nodes are made in. Runs in the driver."""
+
+import importlib
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from attrs import frozen
+
+from batchai_recipes.service.engines.ray.messages import Strategy, WantedNode
+
+_GIB: Final = 1 << 30
+_SPLIT_AFTER_SECONDS: Final = 15.0
+_LOOK_SECONDS: Final = 1.0
+_PREFIX: Final = "nodes-"
+# Of a machine of just the VM size, Ray offers some 70 %: the rest is its object store.
+_MEMORY_SHARE: Final = 0.6
+
+
+@frozen
+class Place:
+    """A node's place in Ray.
+
+    Args:
+        node: The node.
+        group_name: The name of its placement group.
+        group: The group.
+        bundle: The number of its bundle.
+        machine_id: Ray's id of the machine.
+    """
+
+    node: WantedNode
+    group_name: str
+    group: Any
+    bundle: int
+    machine_id: str
+
+
+class NoPlaceError(Exception):
+    """Ray had no machines in time; the message says for what."""
+
+
+class Groups:
+    """Makes placement groups.
+
+    Args:
+        strategy: How the nodes of a cluster lie on machines.
+        patience_seconds: How long nodes may wait for machines.
+        is_wanted: Tells whether a node is still wanted.
+    """
+
+    def __init__(
+        self, strategy: Strategy, patience_seconds: float, is_wanted: Callable[[str], bool]
+    ) -> None:
+        self._ray = importlib.import_module("ray.util.placement_group")
+        self._util = importlib.import_module("ray.util")
+        self._strategy = strategy
+        self._patience_seconds = patience_seconds
+        self._is_wanted = is_wanted
+        self._lock = threading.Lock()
+        # The machine and the group of each node, by cluster and node.
+        self._machines: dict[str, dict[str, str]] = {}
+        self._groups: dict[str, str] = {}
+
+    def place(self, nodes: Sequence[WantedNode]) -> list[Place]:
+        """Find places for nodes of one cluster, on machines of their own where that is asked for.
+
+        Args:
+            nodes: The nodes; all ask for the same.
+
+        Returns:
+            A place for each; fewer than there are nodes where only some can be had at once, and
+            none where nobody wants them any more.
+
+        Raises:
+            NoPlaceError: There was none in time.
+        """
+        deadline = time.monotonic() + self._patience_seconds
+        split_at = time.monotonic() + _SPLIT_AFTER_SECONDS
+        name = f"{_PREFIX}{uuid.uuid4().hex}"
+        group = self._make(name, nodes)
+        while not group.wait(_LOOK_SECONDS):
+            now = time.monotonic()
+            unwanted = not any(self._is_wanted(node.node_id) for node in nodes)
+            if unwanted or now > deadline or (len(nodes) > 1 and now > split_at):
+                self._ray.remove_placement_group(group)
+                if unwanted or len(nodes) > 1:
+                    return []
+                raise NoPlaceError(self._shortage(nodes[0]))
+        machines = self._ray.placement_group_table(group)["bundles_to_node_id"]
+        with self._lock:
+            of_cluster = self._machines.setdefault(nodes[0].machine.cluster_uid, {})
+            taken = set(of_cluster.values()) & set(machines.values())
+            if not (taken and self._strategy == "STRICT_SPREAD"):
+                for index, node in enumerate(nodes):
+                    of_cluster[node.node_id] = machines[index]
+                    self._groups[node.node_id] = name
+                return [Place(n, name, group, i, machines[i]) for i, n in enumerate(nodes)]
+        # Others of the cluster came to these machines in the meantime.
+        self._ray.remove_placement_group(group)
+        return self.place(nodes)
+
+    def adopt(self, node_id: str, cluster_uid: str, group_name: str, machine_id: str) -> None:
+        """Take over a node's place from an earlier driver.
+
+        Args:
+            node_id: The node.
+            cluster_uid: Its cluster.
+            group_name: The name of its placement group.
+            machine_id: Ray's id of its machine.
+        """
+        with self._lock:
+            self._machines.setdefault(cluster_uid, {})[node_id] = machine_id
+            self._groups[node_id] = group_name
+
+    def give_back(self, node_id: str) -> None:
+        """Remove the placement group of a node that is gone, unless it holds other nodes.
+
+        Args:
+            node_id: The node.
+        """
+        with self._lock:
+            for of_cluster in self._machines.values():
+                of_cluster.pop(node_id, None)
+            name = self._groups.pop(node_id, None)
+            empty = name is not None and name not in self._groups.values()
+        if name is not None and empty:
+            self._remove(name)
+
+    def sweep(self) -> None:
+        """Remove the groups of this service that hold no node."""
+        for row in self._ray.placement_group_table().values():
+            name = row["name"]
+            in_use = row["state"] == "REMOVED" or name in self._groups.values()
+            if name.startswith(_PREFIX) and not in_use:
+                self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        try:
+            group = self._util.get_placement_group(name)
+        except ValueError:
+            return  # it is another service's, or gone
+        self._ray.remove_placement_group(group)
+
+    def _make(self, name: str, nodes: Sequence[WantedNode]) -> Any:
+        options: dict[str, Any] = {}
+        if self._strategy == "STRICT_SPREAD":
+            with self._lock:
+                others = sorted(set(self._machines.get(nodes[0].machine.cluster_uid, {}).values()))
+            if others:
+                selector = {"ray.io/node-id": f"!in({','.join(others)})"}
+                options["bundle_label_selector"] = [selector] * len(nodes)
+        return self._ray.placement_group(
+            [bundle_of(node) for node in nodes],
+            strategy=self._strategy,
+            name=name,
+            lifetime="detached",
+            **options,
+        )
+
+    def _shortage(self, node: WantedNode) -> str:
+        wanted = ", ".join(_said(name, count) for name, count in bundle_of(node).items())
+        offered = [
+            ", ".join(
+                _said(name, machine["Resources"].get(name, 0)) for name in ("CPU", "GPU", "memory")
+            )
+            for machine in importlib.import_module("ray").nodes()
+            if machine["Alive"]
+        ]
+        return (
+            f"Ray had no machine for it within {self._patience_seconds:g} s. It asks for {wanted}"
+            + (", on a machine without other nodes of its cluster" * self._is_strict)
+            + f"; the machines have in all: {' | '.join(offered) or 'there is none'}. Add machines,"
+            " choose a smaller VM size, or pass --ray-strategy PACK; then scale down and up again"
+        )
+
+    @property
+    def _is_strict(self) -> bool:
+        return self._strategy == "STRICT_SPREAD"
+
+
+def bundle_of(node: WantedNode) -> dict[str, float]:
+    """Return what a node asks of Ray.
+
+    Args:
+        node: The node.
+
+    Example:
+        >>> from batchai_recipes.service.engines.engine import Machine
+        >>> bundle_of(WantedNode("tvm-1", Machine("uid", 2, 3.5), gpu_count=1))
+        {'CPU': 2, 'memory': 2254857830, 'GPU': 1}
+    """
+    bundle: dict[str, float] = {"CPU": node.machine.cores}
+    if node.machine.memory_gib:
+        bundle["memory"] = int(node.machine.memory_gib * _MEMORY_SHARE * _GIB)
+    if node.gpu_count:
+        bundle["GPU"] = node.gpu_count
+    return bundle
+
+
+def _said(name: str, count: float) -> str:
+    return f"{count / _GIB:.1f} GiB of memory" if name == "memory" else f"{count:g} {name}s"
