@@ -1,6 +1,8 @@
 """Names and ids as Batch AI and Azure Files allow them, checked where they are given."""
 
+import difflib
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from batchai_recipes.errors import ConfigurationError
@@ -102,3 +104,19 @@ def checked_relative_path(noun: str, path: str) -> str:
             f"{' '.join(map(repr, forbidden))}"
         )
     return trimmed
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint at what a name that is not there may stand for.
+
+    Example:
+        >>> nearest("stdot.txt", ["stderr.txt", "stdout.txt"])
+        "did you mean 'stdout.txt'?"
+        >>> nearest("x", ["stdout.txt"])
+        "there is 'stdout.txt'"
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, 1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"there is {', '.join(map(repr, names))}" if names else "there is none"

@@ -35,6 +35,7 @@ def environment(tmp_path: Path, state_dir: Path) -> dict[str, str]:
     return {
         **plain,
         "BATCHAI_RECIPES_STATE_DIR": str(state_dir),
+        "BATCHAI_RECIPES_PROFILE_FILE": os.devnull,
         "XDG_CACHE_HOME": str(cache),
         "PYTHONUNBUFFERED": "1",
         # Trainings beside each other would spend their time waiting for each other's threads.

@@ -82,8 +82,10 @@ class Endpoint:
 
 @pytest.fixture(autouse=True)
 def state_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> None:
-    """Keep each test's journals away from the user's."""
-    monkeypatch.setenv("BATCHAI_RECIPES_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+    """Keep each test's journals and profiles away from the user's."""
+    state = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("BATCHAI_RECIPES_STATE_DIR", str(state))
+    monkeypatch.setenv("BATCHAI_RECIPES_PROFILE_FILE", str(state / "profiles.toml"))
 
 
 @pytest.fixture

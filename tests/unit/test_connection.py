@@ -1,8 +1,12 @@
 """Connection: lazy clients, and which service is chosen."""
 
-import pytest
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from batchai_recipes import BatchAIRecipesError, ConfigurationError, Connection
+import pytest
+from attrs import evolve
+
+from batchai_recipes import BatchAIRecipesError, ConfigurationError, Connection, StorageAccount
 
 SETTINGS = """
 BATCHAI_ENDPOINT=https://batchai.test
@@ -76,3 +80,101 @@ def test_an_embedded_service_that_cannot_start_is_the_librarys_error(tmp_path):
 
     with pytest.raises(BatchAIRecipesError, match="state directory"):
         Connection.embedded(tmp_path / "file" / "state")
+
+
+class Token:
+    """A credential of the caller's own."""
+
+    closed = False
+
+    def get_token(self, *_scopes, **_options):
+        """Give a token."""
+        from azure.core.credentials import AccessToken  # noqa: PLC0415 - loaded on first use
+
+        return AccessToken("mine", 2**31)
+
+    def close(self):
+        """Remember it."""
+        self.closed = True
+
+
+def test_a_credential_of_azure_core_can_be_given(endpoint, settings):
+    """It needs no service principal, and stays the caller's to close."""
+    endpoint.on("GET", "/workspaces", {"value": []})
+    own, token = evolve(settings, tenant_id=None, client_id=None, client_secret=None), Token()
+    with Connection(own, credential=token) as connection:
+        list(connection.batchai.workspaces.list())
+
+    assert endpoint.requests[-1].headers["Authorization"] == "Bearer mine"
+    assert not token.closed
+
+
+def test_the_default_chain_can_be_asked_for(endpoint, settings, monkeypatch):
+    """It begins with the environment's service principal."""
+    endpoint.on("GET", "/workspaces", {"value": []})
+    for name, value in {"TENANT_ID": settings.tenant_id, "CLIENT_ID": "c"}.items():
+        monkeypatch.setenv(f"AZURE_{name}", value)
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "of the environment")
+    with Connection(settings, credential="default") as connection:
+        list(connection.batchai.workspaces.list())
+
+    assert endpoint.requests[-1].headers["Authorization"] == "Bearer token"
+    (asked,) = [r for r in endpoint.requests if r.url.endswith("/token")]
+    assert "of+the+environment" in str(asked.body)
+
+
+def test_what_cannot_sign_in_is_refused_at_once(settings):
+    """With what is missing, or the nearest word."""
+    with pytest.raises(ConfigurationError, match="lack client_secret"):
+        Connection(evolve(settings, client_secret=None))
+    with pytest.raises(ConfigurationError, match="did you mean 'default'"):
+        Connection(settings, credential="defualt")
+    with pytest.raises(ConfigurationError, match="is not there"):
+        Connection(evolve(settings, ca_file=Path("/no/ca.pem")))
+
+
+def test_a_closed_connection_says_so(endpoint, settings):
+    """Instead of whatever its clients would say."""
+    connection = Connection(settings)
+    connection.close()
+    connection.close()
+
+    with pytest.raises(BatchAIRecipesError, match="connection is closed"):
+        _ = connection.batchai
+
+
+def test_threads_share_one_client(endpoint, settings):
+    """However many ask for it first."""
+    with Connection(settings) as connection, ThreadPoolExecutor(8) as pool:
+        clients = list(pool.map(lambda _: connection.batchai, range(8)))
+
+    assert len(set(map(id, clients))) == 1
+
+
+def test_the_environment_is_read_or_said_to_be_empty(monkeypatch):
+    """A caller asked for it, so nothing else is tried."""
+    for line in SETTINGS.split():
+        monkeypatch.setenv(*line.split("="))
+    with Connection.from_environment() as connection:
+        assert connection.settings.storage.name == "demo"
+    for name in ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID"):
+        monkeypatch.delenv(name)
+    with Connection.from_environment(credential="default") as connection:
+        assert connection.settings.credential == "default"
+    with Connection.from_environment(credential=Token()) as connection:
+        assert connection.settings.client_id is None
+    monkeypatch.delenv("BATCHAI_ENDPOINT")
+    with pytest.raises(ConfigurationError, match="BATCHAI_ENDPOINT is not set"):
+        Connection.from_environment()
+
+
+@pytest.mark.parametrize("place", ["https://files.test/demo", "https://127.0.0.1:1/demo"])
+def test_files_by_https_are_checked_with_the_given_authority(settings, tmp_path, place):
+    """On this machine too."""
+    authority = tmp_path / "ca.pem"
+    authority.write_text("")
+    storage = StorageAccount("demo", "a2V5", place)
+    with Connection(evolve(settings, ca_file=authority, storage=storage)) as connection:
+        session = connection.files._httpclient.session
+
+    assert session.verify == str(authority)

@@ -1,9 +1,13 @@
 """What `import batchai_recipes` gives and what it costs."""
 
+import ast
+import importlib
 import inspect
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import batchai_recipes
 
@@ -19,18 +23,64 @@ def test_the_public_names_are_sorted_and_exist():
     assert [name for name in names if not hasattr(batchai_recipes, name)] == []
 
 
-def test_importing_the_library_loads_no_azure_package():
-    """They cost most of the time and are loaded on first use."""
-    heavy = (
-        *("azure", "cryptography", "msrest", "pathspec", "requests", "rich", "starlette"),
-        *("typer", "uvicorn"),
+HEAVY = {
+    *("azure", "cryptography", "matplotlib", "msrest", "numpy", "pandas", "pathspec", "requests"),
+    *("rich", "sqlite3", "starlette", "typer", "uvicorn"),
+}
+
+
+def loaded_by(program: str) -> set[str]:
+    """Return the modules that a program loads beyond those of a bare interpreter."""
+    end = "; import sys; print(*sorted(sys.modules))"
+    bare, full = (
+        subprocess.run(
+            [sys.executable, "-c", text + end], check=True, capture_output=True, text=True
+        ).stdout.split()
+        for text in ("pass", program)
     )
-    program = "import sys, batchai_recipes; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    return set(full) - set(bare)
+
+
+def test_importing_the_library_loads_next_to_nothing():
+    """By modules, not by time: a busy machine is slow."""
+    own = loaded_by("import batchai_recipes")
+
+    assert own - loaded_by("import importlib, logging, typing") == {"batchai_recipes"}
+
+
+def test_using_every_public_name_loads_no_azure_package():
+    """They cost most of the time, and are loaded when a client is made or a model built."""
+    loaded = loaded_by("from batchai_recipes import *")
+
+    assert not HEAVY & {name.partition(".")[0] for name in loaded}
+
+
+def test_each_name_is_loaded_from_where_type_checkers_find_it():
+    """The imports that they see, ``__all__`` and the places of run time agree."""
+    source = Path(batchai_recipes.__file__).read_text()
+    block = next(node for node in ast.parse(source).body if isinstance(node, ast.If))
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    seen = {name.name: node.module for node in imports for name in node.names}
+
+    assert sorted(seen) == batchai_recipes.__all__ == sorted(batchai_recipes._MODULES)
+    for name, module in seen.items():
+        assert getattr(importlib.import_module(module), name) is getattr(batchai_recipes, name)
+    assert set(batchai_recipes.__all__) <= set(dir(batchai_recipes))
+    with pytest.raises(AttributeError, match="no attribute 'Sesion'"):
+        _ = batchai_recipes.Sesion
+
+
+def test_nothing_is_logged_where_nobody_configured_logging():
+    """Not by the handler of last resort either."""
+    program = (
+        "import logging, batchai_recipes; "
+        "logging.getLogger('batchai_recipes.session').warning('a warning')"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
 
-    assert not set(heavy) & set(done.stdout.split())
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_every_public_name_has_a_docstring():

@@ -64,6 +64,33 @@ def test_admin_user_and_location_come_from_the_environment():
     assert (settings.location, settings.admin.name) == ("northeurope", "demo")
 
 
+def test_a_connection_string_stands_for_account_and_key():
+    """It says where the shares are, too."""
+    named = {k: v for k, v in COMPLETE.items() if not k.startswith("AZURE_STORAGE")}
+    text = "DefaultEndpointsProtocol=http;AccountName=x;AccountKey=a2V5==;FileEndpoint=http://h/x"
+    settings = ConnectionSettings.from_environment(
+        {**named, "AZURE_STORAGE_CONNECTION_STRING": text}
+    )
+
+    assert settings is not None
+    assert (settings.storage.name, settings.storage.key) == ("x", "a2V5==")
+    assert settings.storage.files_endpoint == "http://h/x"
+    with pytest.raises(ConfigurationError, match="no AccountName or no AccountKey") as raised:
+        ConnectionSettings.from_environment(
+            {**named, "AZURE_STORAGE_CONNECTION_STRING": "AccountKey=s3cret"}
+        )
+    assert "s3cret" not in str(raised.value)
+
+
+def test_the_default_credential_needs_no_service_principal():
+    """Its chain finds who is there."""
+    bare = {k: v for k, v in COMPLETE.items() if "CLIENT" not in k and "TENANT" not in k}
+    settings = ConnectionSettings.from_environment({**bare, "BATCHAI_CREDENTIAL": "default"})
+
+    assert settings is not None
+    assert (settings.credential, settings.client_secret) == ("default", None)
+
+
 def test_a_file_of_shell_assignments_is_read(tmp_path):
     """The form that `serve --env-file` writes, and what people write by hand."""
     path = tmp_path / "env"

@@ -36,9 +36,4 @@ class ChainerJobBuilder(ParallelPythonJobBuilder):
     def _add_toolkit(self, parameters: "JobCreateParameters") -> None:
         from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
 
-        parameters.chainer_settings = models.ChainerSettings(
-            python_script_file_path=self._checked_script(),
-            python_interpreter_path=self.interpreter,
-            command_line_args=self._command_line_args(),
-            process_count=self.process_count,
-        )
+        parameters.chainer_settings = models.ChainerSettings(**self._python_settings())

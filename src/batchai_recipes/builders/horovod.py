@@ -36,9 +36,4 @@ class HorovodJobBuilder(ParallelPythonJobBuilder):
     def _add_toolkit(self, parameters: "JobCreateParameters") -> None:
         from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
 
-        parameters.horovod_settings = models.HorovodSettings(
-            python_script_file_path=self._checked_script(),
-            python_interpreter_path=self.interpreter,
-            command_line_args=self._command_line_args(),
-            process_count=self.process_count,
-        )
+        parameters.horovod_settings = models.HorovodSettings(**self._python_settings())

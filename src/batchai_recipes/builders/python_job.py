@@ -1,5 +1,7 @@
 """What the builders of toolkits share that run a Python script."""
 
+from typing import TypedDict
+
 from attrs import evolve, field, frozen
 from typing_extensions import Self
 
@@ -7,6 +9,21 @@ from batchai_recipes.builders.command_line import arguments_line
 from batchai_recipes.builders.count import checked_count
 from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.errors import ConfigurationError
+
+
+def _checked_path(whose: str, path: str) -> str:
+    if not path.strip():
+        raise ConfigurationError(f"{whose} path is empty")
+    return path
+
+
+class PythonSettings(TypedDict):
+    """What the models of all toolkits call the settings of a script in several processes."""
+
+    python_script_file_path: str
+    python_interpreter_path: str | None
+    command_line_args: str | None
+    process_count: int | None
 
 
 @frozen
@@ -32,9 +49,7 @@ class ScriptJobBuilder(JobBuilder):
         Raises:
             ConfigurationError: The path is empty.
         """
-        if not path.strip():
-            raise ConfigurationError("The script's path is empty")
-        return evolve(self, python_script=path)
+        return evolve(self, python_script=_checked_path("The script's", path))
 
     def python_interpreter(self, path: str) -> Self:
         """Set the Python interpreter; without it, the node's own runs the script.
@@ -45,9 +60,7 @@ class ScriptJobBuilder(JobBuilder):
         Raises:
             ConfigurationError: The path is empty.
         """
-        if not path.strip():
-            raise ConfigurationError("The Python interpreter's path is empty")
-        return evolve(self, interpreter=path)
+        return evolve(self, interpreter=_checked_path("The Python interpreter's", path))
 
     def _checked_script(self) -> str:
         if self.python_script is None:
@@ -114,6 +127,14 @@ class ParallelPythonJobBuilder(PythonJobBuilder):
         """
         return evolve(self, process_count=checked_count("processes of a job", count, at_least=1))
 
+    def _python_settings(self) -> PythonSettings:
+        return PythonSettings(
+            python_script_file_path=self._checked_script(),
+            python_interpreter_path=self.interpreter,
+            command_line_args=self._command_line_args(),
+            process_count=self.process_count,
+        )
+
 
 @frozen
 class ConfigFileJobBuilder(ParallelPythonJobBuilder):
@@ -137,9 +158,7 @@ class ConfigFileJobBuilder(ParallelPythonJobBuilder):
         Raises:
             ConfigurationError: The path is empty.
         """
-        if not path.strip():
-            raise ConfigurationError("The configuration file's path is empty")
-        return evolve(self, config=path)
+        return evolve(self, config=_checked_path("The configuration file's", path))
 
     def _check_script_or_config(self) -> None:
         if (self.config is None) == (self.python_script is None):

@@ -62,9 +62,6 @@ class PyTorchJobBuilder(ParallelPythonJobBuilder):
         from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
 
         parameters.py_torch_settings = models.PyTorchSettings(
-            python_script_file_path=self._checked_script(),
-            python_interpreter_path=self.interpreter,
-            command_line_args=self._command_line_args(),
-            process_count=self.process_count,
+            **self._python_settings(),
             communication_backend=self.backend,
         )

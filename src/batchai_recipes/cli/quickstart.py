@@ -14,7 +14,8 @@ from batchai_recipes.cli.console import fail, say
 from batchai_recipes.cli.data import DataSet, prepare
 from batchai_recipes.cli.example import load_example
 from batchai_recipes.errors import ConfigurationError
-from batchai_recipes.settings import APPLICATION, ENV_FILE_VARIABLE
+from batchai_recipes.profiles import configured
+from batchai_recipes.settings import APPLICATION
 
 if TYPE_CHECKING:
     from batchai_recipes.trainer.prepare import DataFiles
@@ -86,7 +87,8 @@ def quickstart(
 
 def _interpreter(engine: Engine, cntk: Path | None) -> str | None:
     """Return the Python for the job, None for the node's own; check that it has the engine."""
-    if os.environ.get("BATCHAI_ENDPOINT") or os.environ.get(ENV_FILE_VARIABLE):
+    elsewhere = configured()
+    if elsewhere and elsewhere.settings:
         # The job runs elsewhere, with what is installed there.
         return str(cntk) if engine is Engine.CNTK and cntk else None
     if engine is Engine.CNTK:

@@ -12,12 +12,12 @@ from attrs import field, frozen
 
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import ConfigurationError, RequestError
-from batchai_recipes.names import checked_relative_path
+from batchai_recipes.names import checked_relative_path, nearest
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
 from batchai_recipes.runs.download import Downloads, Source
 from batchai_recipes.runs.job_place import JobPlace
-from batchai_recipes.runs.log_names import LogNames, nearest
+from batchai_recipes.runs.log_names import LogNames
 from batchai_recipes.runs.output_reader import BUFFER_BYTES, OutputReader
 from batchai_recipes.runs.range_reader import PIECE_BYTES, RangeReader
 from batchai_recipes.staging.connections import MAX_CONNECTIONS, checked_connections

@@ -13,11 +13,12 @@ from batchai_recipes.errors import (
     RequestError,
     WaitTimeoutError,
 )
+from batchai_recipes.names import nearest
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
 from batchai_recipes.runs.job_output import JobOutput, read_tail
 from batchai_recipes.runs.job_place import JobPlace
-from batchai_recipes.runs.log_names import LogNames, nearest
+from batchai_recipes.runs.log_names import LogNames
 from batchai_recipes.runs.metrics import METRICS_FILE, Metrics, compiled_pattern
 from batchai_recipes.runs.output_reader import last_lines
 from batchai_recipes.runs.state_change import (

@@ -1,6 +1,5 @@
 """Which of a job's logs are meant."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
@@ -77,22 +76,6 @@ class LogNames:
         if self.alternatives:
             return [] if set(found) & set(self.names) else [self.names[0]]
         return [name for name in self.names if not _is_pattern(name) and name not in set(found)]
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint at what a name that is not there may stand for.
-
-    Example:
-        >>> nearest("stdot.txt", ["stderr.txt", "stdout.txt"])
-        "did you mean 'stdout.txt'?"
-        >>> nearest("x", ["stdout.txt"])
-        "there is 'stdout.txt'"
-    """
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, 1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"there is {', '.join(map(repr, names))}" if names else "there is none"
 
 
 def _is_pattern(name: str) -> bool:

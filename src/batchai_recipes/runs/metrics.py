@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from attrs import frozen
 
 from batchai_recipes.errors import ConfigurationError, JobError
-from batchai_recipes.runs.log_names import nearest
+from batchai_recipes.names import nearest
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,6 +1,13 @@
 """The storage account that file shares belong to."""
 
+from typing import Final
+from urllib.parse import urlsplit
+
 from attrs import field, frozen
+
+from batchai_recipes.errors import ConfigurationError
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def _without_closing_slash(url: str) -> str:
@@ -29,6 +36,37 @@ class StorageAccount:
     key: str = field(repr=False)
     files_endpoint: str = field(converter=_without_closing_slash)
 
+    @classmethod
+    def from_connection_string(
+        cls, connection_string: str, *, files_endpoint: str | None = None
+    ) -> "StorageAccount":
+        """Read an account from a connection string, as the Azure portal and the CLI show it.
+
+        Args:
+            connection_string: ``AccountName=...;AccountKey=...`` with ``FileEndpoint``, or with
+                ``EndpointSuffix`` and ``DefaultEndpointsProtocol``.
+            files_endpoint: Where the account's shares are; None for what the string says.
+
+        Raises:
+            ConfigurationError: The string has no name or no key; it is not shown.
+
+        Example:
+            >>> StorageAccount.from_connection_string("AccountName=demo;AccountKey=a2V5==")
+            StorageAccount(name='demo', files_endpoint='https://demo.file.core.windows.net')
+        """
+        parts = (part.partition("=") for part in connection_string.split(";"))
+        values = {name.strip().lower(): value.strip() for name, _, value in parts}
+        name, key = values.get("accountname"), values.get("accountkey")
+        if not name or not key:
+            raise ConfigurationError(
+                "The storage connection string has no AccountName or no AccountKey: copy it whole, "
+                "as `az storage account show-connection-string` prints it"
+            )
+        scheme = values.get("defaultendpointsprotocol") or "https"
+        suffix = values.get("endpointsuffix") or "core.windows.net"
+        told = values.get("fileendpoint") or f"{scheme}://{name}.file.{suffix}"
+        return cls(name, key, files_endpoint or told)
+
     @property
     def connection_string(self) -> str:
         """The connection string that Azure's storage clients take; it holds the key."""
@@ -45,3 +83,16 @@ class StorageAccount:
             share: The share's name.
         """
         return f"{self.files_endpoint}/{share}"
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether a URL leads to this machine.
+
+    Args:
+        url: The URL.
+
+    Example:
+        >>> is_loopback("https://127.0.0.1:10003/demo")
+        True
+    """
+    return urlsplit(url).hostname in _LOOPBACK

@@ -1,5 +1,6 @@
 """The embedded service as tests use it: one for all, and nothing left from one to the next."""
 
+import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Final
 from typing_extensions import Self
 
 from batchai_recipes.connection import Connection
+from batchai_recipes.profiles import PROFILE_FILE_VARIABLE, PROFILE_VARIABLE
 from batchai_recipes.refusals import explained
 from batchai_recipes.session.made import Made
 from batchai_recipes.session.undo import UndoStack, clean_up_error, logger
@@ -68,6 +70,8 @@ class BatchAIService:
             STATE_DIR_VARIABLE: str(self.state_dir),
             ENV_FILE_VARIABLE: None,
             "BATCHAI_ENDPOINT": None,
+            PROFILE_VARIABLE: None,
+            PROFILE_FILE_VARIABLE: os.devnull,  # a default profile of the user's does not count
         }
 
     def connect(self) -> Connection:

@@ -36,13 +36,14 @@ def check_service(env_file: Path | None, state_dir: Path | None) -> Iterator[Dia
 
 def _management(connection: "Connection") -> Iterator[Diagnosis]:
     settings = connection.settings
+    who = settings.client_id or f"the credential {settings.credential!r}"
     try:
         with explained(f"list the workspaces of subscription {settings.subscription_id}"):
             count = len(list(connection.batchai.workspaces.list()))
     except (BatchAIRecipesError, OSError) as error:
-        yield Diagnosis("Credentials", "failed", settings.client_id, str(error))
+        yield Diagnosis("Credentials", "failed", who, str(error))
     else:
-        found = f"{settings.client_id} sees {count} workspace{'' if count == 1 else 's'}"
+        found = f"{who} sees {count} workspace{'' if count == 1 else 's'}"
         yield Diagnosis("Credentials", "ok", found)
 
 
