@@ -1,6 +1,6 @@
 """The requests of a session: what is sent to make each of its resources, before it is sent."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
@@ -27,14 +27,14 @@ class Blueprint:
         names: What everything is called.
         settings: The endpoint, and what clusters take from it.
         location: The Azure location.
-        tags: The tags of the resource group and the workspace.
+        tags: Gives the tags of the resource group and the workspace, when they are made.
     """
 
     session: str
     names: SessionNames
     settings: ConnectionSettings
     location: str
-    tags: Mapping[str, str] = field(factory=dict)
+    tags: Callable[[], dict[str, str]] = field(default=dict[str, str])
 
     def cluster_id(self, cluster: str) -> str:
         """Return the resource id of one of the session's clusters.
@@ -66,15 +66,13 @@ class Blueprint:
 
     def resource_group(self) -> dict[str, object]:
         """Return the parameters of the resource group."""
-        return {"location": self.location, **({"tags": dict(self.tags)} if self.tags else {})}
+        return {"location": self.location, "tags": self.tags()}
 
     def workspace(self) -> "WorkspaceCreateParameters":
         """Return the parameters of the workspace."""
         from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
 
-        return models.WorkspaceCreateParameters(
-            location=self.location, tags=dict(self.tags) or None
-        )
+        return models.WorkspaceCreateParameters(location=self.location, tags=self.tags())
 
     def cluster(self, cluster: ClusterBuilder) -> "ClusterCreateParameters":
         """Return the parameters of a cluster.

@@ -73,6 +73,11 @@ Preparing: 0; Leaving: 0
         return self.allocation == "steady" and self.idle + self.running >= self.target
 
     @property
+    def settled(self) -> bool:
+        """Whether no node runs a job, is being set up or comes or goes."""
+        return self.allocation == "steady" and not (self.running or self.preparing or self.leaving)
+
+    @property
     def failed(self) -> bool:
         """Whether the cluster will not become ready by waiting."""
         return self.allocation == "steady" and not self.ready and not self.preparing

@@ -154,6 +154,7 @@ class AbandonedJournal:
         self._file = file
         self.owner = content.owner
         self.made = content.made
+        self.all_made = content.made
         self.kept = content.kept
 
     def gone(self, made: Made) -> None:
@@ -183,6 +184,26 @@ def abandoned(folder: Path) -> list[AbandonedJournal]:
     """
     found = (_take(path) for path in sorted(folder.glob(f"*{_SUFFIX}")))
     return [journal for journal in found if journal is not None]
+
+
+def live_sessions(folder: Path) -> frozenset[str]:
+    """Return the ids of the sessions whose process lives.
+
+    Args:
+        folder: Where journals are; need not exist.
+    """
+    return frozenset(path.stem for path in folder.glob(f"*{_SUFFIX}") if _is_locked(path))
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _take(path: Path) -> AbandonedJournal | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.connection import Connection
@@ -12,14 +12,20 @@ from batchai_recipes.refusals import explained
 from batchai_recipes.session.blueprint import Blueprint
 from batchai_recipes.session.cluster_state import wait_until_ready
 from batchai_recipes.session.journal import Journal
+from batchai_recipes.session.lease import SHARE_METADATA
 from batchai_recipes.session.made import Made
+from batchai_recipes.session.other_users import other_user
+from batchai_recipes.session.service_clock import ServiceClock
 from batchai_recipes.session.undo import UndoStack
+from batchai_recipes.settings import default_state_dir
 from batchai_recipes.staging.file_share_staging import FileShareStaging
 from batchai_recipes.staging.staged_manifest import StagedManifest
 from batchai_recipes.staging.upload import create_share, upload
 
 if TYPE_CHECKING:
-    from azure.mgmt.batchai.models import Cluster, JobCreateParameters
+    from azure.mgmt.batchai.models import Cluster, Job, JobCreateParameters
+
+_ENDED: Final = frozenset({"succeeded", "failed"})
 
 
 class Provisioning:
@@ -31,6 +37,7 @@ class Provisioning:
         undo: Where to arrange their deletion.
         journal: Where to write down what is about to be made.
         report: Told, line by line, what happens.
+        clock: The service's clock; told by its answers.
         use_existing: Whether a workspace, cluster or experiment of the same name is used as it is.
     """
 
@@ -42,6 +49,7 @@ class Provisioning:
         journal: Journal,
         report: Callable[[str], None],
         *,
+        clock: ServiceClock,
         use_existing: bool = False,
     ) -> None:
         self.connection = connection
@@ -50,14 +58,25 @@ class Provisioning:
         self._undo = undo
         self._journal = journal
         self._report = report
+        self._clock = clock
+        self._all_made: list[Made] = []
         self._use_existing = use_existing
+
+    @property
+    def reap_command(self) -> str:
+        """The command that deletes what the session leaves."""
+        command = f"batchai-recipes reap {self.blueprint.session}"
+        state_dir = self.connection.state_dir
+        if state_dir and state_dir != default_state_dir().absolute():
+            command += f" --state-dir {state_dir}"
+        return command
 
     def create_resource_group(self) -> None:
         """Make the resource group, unless it exists; one that exists is not deleted later."""
         name = self._names.resource_group
         groups = self.connection.resources.resource_groups
         with explained(f"create resource group {name}"):
-            if groups.check_existence(name):
+            if groups.check_existence(name, raw_response_hook=self._clock.note):
                 self._report(f"Using resource group {name}")
                 return
             with self._making(Made("resource group", (name,))):
@@ -87,7 +106,7 @@ class Provisioning:
         else:
             made = Made("file share", (share,))
             with self._making(made):
-                is_new = create_share(files, share)
+                is_new = create_share(files, share, {SHARE_METADATA: self.blueprint.session})
             if not is_new:
                 self._leave(made)  # somebody else made it in between
             self._report(f"Created file share {share}")
@@ -180,6 +199,7 @@ class Provisioning:
         """
         from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415 - on first use
 
+        self._all_made.append(made)
         self._journal.about_to_make(made)
         self._undo.push(str(made), lambda: self._delete(made))
         try:
@@ -188,7 +208,63 @@ class Provisioning:
             self._leave(made)  # somebody else made it in between
             raise
 
+    def unended_jobs(self, cluster: str) -> list[str]:
+        """Return the names of the session's experiment's jobs that wait for or run on a cluster.
+
+        Args:
+            cluster: The cluster's name.
+        """
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - on first use
+
+        wanted = self.blueprint.cluster_id(cluster).casefold()
+        with explained(f"list the jobs on cluster {cluster}"):
+            pages = self.connection.batchai.jobs.list_by_experiment(*self._names.experiment_place)
+            try:
+                # The package's annotation names the page in place of the item.
+                jobs: list[Job] = list(pages)  # type: ignore[arg-type]
+            except ResourceNotFoundError:  # the experiment is made after the clusters
+                return []
+        return [
+            str(getattr(job, "name", ""))
+            for job in jobs
+            if job.cluster
+            and str(job.cluster.id).casefold() == wanted
+            and str(getattr(job.execution_state, "value", job.execution_state)) not in _ENDED
+        ]
+
+    def terminate_jobs(self, cluster: str) -> None:
+        """Terminate the session's jobs on a cluster.
+
+        Args:
+            cluster: The cluster's name.
+        """
+        for name in self.unended_jobs(cluster):
+            with explained(f"terminate job {name}"):
+                place = self._names.job_place(name)
+                self.connection.batchai.jobs.begin_terminate(*place).wait()
+
+    def retire_cluster(self, name: str) -> bool:
+        """Delete a cluster before the session ends, if the session made it.
+
+        Args:
+            name: The cluster's name.
+
+        Returns:
+            Whether the session had made it.
+        """
+        made = Made("cluster", self._names.cluster_place(name))
+        if made not in self._journal.made:
+            return False
+        made.delete(self.connection)
+        self._leave(made)
+        return True
+
     def _delete(self, made: Made) -> None:
+        session, own = self.blueprint.session, self._all_made
+        user = other_user(made, session, own, self.connection, self._clock)
+        if user:
+            self._report(f"Left {made}: {user} uses it; later, delete with: {self.reap_command}")
+            return
         made.delete(self.connection)
         self._journal.gone(made)
 

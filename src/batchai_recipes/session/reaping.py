@@ -6,8 +6,15 @@ from pathlib import Path
 
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import BatchAIRecipesError, ConfigurationError
-from batchai_recipes.session.journal import AbandonedJournal, JournalOwner, abandoned
+from batchai_recipes.session.journal import AbandonedJournal, JournalOwner, abandoned, live_sessions
+from batchai_recipes.session.lapsed_session import (
+    LapsedSession,
+    delete_lapsed,
+    lapsed_sessions,
+)
 from batchai_recipes.session.made import Made
+from batchai_recipes.session.other_users import other_user
+from batchai_recipes.session.service_clock import ServiceClock
 from batchai_recipes.session.undo import clean_up_error
 
 
@@ -16,8 +23,13 @@ def reap(
     *sessions: str,
     report: Callable[[str], None],
     dry_run: bool = False,
+    connection: Connection | None = None,
+    clock: ServiceClock | None = None,
 ) -> int:
     """Delete what abandoned sessions made, newest first, and only that.
+
+    Sessions of this machine are known by their journals, those of other machines by the leases on
+    the service.
 
     Args:
         folder: Where journals are: :attr:`Connection.journals`.
@@ -25,6 +37,8 @@ def reap(
             purpose; without any, all abandoned sessions' are, less what was kept.
         report: Told, line by line, what is found and done.
         dry_run: Whether only to say what would be deleted.
+        connection: Where to look for leases that have run out; None for nowhere.
+        clock: The service's clock; None for one that its answers tell.
 
     Returns:
         How many sessions there were that had left something.
@@ -34,6 +48,9 @@ def reap(
         CleanUpError: Something could not be deleted; it stays in its journal for another time.
     """
     failures: list[Exception] = []
+    clock = clock or ServiceClock()
+    lapsed: list[LapsedSession] = []
+    live = live_sessions(folder)  # before the abandoned ones are locked by this process
     journals = abandoned(folder)
     try:
         chosen = _chosen(journals, sessions)
@@ -41,13 +58,18 @@ def reap(
             doomed = journal.made if sessions else _not_kept(journal)
             _describe(journal, doomed, report)
             if not dry_run:
-                failures += _delete(journal, doomed, report)
+                failures += _delete(journal, doomed, report, clock)
+        if connection and not sessions:
+            known = {*live, *(journal.owner.session for journal in journals)}
+            lapsed = lapsed_sessions(connection, clock, known)
+            for session in lapsed:
+                failures += _reap(session, connection, clock, report, dry_run=dry_run)
     finally:
         for journal in journals:
             journal.close()
     if failures:
         raise clean_up_error(tuple(failures))
-    return len(chosen)
+    return len(chosen) + len(lapsed)
 
 
 def _chosen(journals: list[AbandonedJournal], sessions: tuple[str, ...]) -> list[AbandonedJournal]:
@@ -79,8 +101,34 @@ def _describe(
         report(f"Session {session} (process {journal.owner.pid}, gone) left: {left}")
 
 
+def _reap(
+    session: LapsedSession,
+    connection: Connection,
+    clock: ServiceClock,
+    report: Callable[[str], None],
+    *,
+    dry_run: bool,
+) -> list[Exception]:
+    left = ", ".join(map(str, session.made))
+    report(f"Session {session.lease.session} ({session.lease.owner}, not heard of) left: {left}")
+    failures: list[Exception] = []
+
+    def attempt(made: Made) -> None:
+        try:
+            delete_lapsed(session, made, connection, clock, report)
+        except BatchAIRecipesError as error:
+            failures.append(error)
+
+    for made in () if dry_run else session.made:
+        attempt(made)
+    return failures
+
+
 def _delete(
-    journal: AbandonedJournal, doomed: tuple[Made, ...], report: Callable[[str], None]
+    journal: AbandonedJournal,
+    doomed: tuple[Made, ...],
+    report: Callable[[str], None],
+    clock: ServiceClock,
 ) -> list[Exception]:
     failures: list[Exception] = []
     if not doomed:
@@ -88,8 +136,13 @@ def _delete(
     try:
         with _connection(journal.owner) as connection:
             for made in doomed:
-                report(f"Deleting {made}")
                 try:
+                    session = journal.owner.session
+                    user = other_user(made, session, journal.all_made, connection, clock)
+                    if user:
+                        report(f"Left {made}: {user} uses it")
+                        continue
+                    report(f"Deleting {made}")
                     made.delete(connection)
                 except BatchAIRecipesError as error:
                     failures.append(error)

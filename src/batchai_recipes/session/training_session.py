@@ -16,9 +16,12 @@ from batchai_recipes.errors import BatchAIRecipesError
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.session.blueprint import Blueprint
 from batchai_recipes.session.clean_up_policy import CleanUp, CleanUpPolicy
+from batchai_recipes.session.cluster_limits import ClusterLimits
 from batchai_recipes.session.journal import Journal, JournalOwner
+from batchai_recipes.session.lease_holder import LeaseHolder
 from batchai_recipes.session.live_session import LiveSession
 from batchai_recipes.session.redaction import Redaction, secrets_in
+from batchai_recipes.session.service_clock import ServiceClock
 from batchai_recipes.session.session_clusters import SessionClusters
 from batchai_recipes.session.session_jobs import SessionJobs
 from batchai_recipes.session.session_names import SessionNames
@@ -56,6 +59,10 @@ class TrainingSession(SessionJobs):
         clean_up: When to delete what was made: ``always``, ``on_success`` (not after an exception
             or an interruption) or ``never``. What stays is reported, with the command to delete it.
         keep_outputs: Whether the share stays when the session made it, with the outputs on it.
+        idle_timeout: After how many seconds without a job a cluster that the session made is
+            deleted while the session goes on; None for never.
+        max_lifetime: After how many seconds such a cluster is deleted in any case, its jobs
+            terminated; None for never.
         ready_timeout: How long to wait for each cluster, in seconds; None for as long as it takes.
         report: Told, line by line, what happens; None for the log ``batchai_recipes.session``.
         pacing: How often to look while waiting.
@@ -91,6 +98,8 @@ Preparing: 0; Leaving: 0
         use_existing: bool = False,
         clean_up: CleanUp = "always",
         keep_outputs: bool = False,
+        idle_timeout: float | None = None,
+        max_lifetime: float | None = None,
         ready_timeout: float | None = None,
         report: Callable[[str], None] | None = None,
         pacing: Pacing | None = None,
@@ -105,6 +114,7 @@ Preparing: 0; Leaving: 0
             self._clusters.names,
         )
         self._policy = CleanUpPolicy(clean_up, keep_outputs)
+        self._limits = ClusterLimits(idle_timeout, max_lifetime)
         self._staging = staging
         self._given_connection = connection
         self._location = location
@@ -121,7 +131,7 @@ Preparing: 0; Leaving: 0
         self._signals.start()
         try:
             self._live = self._begin()
-            self._live.provision(self._staging, self._pacing, self._ready_timeout)
+            self._live.provision(self._ready_timeout)
         except BaseException as error:
             self._end(error)
             raise
@@ -158,7 +168,7 @@ Preparing: 0; Leaving: 0
             ServiceStartError: No connection was given and the embedded service did not start.
         """
         with ExitStack() as closing:
-            blueprint = self._blueprint(self._connection(closing))
+            blueprint, _ = self._prepare(self._connection(closing))
             placed = [(job, self._clusters.pick(cluster)) for job in jobs]
             known = [blueprint.settings, *self._clusters, jobs, self._staging]
             planner = Planner(blueprint, Redaction(secrets_in(known)))
@@ -166,7 +176,7 @@ Preparing: 0; Leaving: 0
 
     def _begin(self) -> LiveSession:
         connection = self._connection(self._closing)
-        blueprint = self._blueprint(connection)
+        blueprint, lease = self._prepare(connection)
         journal = Journal.begin(connection.journals, self._owner(connection))
         return LiveSession(
             connection,
@@ -174,6 +184,10 @@ Preparing: 0; Leaving: 0
             self._clusters,
             journal,
             self._report,
+            lease=lease,
+            staging=self._staging,
+            pacing=self._pacing,
+            limits=self._limits,
             use_existing=self._use_existing,
         )
 
@@ -194,9 +208,12 @@ Preparing: 0; Leaving: 0
     def _connection(self, closing: ExitStack) -> Connection:
         return self._given_connection or closing.enter_context(Connection.default())
 
-    def _blueprint(self, connection: Connection) -> Blueprint:
+    def _prepare(self, connection: Connection) -> tuple[Blueprint, LeaseHolder]:
         settings = connection.settings
-        return Blueprint(self.id, self.names, settings, self._location or settings.location)
+        share = f"{connection.storage.name}/{self._staging.share}" if self._staging else None
+        lease = LeaseHolder(connection, self.id, share, ServiceClock(self._pacing.monotonic))
+        location = self._location or settings.location
+        return Blueprint(self.id, self.names, settings, location, lease.tags), lease
 
     def _owner(self, connection: Connection) -> JournalOwner:
         state_dir = connection.state_dir

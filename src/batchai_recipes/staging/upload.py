@@ -9,7 +9,7 @@ more than sending again.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path, PurePosixPath
@@ -40,12 +40,15 @@ _SECONDS_BETWEEN_INDICES: Final = 30.0
 _FILES_WORTH_A_LINE_EACH: Final = 20
 
 
-def create_share(service: "FileService", share: str) -> bool:
+def create_share(
+    service: "FileService", share: str, metadata: Mapping[str, str] | None = None
+) -> bool:
     """Create a file share unless it exists.
 
     Args:
         service: The client of the storage account.
         share: The share's name.
+        metadata: What to note on the share.
 
     Returns:
         Whether it was made now.
@@ -54,7 +57,7 @@ def create_share(service: "FileService", share: str) -> bool:
         StagingError: The service refused or did not answer.
     """
     with explained(f"create file share {share}", StagingError):
-        return bool(service.create_share(share))
+        return bool(service.create_share(share, metadata=dict(metadata or {}) or None))
 
 
 def upload(

@@ -22,7 +22,8 @@ def batchai(endpoint):
     endpoint.on("PUT", "/resourcegroups/[^/]+", (201, {"location": "eastus"}))
     for noun in ("workspaces", "experiments", "clusters", "jobs"):
         endpoint.on("PUT", f"/{noun}/[^/]+", (200, {"properties": {}}))
-    endpoint.on("GET", "/workspaces/[^/]+", MISSING)
+    endpoint.on("GET", "/workspaces/[^/]+", MISSING, {"tags": {"mine": "stays"}})
+    endpoint.on("GET", "/resourcegroups/[^/]+", {"location": "eastus"})
     endpoint.on("GET", "/clusters/c", MISSING, READY)
     endpoint.on("DELETE", ".*", 200)
     return endpoint

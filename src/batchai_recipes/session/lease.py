@@ -1,0 +1,94 @@
+"""The lease of a session: tags that say on the service itself whose something is, and how long."""
+
+import os
+import socket
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Final
+
+from attrs import evolve, field, frozen
+
+SESSION_TAG: Final = "batchai-recipes-session"
+OWNER_TAG: Final = "batchai-recipes-owner"
+LEASE_TAG: Final = "batchai-recipes-lease"
+SHARE_TAG: Final = "batchai-recipes-share"
+SHARE_METADATA: Final = "batchai_recipes_session"
+"""The metadata of a file share that says which session made it."""
+
+LEASE: Final = timedelta(minutes=15)
+"""How long a session is taken to live after it was last heard of."""
+
+_KEPT: Final = "kept"
+
+
+def _this_process() -> str:
+    return f"{socket.gethostname()}/{os.getpid()}"[:256]
+
+
+@frozen
+class Lease:
+    """Whose a workspace or resource group is, and until when it must be left alone.
+
+    Args:
+        session: The session's id.
+        expires: When the lease runs out, by the service's clock; None for never, since what has it
+            was kept on purpose.
+        share: The file share that the session uses, as ``ACCOUNT/SHARE``; None for none.
+        owner: The machine and the process.
+
+    Example:
+        >>> lease = Lease("s", datetime(2026, 11, 24, tzinfo=timezone.utc), owner="host/1")
+        >>> lease.tags()["batchai-recipes-lease"]
+        '2026-11-24T00:00:00+00:00'
+        >>> Lease.from_tags(lease.tags()) == lease
+        True
+    """
+
+    session: str
+    expires: datetime | None
+    share: str | None = None
+    owner: str = field(factory=_this_process)
+
+    @classmethod
+    def from_tags(cls, tags: Mapping[str, str] | None) -> "Lease | None":
+        """Read a lease from the tags of a resource.
+
+        Args:
+            tags: The tags.
+
+        Returns:
+            The lease; None where the tags are not a session's, or somebody changed them.
+        """
+        tags = tags or {}
+        session, until = tags.get(SESSION_TAG), tags.get(LEASE_TAG)
+        if not session or not until:
+            return None
+        try:
+            expires = None if until == _KEPT else datetime.fromisoformat(until)
+        except ValueError:
+            return None
+        if expires is not None and expires.tzinfo is None:
+            return None
+        return cls(session, expires, tags.get(SHARE_TAG), tags.get(OWNER_TAG, "somebody"))
+
+    def tags(self) -> dict[str, str]:
+        """Return the lease as tags."""
+        until = self.expires.astimezone(timezone.utc).isoformat() if self.expires else _KEPT
+        tags = {SESSION_TAG: self.session, OWNER_TAG: self.owner, LEASE_TAG: until}
+        return {**tags, SHARE_TAG: self.share} if self.share else tags
+
+    def until(self, expires: datetime | None) -> "Lease":
+        """Return the lease with another end.
+
+        Args:
+            expires: When it runs out; None for never.
+        """
+        return evolve(self, expires=expires)
+
+    def has_run_out(self, now: datetime) -> bool:
+        """Tell whether the session has not been heard of for so long that it must be gone.
+
+        Args:
+            now: The service's present time.
+        """
+        return self.expires is not None and self.expires <= now

@@ -1,0 +1,54 @@
+"""The time as the service tells it, so that machines whose clocks differ agree on leases."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from azure.core.pipeline import PipelineResponse
+    from azure.core.rest import HttpRequest, HttpResponse
+
+
+class ServiceClock:
+    """Tells the service's time from the ``Date`` headers of its answers.
+
+    Args:
+        monotonic: Tells seconds on a clock that never goes back.
+
+    Example:
+        >>> clock = ServiceClock(lambda: 0.0)
+        >>> clock.set_by("Tue, 24 Nov 2026 12:00:00 GMT")
+        >>> print(clock.now())
+        2026-11-24 12:00:00+00:00
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._known = (datetime.now(timezone.utc), monotonic())
+
+    def now(self) -> datetime:
+        """Return the service's present time; this machine's while no answer has told it."""
+        told, at = self._known
+        return told + timedelta(seconds=self._monotonic() - at)
+
+    def note(self, response: "PipelineResponse[HttpRequest, HttpResponse]") -> None:
+        """Take the time from an answer; made to be a client's ``raw_response_hook``.
+
+        Args:
+            response: The answer.
+        """
+        self.set_by(response.http_response.headers.get("Date"))
+
+    def set_by(self, date: str | None) -> None:
+        """Take the time from a ``Date`` header.
+
+        Args:
+            date: The header; without effect where it is missing or no date.
+        """
+        try:
+            told = parsedate_to_datetime(date or "")
+        except (TypeError, ValueError):
+            return
+        self._known = (told.astimezone(timezone.utc), self._monotonic())

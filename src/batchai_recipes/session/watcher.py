@@ -1,0 +1,99 @@
+"""Watcher: what is seen to while a session lives, in a thread of its own."""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from batchai_recipes.errors import BatchAIRecipesError
+from batchai_recipes.session.cluster_limits import ClusterAge, ClusterLimits
+from batchai_recipes.session.lease import LEASE
+
+RENEWAL_SECONDS: Final = LEASE.total_seconds() / 3
+_LOOKS_PER_LIMIT: Final = 4
+_LONGEST_LOOK_SECONDS: Final = 15.0
+
+
+class Watcher:
+    """Renews a session's lease, and deletes clusters that idle or live too long.
+
+    Args:
+        limits: How long clusters may stay.
+        renew: Renews the lease.
+        busy: Asks whether a cluster has jobs.
+        retire: Deletes a cluster for a reason.
+        report: Told of what failed; it is tried again.
+        monotonic: Tells seconds on a clock that never goes back.
+    """
+
+    def __init__(
+        self,
+        limits: ClusterLimits,
+        *,
+        renew: Callable[[], None],
+        busy: Callable[[str], bool],
+        retire: Callable[[str, str], None],
+        report: Callable[[str], None],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._limits = limits
+        self._renew = renew
+        self._busy = busy
+        self._retire = retire
+        self._report = report
+        self._monotonic = monotonic
+        self._renewed = monotonic()
+        self._ages: dict[str, ClusterAge] = {}
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, cluster: str) -> None:
+        """Begin to count the time of a cluster.
+
+        Args:
+            cluster: Its name.
+        """
+        self._ages[cluster] = ClusterAge(self._limits, self._monotonic)
+
+    def start(self) -> None:
+        """Begin to look now and then."""
+        self._thread = threading.Thread(target=self._run, name="batchai-session", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more; waits for a look that is under way."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join()
+            self._thread = None
+
+    def look(self) -> None:
+        """Do what is due now; what fails is reported and tried again with the next look."""
+        if self._monotonic() - self._renewed >= RENEWAL_SECONDS:
+            self._attempt("renew the session's lease", self._renew_lease)
+        for cluster in tuple(self._ages):
+            self._attempt(f"look after cluster {cluster}", partial(self._age, cluster))
+
+    def _renew_lease(self) -> None:
+        self._renew()
+        self._renewed = self._monotonic()
+
+    def _age(self, cluster: str) -> None:
+        reason = self._ages[cluster].due(lambda: self._busy(cluster))
+        if reason:
+            self._retire(cluster, reason)
+            del self._ages[cluster]
+
+    def _attempt(self, what: str, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except BatchAIRecipesError as error:
+            self._report(f"Could not {what}, trying again: {error}")
+
+    def _run(self) -> None:
+        shortest = self._limits.shortest
+        pause = RENEWAL_SECONDS
+        if shortest is not None:
+            pause = min(shortest / _LOOKS_PER_LIMIT, _LONGEST_LOOK_SECONDS)
+        while not self._stop.wait(pause):
+            self.look()

@@ -1,0 +1,75 @@
+"""Leases: on which clock they run, how they are written, who renews them."""
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchai_recipes.session.lease import LEASE, LEASE_TAG, SESSION_TAG, Lease
+from batchai_recipes.session.service_clock import ServiceClock
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
+TIMES = st.datetimes(timezones=st.just(timezone.utc))
+
+
+@given(
+    session=st.text("abc-", min_size=1),
+    expires=st.none() | TIMES,
+    share=st.none() | st.text("a/", min_size=1),
+)
+def test_a_lease_is_read_as_it_was_written(session, expires, share):
+    """Through tags, which are texts."""
+    lease = Lease(session, expires, share, "host/1")
+
+    assert Lease.from_tags(lease.tags()) == lease
+
+
+@given(expires=TIMES, now=TIMES)
+def test_a_lease_has_run_out_when_its_time_has_come(expires, now):
+    """Not before; one that was kept never does."""
+    assert Lease("s", expires).has_run_out(now) == (now >= expires)
+    assert not Lease("s", None).has_run_out(now)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        None,
+        {},
+        {"mine": "yes"},
+        {SESSION_TAG: "s"},
+        {LEASE_TAG: "kept"},
+        {SESSION_TAG: "s", LEASE_TAG: "soon"},
+        {SESSION_TAG: "s", LEASE_TAG: "2026-11-24T12:00:00"},
+    ],
+)
+def test_other_tags_are_no_lease(tags):
+    """What somebody else wrote, or changed, is never taken for one."""
+    assert Lease.from_tags(tags) is None
+
+
+def test_the_clock_is_the_services(clock):
+    """This machine's own may be wrong by years."""
+    service = ServiceClock(lambda: clock.now)
+    service.set_by("Tue, 24 Nov 2026 12:00:00 GMT")
+    clock.sleep(90)
+
+    assert service.now() == NOON + timedelta(seconds=90)
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday"])
+def test_an_answer_without_a_date_changes_nothing(clock, date):
+    """The last one that had a date goes on."""
+    service = ServiceClock(lambda: clock.now)
+    service.set_by("Tue, 24 Nov 2026 12:00:00 GMT")
+    service.set_by(date)
+
+    assert service.now() == NOON
+
+
+def test_a_lease_is_longer_than_several_renewals():
+    """One that fails is tried again in time."""
+    from batchai_recipes.session.watcher import RENEWAL_SECONDS  # noqa: PLC0415
+
+    assert timedelta(seconds=2 * RENEWAL_SECONDS) < LEASE
