@@ -17,6 +17,7 @@ from batchai_recipes.builders.mount import (
 )
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.names import checked_relative_path, checked_share_name
+from batchai_recipes.notebook import described
 from batchai_recipes.staging.file_share_staging import FileShareStaging
 
 _ACCOUNT_NAME: Final = re.compile(r"[a-z0-9]{3,24}")
@@ -29,6 +30,10 @@ class MountingBuilder:
     """The base of builders whose nodes mount volumes."""
 
     mounts: tuple[Mount, ...] = field(default=(), kw_only=True)
+
+    def _repr_html_(self) -> str:
+        """Return what it was given as a table, for notebooks."""
+        return described(self)
 
     def mount(
         self,

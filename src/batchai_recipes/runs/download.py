@@ -8,6 +8,7 @@ a clock that ticks every few milliseconds could give the next write the same tim
 
 import base64
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from azure.core import PipelineClient
     from azure.core.rest import HttpRequest, HttpResponse
 
+_LOG: Final = logging.getLogger("batchai_recipes.runs")
 _RANGE: Final = 8 << 20
 _TRIES: Final = 4
 _FIRST_PAUSE_SECONDS: Final = 0.5
@@ -232,6 +234,7 @@ class _Piece:
         self._position, self._end = start, end
         for attempt in range(_TRIES):
             if attempt:
+                _LOG.info("Downloading %s once more", self._source.path)
                 self._downloads.pacing.sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
             try:
                 with self._downloads.slots:

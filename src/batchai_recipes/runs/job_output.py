@@ -17,7 +17,6 @@ from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
 from batchai_recipes.runs.download import Downloads, Source
 from batchai_recipes.runs.job_place import JobPlace
-from batchai_recipes.runs.log_names import LogNames
 from batchai_recipes.runs.output_reader import BUFFER_BYTES, OutputReader
 from batchai_recipes.runs.range_reader import PIECE_BYTES, RangeReader
 from batchai_recipes.staging.connections import MAX_CONNECTIONS, checked_connections
@@ -279,32 +278,3 @@ def _make_folder(folder: Path) -> None:
         raise ConfigurationError(
             f"Cannot download to {folder}: {error.strerror}; name a folder"
         ) from error
-
-
-def read_tail(output: JobOutput, logs: LogNames, length: int) -> str:
-    """Read the end of a log.
-
-    Args:
-        output: The directory that the log is in.
-        logs: The names that the log may have.
-        length: How much to read at most, in bytes.
-
-    Returns:
-        The text, empty when there is no such file; characters cut at its start are dropped.
-
-    Raises:
-        RequestError: The service did not answer.
-    """
-    files = {file.path: file for file in output.files()}
-    for name in logs.among(files):
-        file = files[name]
-        start = max(0, file.size - length)
-        content = b""
-        while len(content) < length:
-            part = output.read(file.url, start + len(content), length - len(content))
-            if not part:
-                break
-            content += part
-        text = content.decode(errors="replace")
-        return text.lstrip("\ufffd") if start else text
-    return ""

@@ -1,22 +1,23 @@
 """JobRun: one submitted job, to wait for, stream from and download from."""
 
+import logging
 import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import (
-    BatchAIRecipesError,
     ConfigurationError,
     JobError,
-    JobFailedError,
     RequestError,
     WaitTimeoutError,
 )
 from batchai_recipes.names import nearest
+from batchai_recipes.notebook import table
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
-from batchai_recipes.runs.job_output import JobOutput, read_tail
+from batchai_recipes.runs.job_failure import job_failure
+from batchai_recipes.runs.job_output import JobOutput
 from batchai_recipes.runs.job_place import JobPlace
 from batchai_recipes.runs.log_names import LogNames
 from batchai_recipes.runs.metrics import METRICS_FILE, Metrics, compiled_pattern
@@ -29,13 +30,14 @@ from batchai_recipes.runs.state_change import (
     state_of,
 )
 from batchai_recipes.runs.stream import LineSplitter, LogFollower
+from batchai_recipes.terminal import say, waiting
 
 if TYPE_CHECKING:
-    from azure.mgmt.batchai.models import BatchAIError, Job
+    from azure.mgmt.batchai.models import Job
     from matplotlib.figure import Figure
 
+_LOG: Final = logging.getLogger("batchai_recipes.runs")
 _LOGS: Final = "stdouterr"
-_STDERR_TAIL_BYTES: Final = 4096
 
 
 class JobRun:
@@ -76,7 +78,7 @@ class JobRun:
         self._place = place
         self._report = report
         self._pacing = pacing
-        self._last_state: str | None = None
+        self._changes = StateChanges(place.job)
 
     @property
     def name(self) -> str:
@@ -121,14 +123,43 @@ class JobRun:
             WaitTimeoutError: The job had not ended in time; it goes on.
             RequestError: The service did not answer.
         """
-        changes = StateChanges(self.name)
-        for job in self._looks(timeout):
-            for change in changes.of(job):
-                if on_change:
-                    on_change(change)
-            if state_of(job) == "failed":
-                raise self._failure(job)
+        told = 0
+        with waiting(f"Job {self.name}") as shown:
+            for job in self._looks(timeout):
+                shown.state(state_of(job))
+                for change in self._changes.all[told:]:
+                    told += 1
+                    if on_change:
+                        on_change(change)
+                if state_of(job) == "failed":
+                    raise job_failure(self.name, job, self.outputs(_LOGS))
         return self
+
+    def watch(self, *files: str, prefix: bool | None = None) -> "JobRun":
+        """Print the lines of logs while the job writes them, and wait until it has succeeded.
+
+        In a terminal, the job's state, how far it is (from lines such as ``Epoch[1 of 2]`` or
+        ``epoch 1/2``) and the time passed stand below them.
+
+        Args:
+            files: As for :meth:`stream`.
+            prefix: As for :meth:`stream`.
+
+        Returns:
+            This run, for chaining.
+
+        Raises:
+            JobFailedError: The job failed; the error has its exit code and the end of its stderr.
+            ConfigurationError: A name is empty.
+            RequestError: As for :meth:`stream`.
+        """
+        lines = self.stream(*files, prefix=prefix)
+        with waiting(f"Job {self.name}") as shown:
+            for line in lines:
+                say(line)
+                shown.line(line)
+                shown.state(self._changes.all[-1].state)
+        return self.wait()
 
     def events(self, timeout: float | None = None) -> Iterator[StateChange]:
         """Yield each change of the job's state with its time, from the first to the last.
@@ -142,9 +173,11 @@ class JobRun:
             WaitTimeoutError: The job had not ended in time; it goes on.
             RequestError: The service did not answer.
         """
-        changes = StateChanges(self.name)
-        for job in self._looks(timeout):
-            yield from changes.of(job)
+        told = 0
+        for _ in self._looks(timeout):
+            for change in self._changes.all[told:]:
+                yield change
+                told += 1
 
     def stream(self, *files: str, prefix: bool | None = None) -> Iterator[str]:
         """Yield the lines of logs while the job writes them, from the first to the last.
@@ -270,6 +303,23 @@ class JobRun:
     def __repr__(self) -> str:
         return f"JobRun({self.name!r})"
 
+    def _repr_html_(self) -> str:
+        """Return where the job is and its states so far as a table, for notebooks; asks nobody."""
+        place = self._place
+        rows: dict[str, object] = {
+            "resource group": place.resource_group,
+            "workspace": place.workspace,
+            "experiment": place.experiment,
+            "state": self._last_state or "not asked for yet",
+            "changes": tuple(f"{change.state} {change.time or ''}" for change in self._changes.all),
+        }
+        return table(f"Job {self.name}", rows)
+
+    @property
+    def _last_state(self) -> ExecutionState | None:
+        changes = self._changes.all
+        return changes[-1].state if changes else None
+
     def _looks(self, timeout: float | None) -> Iterator["Job"]:
         """Yield what the service says of the job now and then, until it has ended."""
         started = self._pacing.monotonic()
@@ -331,23 +381,7 @@ class JobRun:
 
     def _state_of(self, job: "Job") -> ExecutionState:
         state = state_of(job)
-        if state != self._last_state:
+        if self._changes.look(job):
             self._report(f"Job state: {state}")
-            self._last_state = state
+            _LOG.debug("Job %s is %s", self.name, state)
         return state
-
-    def _failure(self, job: "Job") -> JobFailedError:
-        info = job.execution_info
-        reported: list[BatchAIError] = list(info.errors or ()) if info else []
-        errors = [f"{e.code}: {e.message}" for e in reported]
-        details = [detail for e in reported for detail in e.details or ()]
-        # The service names the file of the process that failed; else it is the first one's.
-        named = [str(detail.value) for detail in details if detail.name == "file"]
-        logs = LogNames(tuple(named), alternatives=True)
-        logs = logs if named else LogNames.first_process("stderr")
-        try:
-            tail = read_tail(self.outputs(_LOGS), logs, _STDERR_TAIL_BYTES)
-        except BatchAIRecipesError as error:
-            errors.append(f"{logs.names[0]} could not be read: {error}")
-            tail = ""
-        return JobFailedError(self.name, info.exit_code if info else None, errors, tail)

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from batchai_recipes.errors import ConfigurationError, JobError
 from batchai_recipes.names import nearest
+from batchai_recipes.notebook import grid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,6 +150,12 @@ class Metrics:
     def __len__(self) -> int:
         """Return how many records there are."""
         return len(self.records)
+
+    def _repr_html_(self) -> str:
+        """Return the records as a table, for notebooks."""
+        columns = self.columns
+        rows = ([record.get(column) for column in columns] for record in self.records)
+        return grid(f"Metrics, {len(self)} records", columns, rows)
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return the metrics as a data frame, a row for each record.

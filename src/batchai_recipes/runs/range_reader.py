@@ -1,5 +1,6 @@
 """Reading a part of a file by its link, taken up again where a connection drops."""
 
+import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 PIECE_BYTES: Final = 4 << 20
 """How much is asked for at a time where nobody says."""
 
+_LOG: Final = logging.getLogger("batchai_recipes.runs")
 _TRIES: Final = 4
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _WORTH_ANOTHER_TRY: Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -75,6 +77,7 @@ class RangeReader:
         with explained(f"read the output of {self._owner}"):
             for attempt in range(_TRIES):
                 if attempt:
+                    _LOG.info("Reading the output of %s once more, from %d", self._owner, start)
                     self._pacing.sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
                 last = attempt == _TRIES - 1
                 try:

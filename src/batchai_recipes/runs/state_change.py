@@ -1,5 +1,6 @@
 """The states that a job passes through, and when."""
 
+import threading
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
@@ -44,7 +45,7 @@ class StateChange:
 
 
 class StateChanges:
-    """Finds the changes of a job's state in what the service says of it now and then.
+    """The changes of a job's state, found in what the service says of it now and then.
 
     States that lie between two looks are found too, as far as the service tells when they began.
 
@@ -55,8 +56,24 @@ class StateChanges:
     def __init__(self, job: str) -> None:
         self._job = job
         self._last: ExecutionState | None = None
+        self._lock = threading.Lock()
+        self.all: list[StateChange] = []
 
-    def of(self, job: "Job") -> Iterator[StateChange]:
+    def look(self, job: "Job") -> bool:
+        """Add what changed since the last look to :attr:`all`.
+
+        Args:
+            job: What the service says of the job now.
+
+        Returns:
+            Whether anything changed.
+        """
+        with self._lock:
+            known = len(self.all)
+            self.all.extend(self._new(job))
+            return len(self.all) > known
+
+    def _new(self, job: "Job") -> Iterator[StateChange]:
         """Yield what changed since the last look, the oldest first."""
         state = state_of(job)
         if state == self._last:

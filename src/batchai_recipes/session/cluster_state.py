@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from batchai_recipes.errors import ClusterError, WaitTimeoutError
+from batchai_recipes.notebook import described
 from batchai_recipes.pacing import Pacing
+from batchai_recipes.terminal import waiting
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import BatchAIError, Cluster
@@ -82,6 +84,10 @@ Preparing: 0; Leaving: 0
         """Whether the cluster will not become ready by waiting."""
         return self.allocation == "steady" and not self.ready and not self.preparing
 
+    def _repr_html_(self) -> str:
+        """Return it as a table, for notebooks."""
+        return described(self)
+
     def __str__(self) -> str:
         return (
             f"Cluster state: {self.allocation} Target: {self.target}; "
@@ -124,19 +130,28 @@ def wait_until_ready(
     started = pacing.monotonic()
     pauses = pacing.pauses()
     last: ClusterState | None = None
-    while True:
-        state = ClusterState.of(look())
-        if state != last:
-            report(str(state))
-            last = state
-        if state.ready:
-            return state
-        if state.failed:
-            reasons = "\n".join(f"  {error}" for error in state.errors)
-            raise ClusterError(
-                f"Cluster {name} did not become ready: {state.unusable} of {state.target} nodes "
-                f"are unusable.\n{reasons or '  The service gave no reason.'}"
-            )
-        if timeout is not None and pacing.monotonic() - started > timeout:
-            raise WaitTimeoutError(f"Cluster {name} was not ready within {timeout:g} s ({state})")
-        next(pauses)
+    with waiting(f"Cluster {name}") as shown:
+        while True:
+            state = ClusterState.of(look())
+            if state != last:
+                report(str(state))
+                last = state
+                usable = state.idle + state.running
+                shown.state(f"{state.allocation}, {usable} of {state.target} nodes ready")
+            if state.ready:
+                return state
+            if state.failed:
+                raise _failure(name, state)
+            if timeout is not None and pacing.monotonic() - started > timeout:
+                raise WaitTimeoutError(
+                    f"Cluster {name} was not ready within {timeout:g} s ({state})"
+                )
+            next(pauses)
+
+
+def _failure(name: str, state: ClusterState) -> ClusterError:
+    reasons = "\n".join(f"  {error}" for error in state.errors)
+    return ClusterError(
+        f"Cluster {name} did not become ready: {state.unusable} of {state.target} nodes "
+        f"are unusable.\n{reasons or '  The service gave no reason.'}"
+    )

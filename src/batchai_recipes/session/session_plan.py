@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.builders.job import JobBuilder
+from batchai_recipes.notebook import grid
 from batchai_recipes.session.blueprint import Blueprint
 from batchai_recipes.session.redaction import Redaction
 from batchai_recipes.staging.file_share_staging import FileShareStaging
@@ -63,6 +64,12 @@ class SessionPlan:
     session: str
     requests: tuple[PlannedRequest, ...]
     uploads: tuple[str, ...] = field(default=())
+
+    def _repr_html_(self) -> str:
+        """Return it as a table, for notebooks."""
+        made = [(one.what, f"{one.method} {one.path}") for one in self.requests]
+        rows = [*made, *((f"file {path}", "upload") for path in self.uploads)]
+        return grid(f"Session {self.session} would make", ["what", "how"], rows)
 
     def __str__(self) -> str:
         lines = [f"Session {self.session} would make:", *map(str, self.requests)]

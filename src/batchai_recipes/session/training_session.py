@@ -13,7 +13,9 @@ from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import BatchAIRecipesError
+from batchai_recipes.notebook import table
 from batchai_recipes.pacing import Pacing
+from batchai_recipes.profiles import configured
 from batchai_recipes.session.blueprint import Blueprint
 from batchai_recipes.session.clean_up_policy import CleanUp, CleanUpPolicy
 from batchai_recipes.session.cluster_limits import ClusterLimits
@@ -49,7 +51,8 @@ class TrainingSession(SessionJobs):
         staging: What to put on a file share first.
         connection: Where to make them; None for :meth:`Connection.default`. A connection that is
             given stays open.
-        resource_group: The resource group's name; None for a new one.
+        resource_group: The resource group's name; None for that of the connection's settings
+            (``AZURE_DEFAULTS_GROUP``), else a new one.
         workspace: The workspace's name; None for a new one.
         experiment: The experiment's name; None for a new one.
         location: The Azure location; None for the connection's.
@@ -108,7 +111,7 @@ Preparing: 0; Leaving: 0
         self.id = f"{APPLICATION}-{secrets.token_hex(_ID_BYTES)}"
         self._clusters = SessionClusters(clusters)
         self.names = SessionNames(
-            resource_group or self.id,
+            resource_group or _default_group(connection) or self.id,
             workspace or self.id,
             experiment or self.id,
             self._clusters.names,
@@ -124,6 +127,7 @@ Preparing: 0; Leaving: 0
         self._closing = ExitStack()
         self._signals = TerminationSignals(self._report)
         self._live: LiveSession | None = None
+        self._left = False
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -144,6 +148,28 @@ Preparing: 0; Leaving: 0
         traceback: TracebackType | None,
     ) -> None:
         self._end(error)
+
+    def __repr__(self) -> str:
+        return f"TrainingSession({self.id!r}, {self._standing})"
+
+    def _repr_html_(self) -> str:
+        """Return its names as a table, for notebooks."""
+        names = self.names
+        rows = {
+            "state": self._standing,
+            "resource group": names.resource_group,
+            "workspace": names.workspace,
+            "experiment": names.experiment,
+            "clusters": names.clusters,
+            "file share": self._staging.share if self._staging else None,
+        }
+        return table(f"TrainingSession {self.id}", rows)
+
+    @property
+    def _standing(self) -> str:
+        if self._live is None:
+            return "not entered"
+        return "left" if self._left else "entered"
 
     @property
     def staged(self) -> StagedManifest | None:
@@ -199,6 +225,7 @@ Preparing: 0; Leaving: 0
                     failures = self._live.end(self._policy, succeeded=error is None)
                 self._closing.close()
         finally:
+            self._left = True
             self._signals.stop()
         if failures and error is None:
             raise clean_up_error(failures)
@@ -230,3 +257,11 @@ Preparing: 0; Leaving: 0
                 "This session has not been entered: write `with TrainingSession(...) as session:`"
             )
         return self._live
+
+
+def _default_group(connection: Connection | None) -> str | None:
+    """Return the resource group that the connection's settings name, if they do."""
+    if connection is not None:
+        return connection.settings.resource_group
+    chosen = configured()
+    return chosen.settings.resource_group if chosen and chosen.settings else None

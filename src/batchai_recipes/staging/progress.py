@@ -4,6 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from batchai_recipes.terminal import displayed
+
 Advance = Callable[[int], None]
 """Takes the number of bytes that were moved; may be called from any thread."""
 
@@ -38,6 +40,7 @@ def progress(action: str, size: int) -> Iterator[Advance]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, transient=True) as bar:
+    bar = Progress(*columns, transient=True)
+    with displayed(bar):
         task = bar.add_task(action, total=size)
         yield lambda moved: bar.advance(task, moved)

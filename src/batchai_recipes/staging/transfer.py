@@ -1,6 +1,7 @@
 """Sending one file to a share: small ones at once, the parts of large ones side by side."""
 
 import hashlib
+import logging
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
@@ -10,6 +11,7 @@ from batchai_recipes.staging.progress import Advance
 from batchai_recipes.staging.share_files import ShareFiles
 from batchai_recipes.staging.staged_manifest import StagedContent
 
+_LOG: Final = logging.getLogger("batchai_recipes.staging")
 # For a larger file a request more does not matter, but the MD5 that goes with it does.
 _WORTH_ONE_REQUEST: Final = 64 * 1024
 
@@ -49,6 +51,7 @@ class Transfer:
         Raises:
             StagingError: The local file changed meanwhile.
         """
+        _LOG.debug("Sending %s, %d bytes", path, local.size)
         if local.size <= self._files.range_size:
             return self._send_at_once(local, path)
         return self._send_in_parts(local, path)
