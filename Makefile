@@ -12,6 +12,8 @@ CONTRACT ?= ../shared/specs/BatchAI-2018-05-01.json
 EXAMPLES ?= 300
 # The environment with CNTK, made from a Python 3.6 that PYTHON36, PATH or pyenv gives.
 CNTK_VENV ?= .venv-cntk
+# The most processes that share the tests; never more than there are processors.
+WORKERS ?= 4
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
 .PHONY: help quickstart cntk test docs lint types contracts fuzz check clean
@@ -24,7 +26,8 @@ quickstart: $(VENV)/trainer.stamp  ## Train the MNIST network as a Batch AI job,
 
 test: $(VENV)/develop.stamp  ## Run the whole test suite with coverage
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=90 $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses $(WORKERS) --dist worksteal \
+	  --cov --cov-report=term --cov-fail-under=90 $(ARGS)
 
 cntk:  ## Make .venv-cntk with CNTK 2.7, for `quickstart --engine cntk`
 	$(PYTHON) src/batchai_recipes/trainer/cntk_environment.py $(CNTK_VENV)
