@@ -109,7 +109,7 @@ def test_a_session_on_another_endpoint_is_named(killed, command, environment, st
     journal.write_text(lines)
     done = command("reap")
 
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert "set BATCHAI_ENDPOINT" in done.stderr
     assert "Traceback" not in done.stderr
     assert journal.exists()

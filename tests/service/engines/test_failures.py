@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,8 @@ class TestKilled:
         engine.launch(task)
         family = pids()
         for pid in [supervisor_of(), *family]:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # the task's end may have ended it already
+                os.kill(pid, signal.SIGKILL)
         assert end_of(engine) == Lost()
         for pid in family:
             processes.wait_until_gone(pid)
@@ -255,8 +257,20 @@ class TestInheritance:
         lines = (output / "stdout.txt").read_text().splitlines()
         assert files == dict(line.split() for line in lines)
 
-    def test_no_signal_is_ignored_or_blocked(self, engine, new_task, end_of, output):
+    @pytest.fixture
+    def under_nohup(self):
+        """What a shell leaves ignored in programs that it starts in its background."""
+        ignored = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+        before = [signal.signal(number, signal.SIG_IGN) for number in ignored]
+        yield
+        for number, handler in zip(ignored, before, strict=True):
+            signal.signal(number, handler)
+
+    def test_no_signal_is_ignored_or_blocked(
+        self, under_nohup, new_engine, new_task, end_of, output
+    ):
         """Python ignores SIGPIPE, a task does not; what the C library keeps for itself may be."""
+        engine = new_engine()
         engine.launch(new_task("exec grep -E '^Sig(Blk|Ign)' /proc/self/status"))
         end_of(engine)
         masks = [line.split()[1] for line in (output / "stdout.txt").read_text().splitlines()]

@@ -12,6 +12,11 @@ from .read_only import forbid_writing
 from .shortage import volunteer_for_memory_kill
 from .task_record import TaskRecord
 
+_RESET_SIGNALS = (
+    *(signal.SIGPIPE, signal.SIGXFSZ),
+    *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT),
+)
+
 
 def start_main_process(task: dict[str, Any], record: TaskRecord, cgroup: Cgroup | None) -> int:
     """Start a task's command in a session of its own, inheriting nothing but its output files.
@@ -120,7 +125,9 @@ def _forbid_writing(task: dict[str, Any]) -> None:
 def _become(task: dict[str, Any]) -> NoReturn:
     volunteer_for_memory_kill()
     os.chdir(task["working_directory"])
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # which Python ignores
+    # Python ignores the first two; the rest are ignored under nohup or in a shell's background, for
+    # the service alone: a job that is asked to end by one of them must not find itself deaf.
+    for number in _RESET_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     command = task["command"]
