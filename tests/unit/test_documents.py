@@ -1,9 +1,13 @@
 """The documents name only what exists."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
+from typer.main import get_command
 
+import batchai_recipes
+from batchai_recipes.cli import app
 from documents.page import PAGES, ROOT, blocks_of, name_of
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -27,6 +31,29 @@ def test_the_architecture_names_modules_that_exist():
 
     assert folder
     assert [n for n in folder if not ((PACKAGE / n).exists() or (ROOT / n).exists())] == []
+
+
+def test_the_diagram_names_what_there_is():
+    """The clients that the package depends on, the service's parts, and what is beside it."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    diagram = text.partition("```text\n")[2].partition("```")[0]
+    clients = re.findall(r"azure-[\w-]+", diagram)
+    required = (ROOT / "pyproject.toml").read_text()
+    parts = {
+        "identity": "service/identity",
+        "management plane": "service/management",
+        "file shares": "service/files",
+        "scheduler": "service/scheduling",
+        "Engine": "service/engines/engine.py",
+        "volume_sync": "volume_sync",
+        "builders": "builders",
+        "TrainingSession": "session/training_session.py",
+    }
+
+    assert len(clients) > 3
+    assert [client for client in clients if f'"{client}>=' not in required] == []
+    assert [name for name in parts if name not in diagram] == []
+    assert [path for path in parts.values() if not (PACKAGE / path).exists()] == []
 
 
 def test_every_dependency_has_its_reason():
@@ -66,6 +93,42 @@ def test_every_page_is_in_the_table_of_contents():
     ]
 
     assert sorted(set(pages) - {"index"} - set(listed)) == []
+
+
+def test_the_members_that_the_documents_name_exist():
+    """Of the public classes, each written as `Class.member`."""
+    named = {
+        (document.name, class_name, member)
+        for document in DOCUMENTS
+        for class_name, member in re.findall(r"`([A-Z]\w+)\.(\w+)", document.read_text())
+        if class_name in batchai_recipes.__all__
+    }
+
+    assert named
+    assert [
+        names for names in named if not hasattr(getattr(batchai_recipes, names[1]), names[2])
+    ] == []
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """The words after each `batchai-recipes` of a document, to the end of the span or line."""
+    text = re.sub(r"\\\n *", " ", text)
+    for line in re.findall(r"(?:^|[`$|&;] ?)batchai-recipes ([^`\n|&;]+)", text, re.MULTILINE):
+        yield line.partition(" #")[0].split()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_commands_and_options_of_a_document_exist(document):
+    """As `batchai-recipes COMMAND --option`."""
+    for words in commands(document.read_text()):
+        command = get_command(app)
+        assert words[0] in {*command.commands, "--help", "--version"}, words
+        options = {"--help", "--version"}
+        for word in words:
+            command = getattr(command, "commands", {}).get(word, command)
+            options |= {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
+            if word.startswith("--"):
+                assert word.strip("[].,").partition("=")[0] in options, words
 
 
 def test_figures_beside_other_tools_are_the_measured_ones():
