@@ -4,10 +4,11 @@ What is public is what ``batchai_recipes.__all__`` names, so that a new name is 
 soon as it is public.
 """
 
-import importlib
+import ast
 import inspect
 import re
-import typing
+import sys
+from pathlib import Path
 from typing import ClassVar
 
 from docutils import nodes
@@ -17,13 +18,25 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata, OptionSpec
 
-# Annotations name classes of the Azure packages, which the library loads on first use: with them
-# loaded before, and the library's own imports for type checkers made, autodoc finds what they are.
-for package in ("identity", "mgmt.batchai.models", "mgmt.resource.resources", "storage.file"):
-    importlib.import_module(f"azure.{package}")
-typing.TYPE_CHECKING = True
-batchai_recipes = importlib.import_module("batchai_recipes")
-typing.TYPE_CHECKING = False
+import batchai_recipes
+
+
+def import_for_type_checkers() -> None:
+    """Make the imports that the library's modules keep for type checkers.
+
+    Annotations name classes of packages that load on first use. To switch `typing.TYPE_CHECKING`
+    on would do so for all that is loaded by then, which other packages do not bear.
+    """
+    for name, module in sorted(sys.modules.items()):
+        if name.partition(".")[0] != "batchai_recipes" or not module.__file__:
+            continue
+        for node in ast.parse(Path(module.__file__).read_text()).body:
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                block = ast.Module(node.body, [])
+                exec(compile(block, module.__file__, "exec"), vars(module))  # noqa: S102 - our own
+
+
+import_for_type_checkers()
 
 # What these bring is not repeated with each class that inherits it.
 _BASES = "JobBuilder, ExceptionGroup, Exception, BaseException, ValueError, TimeoutError, object"

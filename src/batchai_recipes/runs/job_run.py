@@ -190,7 +190,7 @@ class JobRun:
                 them, such as ``stdout-*.txt`` for all processes of a job. Without any, the
                 standard output of the job's first process, which is ``stdout.txt``, or
                 ``stdout-0.txt`` with PyTorch and Caffe2, or ``stdout-wk-0.txt`` with TensorFlow.
-            prefix: Whether each line begins with its log's name and ``: ``; None where several
+            prefix: Whether each line begins with its log's name and a colon; None where several
                 logs, or a pattern, are named.
 
         Raises:
