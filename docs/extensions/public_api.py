@@ -27,6 +27,8 @@ def import_for_type_checkers() -> None:
     Annotations name classes of packages that load on first use. To switch `typing.TYPE_CHECKING`
     on would do so for all that is loaded by then, which other packages do not bear.
     """
+    for name in batchai_recipes.__all__:
+        getattr(batchai_recipes, name)  # loads its module
     for name, module in sorted(sys.modules.items()):
         if name.partition(".")[0] != "batchai_recipes" or not module.__file__:
             continue
