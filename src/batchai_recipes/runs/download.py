@@ -29,6 +29,7 @@ from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
 from batchai_recipes.staging.progress import Advance
 from batchai_recipes.staging.share_files import HASH_METADATA
+from batchai_recipes.tracing import carried
 
 if TYPE_CHECKING:
     from azure.core import PipelineClient
@@ -173,7 +174,7 @@ class Downloads:
                 for start in range(_RANGE, size, _RANGE):
                     piece = _Piece(self, source, out.fileno(), etag)
                     end = min(start + _RANGE, size) - 1
-                    rest.append(self._ranges.submit(piece.fetch, start, end))
+                    rest.append(self._ranges.submit(carried(piece.fetch), start, end))
                 for done in rest:
                     done.result()
             finally:

@@ -21,6 +21,7 @@ from batchai_recipes.runs.output_reader import BUFFER_BYTES, OutputReader
 from batchai_recipes.runs.range_reader import PIECE_BYTES, RangeReader
 from batchai_recipes.staging.connections import MAX_CONNECTIONS, checked_connections
 from batchai_recipes.staging.progress import progress
+from batchai_recipes.tracing import carried, span
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import File
@@ -127,7 +128,10 @@ class JobOutput:
             StagingError: A file cannot be written.
         """
         checked_connections(max_connections)
-        root = Path(destination)
+        with span("download outputs", job=self._place.job, output=self.id):
+            return self._download(Path(destination), max_connections)
+
+    def _download(self, root: Path, max_connections: int) -> list[Path]:
         _make_folder(root)
         entries = list(self._walk(""))
         files = [entry for entry in entries if isinstance(entry, OutputFile)]
@@ -146,7 +150,7 @@ class JobOutput:
                 return target
 
             try:
-                return list(pool.map(fetch, files))
+                return list(pool.map(carried(fetch), files))
             finally:
                 downloads.close()
                 pool.shutdown(cancel_futures=True)

@@ -31,6 +31,7 @@ from batchai_recipes.runs.state_change import (
 )
 from batchai_recipes.runs.stream import LineSplitter, LogFollower
 from batchai_recipes.terminal import say, waiting
+from batchai_recipes.tracing import span, spanned
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import Job
@@ -124,7 +125,7 @@ class JobRun:
             RequestError: The service did not answer.
         """
         told = 0
-        with waiting(f"Job {self.name}") as shown:
+        with span("wait for job", job=self.name), waiting(f"Job {self.name}") as shown:
             for job in self._looks(timeout):
                 shown.state(state_of(job))
                 for change in self._changes.all[told:]:
@@ -200,7 +201,7 @@ class JobRun:
         """
         logs = LogNames.of(files)
         named = logs.several if prefix is None else prefix
-        return self._stream(logs, named=named)
+        return spanned("stream", self._stream(logs, named=named), job=self.name)
 
     def logs(self, file: str | None = None, *, last: int | None = None) -> str:
         """Return the text of a log, as far as it is written.
@@ -297,7 +298,7 @@ class JobRun:
         Raises:
             RequestError: The service did not answer.
         """
-        with explained(f"terminate job {self.name}"):
+        with span("terminate job", job=self.name), explained(f"terminate job {self.name}"):
             self._connection.batchai.jobs.begin_terminate(*self._place.names).wait()
 
     def __repr__(self) -> str:

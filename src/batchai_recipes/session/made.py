@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from attrs import field, frozen
 
 from batchai_recipes.refusals import explained
+from batchai_recipes.tracing import span
 
 if TYPE_CHECKING:
     from batchai_recipes.connection import Connection
@@ -38,6 +39,11 @@ class Made:
     def __str__(self) -> str:
         return f"{self.kind} {self.names[-1]}"
 
+    @property
+    def attributes(self) -> dict[str, str]:
+        """Its name by its kind, for spans."""
+        return {self.kind.replace(" ", "_"): self.names[-1]}
+
     def delete(self, connection: "Connection") -> None:
         """Delete it; without effect when it is gone already or was never made.
 
@@ -49,7 +55,7 @@ class Made:
         """
         from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - on first use
 
-        with explained(f"delete {self}"):
+        with span(f"delete {self.kind}", **self.attributes), explained(f"delete {self}"):
             try:
                 self._delete(connection)
             except ResourceNotFoundError:

@@ -21,6 +21,7 @@ from batchai_recipes.settings import default_state_dir
 from batchai_recipes.staging.file_share_staging import FileShareStaging
 from batchai_recipes.staging.staged_manifest import StagedManifest
 from batchai_recipes.staging.upload import create_share, upload
+from batchai_recipes.tracing import span
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import Cluster, Job, JobCreateParameters
@@ -75,7 +76,7 @@ class Provisioning:
         """Make the resource group, unless it exists; one that exists is not deleted later."""
         name = self._names.resource_group
         groups = self.connection.resources.resource_groups
-        with explained(f"create resource group {name}"):
+        with _creating(Made("resource group", (name,))):
             if groups.check_existence(name, raw_response_hook=self._clock.note):
                 self._report(f"Using resource group {name}")
                 return
@@ -99,6 +100,10 @@ class Provisioning:
         Args:
             staging: What to stage.
         """
+        with span("stage", file_share=staging.share):
+            return self._stage(staging)
+
+    def _stage(self, staging: FileShareStaging) -> StagedManifest:
         files = self.connection.files
         share = staging.share
         if share_exists(self.connection, share):
@@ -147,7 +152,8 @@ class Provisioning:
             timeout: How long to wait at most, in seconds; None for as long as it takes.
         """
         look = lambda: self.cluster(name)  # noqa: E731 - reads as the argument that it is
-        wait_until_ready(name, look, report=self._report, pacing=pacing, timeout=timeout)
+        with span("wait for cluster", cluster=name):
+            wait_until_ready(name, look, report=self._report, pacing=pacing, timeout=timeout)
 
     def create_experiment(self) -> None:
         """Make the experiment, or use the one that is there."""
@@ -176,7 +182,7 @@ class Provisioning:
 
     def _create(self, made: Made, get: Callable[[], object], create: Callable[[], object]) -> bool:
         """Make something unless it exists; tell whether it was made now."""
-        with explained(f"create {made}"):
+        with _creating(made):
             if _exists(get):
                 if not self._use_existing or made.kind == "job":
                     raise RequestError(
@@ -271,6 +277,12 @@ class Provisioning:
     def _leave(self, made: Made) -> None:
         self._undo.drop(str(made))
         self._journal.gone(made)
+
+
+@contextmanager
+def _creating(made: Made) -> Iterator[None]:
+    with span(f"create {made.kind}", **made.attributes), explained(f"create {made}"):
+        yield
 
 
 def _exists(get: Callable[[], object]) -> bool:

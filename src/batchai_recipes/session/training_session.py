@@ -33,6 +33,7 @@ from batchai_recipes.session.undo import clean_up_error, logger
 from batchai_recipes.settings import APPLICATION
 from batchai_recipes.staging.file_share_staging import FileShareStaging
 from batchai_recipes.staging.staged_manifest import StagedManifest
+from batchai_recipes.tracing import span
 
 _ID_BYTES: Final = 4
 
@@ -125,6 +126,7 @@ Preparing: 0; Leaving: 0
         self._ready_timeout = ready_timeout
         self._report = report or logger.info
         self._closing = ExitStack()
+        self._traced = ExitStack()
         self._signals = TerminationSignals(self._report)
         self._live: LiveSession | None = None
         self._left = False
@@ -134,6 +136,7 @@ Preparing: 0; Leaving: 0
             raise BatchAIRecipesError("This session was entered before: make a new TrainingSession")
         self._signals.start()
         try:
+            self._traced.enter_context(span("TrainingSession", session=self.id))
             self._live = self._begin()
             self._live.provision(self._ready_timeout)
         except BaseException as error:
@@ -220,7 +223,7 @@ Preparing: 0; Leaving: 0
     def _end(self, error: BaseException | None) -> None:
         failures: tuple[Exception, ...] = ()
         try:
-            with self._signals.held():
+            with self._signals.held(), self._traced:
                 if self._live:
                     failures = self._live.end(self._policy, succeeded=error is None)
                 self._closing.close()
