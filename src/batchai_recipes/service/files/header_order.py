@@ -5,6 +5,7 @@ one of them, so the service has to try all.
 """
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final
 
 # From the clients 12.11 to 12.16: one rank per character.
@@ -61,9 +62,14 @@ def header_orders(headers: Iterable[Header]) -> list[list[Header]]:
         [['a-c', 'ab'], ['ab', 'a-c']]
     """
     given = list(headers)
-    found: list[list[Header]] = []
-    for order in ORDERS:
-        ordered = sorted(given, key=lambda header: order(header[0]))
-        if ordered not in found:
-            found.append(ordered)
-    return found
+    return [
+        [given[number] for number in order] for order in _orders(tuple(name for name, _ in given))
+    ]
+
+
+# Clients send few different sets of headers, and some of them thousands of times.
+@lru_cache(maxsize=64)
+def _orders(names: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
+    """Return the distinct orders of some names, as the numbers of the names."""
+    sorts = [sorted(range(len(names)), key=lambda number: order(names[number])) for order in ORDERS]
+    return tuple(dict.fromkeys(map(tuple, sorts)))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 from typing import Final
 
 from batchai_recipes.service.clock import Clock
@@ -154,6 +155,7 @@ def canonical_resource(account: str, raw_path: bytes, parameters: Iterable[tuple
     return f"/{account}{raw_path.decode('latin-1')}{''.join(lines)}"
 
 
+@lru_cache(maxsize=64)
 def _parse_date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
