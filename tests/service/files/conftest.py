@@ -31,6 +31,8 @@ from batchai_recipes.service.listener import TlsFiles, bind
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
 
+from .snapshot_requests import FILE
+
 # A machine that is busy with other things is no failure.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
@@ -277,3 +279,12 @@ def share(client: AzureFiles) -> str:
     """The name of a share that exists."""
     client.create_share("data")
     return "data"
+
+
+@pytest.fixture
+def data(server: Server, client: AzureFiles, share: str) -> str:
+    """A share with a directory, a file in it, and metadata of all three."""
+    client.set_share_metadata(share, {"of": "share"})
+    client.create_directory(share, "d", metadata={"of": "directory"})
+    server.signed("PUT", f"/{share}/d/f.txt", FILE, b"0123456789")
+    return share

@@ -14,7 +14,8 @@ from batchai_recipes.service.files.leases import Lease
 from batchai_recipes.service.files.locks import InodeLocks
 from batchai_recipes.service.files.paths import Location
 from batchai_recipes.service.files.quotas import Quotas
-from batchai_recipes.service.files.shares import COPY_PREFIX, Shares
+from batchai_recipes.service.files.share_folders import COPY_PREFIX
+from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.files.stamps import Stamps, moment_of
 from batchai_recipes.service.files.tree import wrong_kind
 from batchai_recipes.service.files.whole_trees import copy_content

@@ -1,12 +1,9 @@
 """Shares: directories that clients reach over REST and jobs through the disk."""
 
-import contextlib
-import logging
 import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -35,21 +32,14 @@ from batchai_recipes.service.files.share import (
     share_of_row,
     snapshot_of_row,
 )
+from batchai_recipes.service.files.share_folders import ShareFolders, remove_folder
 from batchai_recipes.service.files.tree import ShareTree
-from batchai_recipes.service.files.whole_trees import remove_tree, tree_size
+from batchai_recipes.service.files.whole_trees import tree_size
 from batchai_recipes.service.remembered import Remembered
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
 
 DEFAULT_QUOTA_GIB: Final = 5120
-# No share can have this name, since a share's starts with a letter or digit.
-_DELETED_PREFIX: Final = ".deleted-"
-COPY_PREFIX: Final = ".copy-"
-"""What the names of files begin with that are copies not yet complete."""
-SNAPSHOT_PREFIX: Final = ".snapshot-"
-"""What the names of folders begin with that are snapshots not yet, or no longer, complete."""
-
-_logger = logging.getLogger(__name__)
 
 
 class Shares:
@@ -63,10 +53,9 @@ class Shares:
 
     def __init__(self, store: Store, state: StateDirectory, clock: Clock) -> None:
         self._store = store
-        self._state = state
+        self._folders = ShareFolders(state)
         self._clock = clock
         self._known = Remembered(store, self._load)
-        self._folder = lru_cache(maxsize=256)(state.share)
         # Records and folders change together: no share is created while one is deleted.
         self._lock = threading.Lock()
         self._names = NameIndex()
@@ -102,9 +91,8 @@ class Shares:
                     ErrorCode.SHARE_ALREADY_EXISTS,
                     f"The storage account {account!r} has a share {name!r} already.",
                 )
-            folder = self._state.share(account, name)
-            left = self._set_aside_all(account, name)  # by a crash in the midst of a deletion
-            folder.mkdir(parents=True)
+            left = self._folders.set_aside(account, name)  # by a crash in the midst of a deletion
+            self._folders.of(account, name).mkdir(parents=True)
             moment = iso_timestamp(share.modified_at)
             with self._store.write() as records:
                 records.execute(
@@ -156,7 +144,7 @@ class Shares:
             ShareNotFoundError: There is no such share.
         """
         self.get(account, share)
-        return self._folder(account, share)
+        return self._folders.of(account, share)
 
     def tree(self, location: Location) -> ShareTree:
         """Return the files and directories of the share that a location is in.
@@ -169,9 +157,7 @@ class Shares:
         """
         account, share, snapshot = location.account, location.share, location.snapshot
         self.get(account, share, snapshot)
-        if snapshot:
-            return ShareTree(self._state.share_snapshot(account, share, snapshot), self._names)
-        return ShareTree(self._folder(account, share), self._names)
+        return ShareTree(self._folders.of(account, share, snapshot), self._names)
 
     def list(
         self,
@@ -325,7 +311,7 @@ class Shares:
                 records.execute(
                     "DELETE FROM shares WHERE account = ? AND name = ?", (account, name)
                 )
-            left = self._set_aside_all(account, name)
+            left = self._folders.set_aside(account, name)
         for aside in left:
             remove_folder(aside)
 
@@ -335,28 +321,17 @@ class Shares:
         Args:
             account: The storage account.
         """
-        folder = self._state.shares / account
-        aside = self._state.shares / f"{_DELETED_PREFIX}{uuid.uuid4().hex}"
         # A new account of the name would be recorded after this transaction, and make its folders
         # after that.
         with self._store.write() as records:
             known = records.execute("SELECT 1 FROM accounts WHERE name = ?", (account,)).fetchone()
-            if known is not None or not folder.exists():
-                return
-            folder.rename(aside)
-        remove_folder(aside)
+            left = () if known is not None else self._folders.set_aside_account(account)
+        for aside in left:
+            remove_folder(aside)
 
     def finish_deletions(self) -> None:
         """Finish the deletions that an earlier process had begun; drop copies it left half made."""
-        for incomplete in self._state.shares.glob(f"*/{COPY_PREFIX}*"):
-            incomplete.unlink(missing_ok=True)
-        for pattern in (f"*/{_DELETED_PREFIX}*", f"{_DELETED_PREFIX}*"):
-            for aside in self._state.shares.glob(pattern):
-                remove_folder(aside)
-        # Only those with nothing in them: where records were lost, files must not be too.
-        for folder in self._state.shares.iterdir():
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        self._folders.finish_deletions()
 
     def _find(self, account: str, name: str) -> Share | None:
         return self._known((account, name))
@@ -373,32 +348,6 @@ class Shares:
         """
         etag = f'"0x{uuid.uuid4().hex[:16].upper()}"'
         return evolve(share, etag=etag, modified_at=self._clock.now())
-
-    def _set_aside_all(self, account: str, name: str) -> Sequence[Path]:
-        found = []
-        for folder in (
-            self._state.share(account, name),
-            self._state.share_snapshots(account, name),
-        ):
-            aside = self._state.shares / account / f"{_DELETED_PREFIX}{uuid.uuid4().hex}"
-            with contextlib.suppress(FileNotFoundError):
-                folder.rename(aside)
-                found.append(aside)
-        return found
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a folder with all in it, as far as this user may.
-
-    Args:
-        folder: The folder, which nobody uses any more.
-    """
-    remove_tree(folder)
-    if folder.exists():
-        _logger.warning(
-            "Part of a deleted share cannot be removed, since a job made it with other rights: %s",
-            folder,
-        )
 
 
 def _listed(records: sqlite3.Connection, account: str, name: str, stamp: str) -> Share:

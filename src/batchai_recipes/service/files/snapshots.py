@@ -23,7 +23,8 @@ from batchai_recipes.service.files.gates import Gates
 from batchai_recipes.service.files.guard import FREE, Guard
 from batchai_recipes.service.files.paths import SharePath
 from batchai_recipes.service.files.share import Share, dump_metadata
-from batchai_recipes.service.files.shares import SNAPSHOT_PREFIX, Shares, remove_folder
+from batchai_recipes.service.files.share_folders import SNAPSHOT_PREFIX, remove_folder
+from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.files.stamps import Stamps, long_timestamp, moment_of, stamp_of
 from batchai_recipes.service.files.whole_trees import copy_tree, remove_tree
 from batchai_recipes.service.state_directory import StateDirectory
