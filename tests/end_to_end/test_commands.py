@@ -165,6 +165,22 @@ class TestJob:
         again = JobBuilder.from_file(tmp_path / "shown.json")
         assert (again.name, again.command[:8]) == ("good", "echo out")
 
+    def test_logs(self, command):
+        """Of all processes after their names; one alone as it is; the end of one."""
+        code, result, _ = command("job", "logs", "good")
+        assert (code, result) == (0, "stdout.txt: out\nstderr.txt: err\n")
+        assert command("job", "logs", "good", "stdout.txt")[1] == "out\n"
+        assert command("job", "logs", "good", "stdout.txt", "--follow")[1] == "out\n"
+        result = command("job", "logs", "good", "execution.log", "--last", 1)[1]
+        assert len(result.splitlines()) == 1
+        assert json.loads(command("job", "logs", "bad", "std*", "--json")[1]) == {
+            "stderr.txt": "no luck\n",
+            "stdout.txt": "",
+        }
+        code, _, messages = command("job", "logs", "good", "stdot.txt")
+        assert (code, "did you mean 'stdout.txt'?" in messages) == (2, True)
+        assert command("job", "logs", "good", "--follow", "--json")[0] == 2
+
     def test_files(self, command):
         """Of all directories, or of one; never with the links that read them."""
         _, result, _ = command("job", "files", "good")

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Final
 
 from batchai_recipes.builders.mount import Mount
@@ -30,7 +30,7 @@ def check_directories(document: object, inputs: Iterable[str], outputs: Iterable
         >>> check_directories({"a": "$AZ_BATCHAI_INPUT_DATA/x"}, ["DATA"], [])
     """
     declared = {"INPUT": sorted(inputs), "OUTPUT": sorted(outputs)}
-    for text in _texts(document):
+    for text in texts_in(document, without=_SECRET):
         for match in _DIRECTORY.finditer(text):
             kind, name = match.groups()
             if name in declared[kind]:
@@ -60,7 +60,7 @@ def check_mounts(document: object, own: tuple[Mount, ...], cluster: tuple[Mount,
     Example:
         >>> check_mounts({"a": "$AZ_BATCHAI_MOUNT_ROOT"}, (), ())
     """
-    for text in _texts(document):
+    for text in texts_in(document, without=_SECRET):
         for match in _ROOT.finditer(text):
             of_job, path = match.groups()
             # A job without volumes of its own finds the cluster's under both roots.
@@ -84,13 +84,23 @@ def _variable(kind: str, name: str) -> str:
     return f"AZ_BATCHAI_{kind}_{name}"
 
 
-def _texts(document: object) -> Iterator[str]:
+def texts_in(document: object, *, without: Container[str] = frozenset()) -> Iterator[str]:
+    """Yield the texts in a document, wherever they stand.
+
+    Args:
+        document: Anything that JSON can have.
+        without: Properties that are passed over.
+
+    Example:
+        >>> list(texts_in({"a": ["x", {"b": "y"}], "c": "z"}, without={"c"}))
+        ['x', 'y']
+    """
     if isinstance(document, str):
         yield document
     elif isinstance(document, dict):
         for name, value in document.items():
-            if name not in _SECRET:
-                yield from _texts(value)
+            if name not in without:
+                yield from texts_in(value, without=without)
     elif isinstance(document, list):
         for value in document:
-            yield from _texts(value)
+            yield from texts_in(value, without=without)

@@ -16,6 +16,7 @@ from batchai_recipes.cli.group import CommandGroup
 from batchai_recipes.cli.job import job
 from batchai_recipes.cli.quickstart import quickstart
 from batchai_recipes.cli.reap import reap
+from batchai_recipes.cli.run import run
 from batchai_recipes.cli.serve import serve
 from batchai_recipes.errors import BatchAIRecipesError
 
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command()(quickstart)
 app.command()(data)
 app.command()(evaluate)
+app.command()(run)
 app.add_typer(cluster)
 app.add_typer(job)
 app.add_typer(serve)

@@ -12,6 +12,15 @@ if TYPE_CHECKING:
 
 _PANEL = "Connection"
 
+ProfileName = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        help="Connect as this profile of the profile file says.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+]
 EnvFile = Annotated[
     Path | None,
     typer.Option(
@@ -30,22 +39,27 @@ StateDir = Annotated[
 ]
 
 
-def connect(env_file: Path | None, state_dir: Path | None) -> "Connection":
+def connect(profile: str | None, env_file: Path | None, state_dir: Path | None) -> "Connection":
     """Connect as the options say; without any, as :meth:`Connection.default` does.
 
     Args:
+        profile: A profile of the profile file.
         env_file: A file of settings.
         state_dir: The state directory of an embedded service.
 
     Raises:
-        ConfigurationError: Both are given, or the settings are incomplete.
+        ConfigurationError: Several are given, or the settings are incomplete.
         ServiceStartError: The embedded service did not start.
     """
     from batchai_recipes.connection import Connection  # noqa: PLC0415 - loaded on first use
     from batchai_recipes.settings import ConnectionSettings  # noqa: PLC0415 - likewise
 
-    if env_file is not None and state_dir is not None:
-        raise ConfigurationError("--env-file and --state-dir name different services: give one")
+    named = {"--profile": profile, "--env-file": env_file, "--state-dir": state_dir}
+    given = [option for option, value in named.items() if value is not None]
+    if len(given) > 1:
+        raise ConfigurationError(f"{' and '.join(given)} name different services: give one")
+    if profile is not None:
+        return Connection.from_profile(profile)
     if env_file is not None:
         return Connection(ConnectionSettings.from_file(env_file))
     return Connection.embedded(state_dir) if state_dir is not None else Connection.default()

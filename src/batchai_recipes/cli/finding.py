@@ -1,6 +1,5 @@
 """Finding clusters and jobs by their names, wherever in the subscription they are."""
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
@@ -8,6 +7,7 @@ import typer
 from attrs import frozen
 
 from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.names import nearest
 from batchai_recipes.refusals import explained
 from batchai_recipes.runs.job_place import JobPlace
 
@@ -201,24 +201,6 @@ def place_of_job(job: "Job") -> JobPlace:
     )
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a hint at what a name may stand for that is not there.
-
-    Args:
-        name: The name.
-        known: The names that are there.
-
-    Example:
-        >>> nearest("trian", ["train", "test"]), nearest("x", ["b", "a"]), nearest("x", [])
-        ("did you mean 'train'?", "there is 'a', 'b'", 'there is none')
-    """
-    names = sorted(set(known))
-    near = difflib.get_close_matches(name, names, 1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"there is {', '.join(map(repr, names))}" if names else "there is none"
-
-
 def _only(noun: str, name: str, there: "list[_Model]", options: str) -> "_Model":
     wanted = name.casefold()
     found = [one for one in there if wanted in {str(one.name).casefold(), str(one.id).casefold()}]
@@ -231,7 +213,7 @@ def _only(noun: str, name: str, there: "list[_Model]", options: str) -> "_Model"
             f"the resource id{places}"
         )
     raise ConfigurationError(
-        f"There is no {noun} {name!r}: {nearest(name, (str(one.name) for one in there))}"
+        f"There is no {noun} {name!r}: {nearest(name, {str(one.name) for one in there})}"
     )
 
 
@@ -241,7 +223,7 @@ _Place = TypeVar("_Place", bound=tuple[str, ...])
 def _named(noun: str, name: str, places: list[_Place]) -> list[_Place]:
     found = [place for place in places if place[-1].casefold() == name.casefold()]
     if not found:
-        hint = nearest(name, (place[-1] for place in places))
+        hint = nearest(name, {place[-1] for place in places})
         raise ConfigurationError(f"There is no {noun} {name!r}: {hint}")
     return found
 

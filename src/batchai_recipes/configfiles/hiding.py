@@ -1,9 +1,9 @@
 """Keeping secrets out of a configuration file: placeholders stand where they were."""
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
+from batchai_recipes.builders.references import texts_in
 from batchai_recipes.configfiles.placeholders import ACCOUNT, KEY, names_in, written
 
 # Shorter ones would be found where they are not meant.
@@ -73,7 +73,7 @@ def names_needed(document: object) -> tuple[str, ...]:
     Args:
         document: The properties, as they are written.
     """
-    found = {name for text in _texts(document) for name in names_in(text)}
+    found = {name for text in texts_in(document) for name in names_in(text)}
     return tuple(sorted(found - {ACCOUNT, KEY}))
 
 
@@ -98,14 +98,3 @@ def _in_name(text: object) -> str:
 
 def _name_of(owner: dict[str, object]) -> object:
     return owner.get("accountName", "")
-
-
-def _texts(document: object) -> Iterator[str]:
-    if isinstance(document, str):
-        yield document
-    elif isinstance(document, dict):
-        for value in document.values():
-            yield from _texts(value)
-    elif isinstance(document, list):
-        for value in document:
-            yield from _texts(value)

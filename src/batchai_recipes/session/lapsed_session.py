@@ -52,8 +52,8 @@ def lapsed_sessions(
         if lease.session not in skipped and lease.has_run_out(clock.now()):
             leases.setdefault(lease.session, lease)
             made.setdefault(lease.session, []).append(one)
-            if lease.share and one.kind == "workspace":
-                made[lease.session] += _share(connection, lease)
+            if one.kind == "workspace":
+                made[lease.session] += _shares(connection, lease)
     found = [LapsedSession(leases[session], tuple(made[session])) for session in sorted(leases)]
     return [one for one in found if not _lives_elsewhere(one, connection, clock)]
 
@@ -147,20 +147,24 @@ def _groups(connection: Connection, clock: ServiceClock) -> Iterator[tuple[Made,
             yield Made("resource group", (str(group.name),)), lease
 
 
-def _share(connection: Connection, lease: Lease) -> list[Made]:
-    """Return the share that a session made, if it is of the connection's account."""
+def _shares(connection: Connection, lease: Lease) -> list[Made]:
+    """Return the shares that a session made, if they are of the connection's account."""
+    return [
+        Made("file share", (share,))
+        for account, _, share in (one.partition("/") for one in lease.shares)
+        if account == connection.storage.name and _is_of(lease.session, share, connection)
+    ]
+
+
+def _is_of(session: str, share: str, connection: Connection) -> bool:
     from azure.common import AzureMissingResourceHttpError  # noqa: PLC0415 - on first use
 
-    account, _, share = (lease.share or "").partition("/")
-    if account != connection.storage.name:
-        return []
     with explained(f"look at file share {share}"):
         try:
             metadata = connection.files.get_share_metadata(share)
         except AzureMissingResourceHttpError:
-            return []
-    is_its_own = (metadata or {}).get(SHARE_METADATA) == lease.session
-    return [Made("file share", (share,))] if is_its_own else []
+            return False
+    return bool((metadata or {}).get(SHARE_METADATA) == session)
 
 
 def _lives_elsewhere(session: LapsedSession, connection: Connection, clock: ServiceClock) -> bool:

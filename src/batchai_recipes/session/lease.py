@@ -25,6 +25,11 @@ def _this_process() -> str:
     return f"{socket.gethostname()}/{os.getpid()}"[:256]
 
 
+def _share_tags(count: int) -> list[str]:
+    """Return the names of the tags for so many shares: a tag has no room for many."""
+    return [SHARE_TAG if number == 1 else f"{SHARE_TAG}-{number}" for number in range(1, count + 1)]
+
+
 @frozen
 class Lease:
     """Whose a workspace or resource group is, and until when it must be left alone.
@@ -33,7 +38,7 @@ class Lease:
         session: The session's id.
         expires: When the lease runs out, by the service's clock; None for never, since what has it
             was kept on purpose.
-        share: The file share that the session uses, as ``ACCOUNT/SHARE``; None for none.
+        shares: The file shares that the session uses, each as ``ACCOUNT/SHARE``.
         owner: The machine and the process.
 
     Example:
@@ -46,7 +51,7 @@ class Lease:
 
     session: str
     expires: datetime | None
-    share: str | None = None
+    shares: tuple[str, ...] = ()
     owner: str = field(factory=_this_process)
 
     @classmethod
@@ -69,13 +74,14 @@ class Lease:
             return None
         if expires is not None and expires.tzinfo is None:
             return None
-        return cls(session, expires, tags.get(SHARE_TAG), tags.get(OWNER_TAG, "somebody"))
+        shares = tuple(tags[tag] for tag in _share_tags(len(tags)) if tags.get(tag))
+        return cls(session, expires, shares, tags.get(OWNER_TAG, "somebody"))
 
     def tags(self) -> dict[str, str]:
         """Return the lease as tags."""
         until = self.expires.astimezone(timezone.utc).isoformat() if self.expires else _KEPT
         tags = {SESSION_TAG: self.session, OWNER_TAG: self.owner, LEASE_TAG: until}
-        return {**tags, SHARE_TAG: self.share} if self.share else tags
+        return {**tags, **dict(zip(_share_tags(len(self.shares)), self.shares, strict=True))}
 
     def until(self, expires: datetime | None) -> "Lease":
         """Return the lease with another end.

@@ -15,16 +15,16 @@ class LeaseHolder:
     Args:
         connection: Where the session is.
         session: Its id.
-        share: The file share that it stages to, as ``ACCOUNT/SHARE``; None for none.
+        shares: The file shares that it stages to, each as ``ACCOUNT/SHARE``.
         clock: The service's clock.
     """
 
     def __init__(
-        self, connection: Connection, session: str, share: str | None, clock: ServiceClock
+        self, connection: Connection, session: str, shares: tuple[str, ...], clock: ServiceClock
     ) -> None:
         self._connection = connection
         self.clock = clock
-        self._lease = Lease(session, None, share)
+        self._lease = Lease(session, None, shares)
 
     def tags(self) -> dict[str, str]:
         """Return the tags of what is made now."""

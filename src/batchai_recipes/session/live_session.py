@@ -1,7 +1,7 @@
 """LiveSession: what there is of a session while it is entered, and its end."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.builders.job import JobBuilder
@@ -33,7 +33,7 @@ class LiveSession:
         journal: Where what is made is written down.
         report: Told, line by line, what happens.
         lease: The session's lease.
-        staging: What to stage; None for nothing.
+        stagings: What to stage, each to a share of its own.
         pacing: How often to look while waiting, and the clock of the session.
         limits: How long clusters may stay.
         use_existing: Whether what exists under the same names is used as it is.
@@ -48,7 +48,7 @@ class LiveSession:
         report: Callable[[str], None],
         *,
         lease: LeaseHolder,
-        staging: FileShareStaging | None,
+        stagings: Sequence[FileShareStaging],
         pacing: Pacing,
         limits: ClusterLimits,
         use_existing: bool,
@@ -58,7 +58,7 @@ class LiveSession:
         self.report = report
         self.staged: StagedManifest | None = None
         self.job_names: list[str] = []
-        self._staging = staging
+        self._stagings = stagings
         self._pacing = pacing
         self._journal = journal
         self._undo = UndoStack(report)
@@ -93,8 +93,9 @@ class LiveSession:
         self.provisioning.create_resource_group()
         self.provisioning.create_workspace()
         self._watcher.start()
-        if self._staging:
-            self.staged = self.provisioning.stage(self._staging)
+        for staging in self._stagings:
+            staged = self.provisioning.stage(staging)
+            self.staged = self.staged or staged
         for cluster in self.clusters:
             if self.provisioning.create_cluster(cluster):
                 self._watcher.watch(cluster.name)

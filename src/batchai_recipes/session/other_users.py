@@ -63,6 +63,6 @@ def _session_with(
     pages = connection.batchai.workspaces.list(raw_response_hook=clock.note)
     workspaces: Iterable[Workspace] = pages  # type: ignore[assignment]
     leases = filter(None, (Lease.from_tags(workspace.tags) for workspace in workspaces))
-    others = [one for one in leases if one.session != session and one.share == share]
+    others = [one for one in leases if one.session != session and share in one.shares]
     lives = (one for one in others if not one.has_run_out(clock.now()))
     return next((f"session {one.session}" for one in lives), None)

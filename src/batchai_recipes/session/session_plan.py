@@ -1,7 +1,7 @@
 """SessionPlan: what a session would make, shown without making anything."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from attrs import field, frozen
@@ -94,38 +94,42 @@ class Planner:
 
     def plan(
         self,
-        staging: FileShareStaging | None,
+        stagings: Sequence[FileShareStaging],
         clusters: Iterable[ClusterBuilder],
         jobs: Iterable[tuple[JobBuilder, ClusterBuilder]],
     ) -> SessionPlan:
         """Return what the session would make.
 
         Args:
-            staging: What would be staged.
+            stagings: What would be staged.
             clusters: Its clusters.
             jobs: Jobs, each with the cluster that it would run on.
 
         Raises:
             ConfigurationError: A cluster or a job is not complete, or they do not fit each other.
         """
-        uploads = (
-            *(file.path for file in (staging.files if staging else ())),
-            *(url.path for url in (staging.urls if staging else ())),
-        )
+        uploads = [
+            path
+            for staging in stagings
+            for path in (
+                *(file.path for file in staging.files),
+                *(url.path for url in staging.urls),
+            )
+        ]
         return SessionPlan(
-            self.blueprint.session, tuple(self._requests(staging, clusters, jobs)), tuple(uploads)
+            self.blueprint.session, tuple(self._requests(stagings, clusters, jobs)), tuple(uploads)
         )
 
     def _requests(
         self,
-        staging: FileShareStaging | None,
+        stagings: Sequence[FileShareStaging],
         clusters: Iterable[ClusterBuilder],
         jobs: Iterable[tuple[JobBuilder, ClusterBuilder]],
     ) -> Iterator[PlannedRequest]:
         blueprint, names = self.blueprint, self.blueprint.names
         yield self._put("resource group", (names.resource_group,), blueprint.resource_group())
         yield self._put("workspace", names.workspace_place, body_of(blueprint.workspace()))
-        if staging:
+        for staging in stagings:
             path = f"/{staging.share}?restype=share"
             yield PlannedRequest(f"file share {staging.share}", "PUT", path)
         for cluster in clusters:

@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Final
@@ -49,7 +49,7 @@ class TrainingSession(SessionJobs):
 
     Args:
         clusters: The clusters to make, at least one.
-        staging: What to put on a file share first.
+        staging: What to put on a file share first, or on several.
         connection: Where to make them; None for :meth:`Connection.default`. A connection that is
             given stays open.
         resource_group: The resource group's name; None for that of the connection's settings
@@ -93,7 +93,7 @@ Preparing: 0; Leaving: 0
     def __init__(
         self,
         *clusters: ClusterBuilder,
-        staging: FileShareStaging | None = None,
+        staging: FileShareStaging | Sequence[FileShareStaging] | None = None,
         connection: Connection | None = None,
         resource_group: str | None = None,
         workspace: str | None = None,
@@ -119,7 +119,7 @@ Preparing: 0; Leaving: 0
         )
         self._policy = CleanUpPolicy(clean_up, keep_outputs)
         self._limits = ClusterLimits(idle_timeout, max_lifetime)
-        self._staging = staging
+        self._stagings = _as_tuple(staging)
         self._given_connection = connection
         self._location = location
         self._use_existing = use_existing
@@ -164,7 +164,7 @@ Preparing: 0; Leaving: 0
             "workspace": names.workspace,
             "experiment": names.experiment,
             "clusters": names.clusters,
-            "file share": self._staging.share if self._staging else None,
+            "file share": ", ".join(staging.share for staging in self._stagings) or None,
         }
         return table(f"TrainingSession {self.id}", rows)
 
@@ -178,7 +178,8 @@ Preparing: 0; Leaving: 0
     def staged(self) -> StagedManifest | None:
         """What the session's staging put on its share, or found there unchanged.
 
-        None for a session without a staging, and before it is entered.
+        Of the first share, where there are several. None for a session without a staging, and
+        before it is entered.
         """
         return self._live.staged if self._live else None
 
@@ -199,9 +200,9 @@ Preparing: 0; Leaving: 0
         with ExitStack() as closing:
             blueprint, _ = self._prepare(self._connection(closing))
             placed = [(job, self._clusters.pick(cluster)) for job in jobs]
-            known = [blueprint.settings, *self._clusters, jobs, self._staging]
+            known = [blueprint.settings, *self._clusters, jobs, self._stagings]
             planner = Planner(blueprint, Redaction(secrets_in(known)))
-            return planner.plan(self._staging, self._clusters, placed)
+            return planner.plan(self._stagings, self._clusters, placed)
 
     def _begin(self) -> LiveSession:
         connection = self._connection(self._closing)
@@ -214,7 +215,7 @@ Preparing: 0; Leaving: 0
             journal,
             self._report,
             lease=lease,
-            staging=self._staging,
+            stagings=self._stagings,
             pacing=self._pacing,
             limits=self._limits,
             use_existing=self._use_existing,
@@ -240,8 +241,8 @@ Preparing: 0; Leaving: 0
 
     def _prepare(self, connection: Connection) -> tuple[Blueprint, LeaseHolder]:
         settings = connection.settings
-        share = f"{connection.storage.name}/{self._staging.share}" if self._staging else None
-        lease = LeaseHolder(connection, self.id, share, ServiceClock(self._pacing.monotonic))
+        shares = tuple(f"{connection.storage.name}/{one.share}" for one in self._stagings)
+        lease = LeaseHolder(connection, self.id, shares, ServiceClock(self._pacing.monotonic))
         location = self._location or settings.location
         return Blueprint(self.id, self.names, settings, location, lease.tags), lease
 
@@ -268,3 +269,11 @@ def _default_group(connection: Connection | None) -> str | None:
         return connection.settings.resource_group
     chosen = configured()
     return chosen.settings.resource_group if chosen and chosen.settings else None
+
+
+def _as_tuple(
+    staging: FileShareStaging | Sequence[FileShareStaging] | None,
+) -> tuple[FileShareStaging, ...]:
+    if isinstance(staging, FileShareStaging):
+        return (staging,)
+    return tuple(staging or ())

@@ -16,11 +16,11 @@ TIMES = st.datetimes(timezones=st.just(timezone.utc))
 @given(
     session=st.text("abc-", min_size=1),
     expires=st.none() | TIMES,
-    share=st.none() | st.text("a/", min_size=1),
+    shares=st.lists(st.text("a/", min_size=1), max_size=3).map(tuple),
 )
-def test_a_lease_is_read_as_it_was_written(session, expires, share):
+def test_a_lease_is_read_as_it_was_written(session, expires, shares):
     """Through tags, which are texts."""
-    lease = Lease(session, expires, share, "host/1")
+    lease = Lease(session, expires, shares, "host/1")
 
     assert Lease.from_tags(lease.tags()) == lease
 

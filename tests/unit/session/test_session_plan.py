@@ -77,6 +77,16 @@ def test_it_is_printable_and_names_uploads(connection, tmp_path):
     assert not [s for s in ("s3cret-word", "t0ken-value", connection.storage.key) if s in text]
 
 
+def test_several_shares_are_made_in_order(connection, tmp_path):
+    """Each with what is staged to it."""
+    (tmp_path / "train.py").write_text("")
+    stagings = [FileShareStaging("logs"), FileShareStaging("scripts").upload(tmp_path / "train.py")]
+    plan = TrainingSession(CLUSTER, staging=stagings, connection=connection).plan()
+
+    shares = [one.what for one in plan.requests if one.what.startswith("file share")]
+    assert (shares, plan.uploads) == (["file share logs", "file share scripts"], ("train.py",))
+
+
 def test_a_job_that_does_not_fit_is_an_error(session):
     """As it would be when it is submitted."""
     with pytest.raises(ConfigurationError, match="mounts no share"):

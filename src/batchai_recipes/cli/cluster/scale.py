@@ -6,7 +6,7 @@ import typer
 
 from batchai_recipes.builders.scale import AutoScale, ManualScale
 from batchai_recipes.cli.cluster.description import properties, wire
-from batchai_recipes.cli.connecting import EnvFile, StateDir, connect
+from batchai_recipes.cli.connecting import EnvFile, ProfileName, StateDir, connect
 from batchai_recipes.cli.console import AsJson, show_json, show_properties, tell
 from batchai_recipes.cli.finding import ClusterName, ClusterPlace, Finder, Group, WorkspaceName
 from batchai_recipes.errors import ConfigurationError
@@ -39,12 +39,13 @@ def scale(
     workspace: WorkspaceName = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the nodes are ready.")] = False,
     as_json: AsJson = False,
+    profile: ProfileName = None,
     env_file: EnvFile = None,
     state_dir: StateDir = None,
 ) -> None:
     """Keep a cluster at --nodes, or let it follow its jobs between --min and --max."""
     wanted = _wanted(nodes, minimum, maximum)
-    with connect(env_file, state_dir) as connection:
+    with connect(profile, env_file, state_dir) as connection:
         place, _ = Finder(connection, resource_group, workspace).cluster(name)
         cluster = _update(connection, place, wanted)
         if wait:

@@ -5,7 +5,7 @@ from typing import Final
 
 import typer
 
-from batchai_recipes.cli.connecting import EnvFile, StateDir
+from batchai_recipes.cli.connecting import EnvFile, ProfileName, StateDir
 from batchai_recipes.cli.console import AsJson, say, show_json
 from batchai_recipes.cli.doctor.diagnosis import Diagnosis, State
 from batchai_recipes.cli.doctor.installation import check_packages, check_python
@@ -24,7 +24,11 @@ _COLOURS: Final[dict[State, str]] = {"ok": "green", "missing": "yellow", "failed
 
 
 def doctor(
-    *, as_json: AsJson = False, env_file: EnvFile = None, state_dir: StateDir = None
+    *,
+    as_json: AsJson = False,
+    profile: ProfileName = None,
+    env_file: EnvFile = None,
+    state_dir: StateDir = None,
 ) -> None:
     """Check Python, the service, credentials and what jobs can use, and say what to do.
 
@@ -35,7 +39,7 @@ def doctor(
         check_python,
         check_packages,
         lambda: check_disk(state_dir),
-        lambda: check_service(env_file, state_dir),
+        lambda: check_service(profile, env_file, state_dir),
         check_gpus,
         check_mpi,
         check_containers,

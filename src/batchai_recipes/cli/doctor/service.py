@@ -13,15 +13,18 @@ if TYPE_CHECKING:
     from batchai_recipes.connection import Connection
 
 
-def check_service(env_file: Path | None, state_dir: Path | None) -> Iterator[Diagnosis]:
+def check_service(
+    profile: str | None, env_file: Path | None, state_dir: Path | None
+) -> Iterator[Diagnosis]:
     """Check that the service is there and takes the credentials, of both its parts.
 
     Args:
+        profile: A profile, if the user named one.
         env_file: A file of settings, if the user named one.
         state_dir: The state directory of the embedded service, if the user named one.
     """
     try:
-        connection = connect(env_file, state_dir)
+        connection = connect(profile, env_file, state_dir)
     except BatchAIRecipesError as error:
         yield Diagnosis("Service", "failed", "no connection", str(error))
         return

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from batchai_recipes.cli.connecting import EnvFile, StateDir, connect
+from batchai_recipes.cli.connecting import EnvFile, ProfileName, StateDir, connect
 from batchai_recipes.cli.console import AsJson, say, show_json
 from batchai_recipes.cli.finding import ExperimentName, Finder, Group, JobName, WorkspaceName
 from batchai_recipes.cli.job.output_directories import DirectoryIds, chosen_ids, run_of
@@ -21,11 +21,12 @@ def download(
     workspace: WorkspaceName = None,
     experiment: ExperimentName = None,
     as_json: AsJson = False,
+    profile: ProfileName = None,
     env_file: EnvFile = None,
     state_dir: StateDir = None,
 ) -> None:
     """Download what a job wrote, each output directory to a folder of its id."""
-    with connect(env_file, state_dir) as connection:
+    with connect(profile, env_file, state_dir) as connection:
         place, job = Finder(connection, resource_group, workspace, experiment).job(name)
         paths = download_all(run_of(connection, place), chosen_ids(job, ids), destination)
     if as_json:

@@ -1,6 +1,6 @@
 """`batchai-recipes job files`."""
 
-from batchai_recipes.cli.connecting import EnvFile, StateDir, connect
+from batchai_recipes.cli.connecting import EnvFile, ProfileName, StateDir, connect
 from batchai_recipes.cli.console import AsJson, show_json, show_table, tell
 from batchai_recipes.cli.finding import ExperimentName, Finder, Group, JobName, WorkspaceName
 from batchai_recipes.cli.job.output_directories import DirectoryIds, chosen_ids, run_of
@@ -14,11 +14,12 @@ def files(
     experiment: ExperimentName = None,
     *,
     as_json: AsJson = False,
+    profile: ProfileName = None,
     env_file: EnvFile = None,
     state_dir: StateDir = None,
 ) -> None:
     """List the files that a job wrote, with their sizes in bytes."""
-    with connect(env_file, state_dir) as connection:
+    with connect(profile, env_file, state_dir) as connection:
         place, job = Finder(connection, resource_group, workspace, experiment).job(name)
         run = run_of(connection, place)
         found = [(id_, file) for id_ in chosen_ids(job, ids) for file in run.outputs(id_).files()]

@@ -1,6 +1,5 @@
 """The output directories of a job, for the commands that list and download them."""
 
-import difflib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -8,6 +7,7 @@ import typer
 
 from batchai_recipes.cli.console import tell
 from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.names import nearest
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.runs.job_place import JobPlace
 from batchai_recipes.runs.job_run import JobRun
@@ -53,7 +53,7 @@ def chosen_ids(job: "Job", ids: Sequence[str] | None) -> list[str]:
     known = [LOGS, *(str(output.id) for output in job.output_directories or [])]
     for name in ids or ():
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
-            raise ConfigurationError(f"Job {job.name} has no output directory {name!r}: {hint}")
+            raise ConfigurationError(
+                f"Job {job.name} has no output directory {name!r}: {nearest(name, known)}"
+            )
     return list(ids or known)

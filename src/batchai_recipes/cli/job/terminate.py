@@ -1,6 +1,6 @@
 """`batchai-recipes job terminate`."""
 
-from batchai_recipes.cli.connecting import EnvFile, StateDir, connect
+from batchai_recipes.cli.connecting import EnvFile, ProfileName, StateDir, connect
 from batchai_recipes.cli.console import AsJson, show_json, tell
 from batchai_recipes.cli.finding import ExperimentName, Finder, Group, JobName, WorkspaceName
 from batchai_recipes.cli.job.description import wire, word
@@ -14,11 +14,12 @@ def terminate(
     experiment: ExperimentName = None,
     *,
     as_json: AsJson = False,
+    profile: ProfileName = None,
     env_file: EnvFile = None,
     state_dir: StateDir = None,
 ) -> None:
     """End a job; it stays, with its files. Without effect on one that has ended."""
-    with connect(env_file, state_dir) as connection:
+    with connect(profile, env_file, state_dir) as connection:
         place, _ = Finder(connection, resource_group, workspace, experiment).job(name)
         run = run_of(connection, place)
         run.terminate()

@@ -134,7 +134,7 @@ class TestService:
         endpoint.on("GET", "/workspaces", {"value": []})
         shares = '<?xml version="1.0"?><EnumerationResults><Shares/></EnumerationResults>'
         endpoint.raw("GET", "/demo/?", (200, {"Content-Type": "application/xml"}, shares))
-        found = list(check_service(env_file, None))
+        found = list(check_service(None, env_file, None))
         assert states(found) == {"Service": "ok", "Credentials": "ok", "Storage account": "ok"}
 
     def test_refused_credentials_have_failed(self, endpoint, env_file):
@@ -142,7 +142,7 @@ class TestService:
         refusal = {"error": "invalid_client", "error_description": "AADSTS7000215: Invalid secret"}
         endpoint.on("POST", "/token", (401, refusal))
         endpoint.raw("GET", "/demo/?", (403, {}, ""))
-        found = list(check_service(env_file, None))
+        found = list(check_service(None, env_file, None))
         assert states(found) == {
             "Service": "ok",
             "Credentials": "failed",
@@ -158,6 +158,7 @@ class TestService:
             (("--env-file", "missing.env"), "cannot be read"),
             (("--env-file", "a", "--state-dir", "b"), "give one"),
             (("--state-dir", "/proc/none"), "name another"),
+            (("--profile", "nobody"), "BATCHAI_RECIPES_PROFILE_FILE"),
         ],
     )
     def test_without_a_connection_it_has_failed(self, options, advice, program):

@@ -1,0 +1,75 @@
+"""`batchai-recipes job logs`."""
+
+from fnmatch import fnmatchcase
+from typing import Annotated
+
+import typer
+
+from batchai_recipes.cli.connecting import EnvFile, ProfileName, StateDir, connect
+from batchai_recipes.cli.console import AsJson, say, show_json
+from batchai_recipes.cli.finding import ExperimentName, Finder, Group, JobName, WorkspaceName
+from batchai_recipes.cli.job.output_directories import LOGS, run_of
+from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.names import nearest
+from batchai_recipes.runs.job_run import JobRun
+
+_USUAL = ("stdout*.txt", "stderr*.txt")
+
+
+def logs(
+    name: JobName,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Logs by name or pattern, such as execution.log or 'stderr*.txt'.",
+            show_default="standard output and standard error of all processes",
+        ),
+    ] = None,
+    *,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", "-f", help="Go on until the job has ended, as it writes them."),
+    ] = False,
+    last: Annotated[
+        int | None,
+        typer.Option(min=0, help="Only so many last lines of each.", show_default="all"),
+    ] = None,
+    resource_group: Group = None,
+    workspace: WorkspaceName = None,
+    experiment: ExperimentName = None,
+    as_json: AsJson = False,
+    profile: ProfileName = None,
+    env_file: EnvFile = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Print a job's logs; each line after its log's name where there are several."""
+    if follow and (as_json or last is not None):
+        raise ConfigurationError("--follow goes with neither --json nor --last")
+    with connect(profile, env_file, state_dir) as connection:
+        place, _ = Finder(connection, resource_group, workspace, experiment).job(name)
+        run = run_of(connection, place)
+        if follow:
+            for line in run.stream(*(files or _USUAL)):
+                say(line)
+            return
+        texts = {file: run.logs(file, last=last) for file in _chosen(run, files)}
+    if as_json:
+        show_json(texts)
+        return
+    for file, text in texts.items():
+        for line in text.splitlines():
+            say(f"{file}: {line}" if len(texts) > 1 else line)
+
+
+def _chosen(run: JobRun, patterns: list[str] | None) -> list[str]:
+    """Return the logs that a user means, in the order in which they were named."""
+    known = [file.path for file in run.outputs(LOGS).files()]
+    found: dict[str, None] = {}
+    for pattern in patterns or _USUAL:
+        meant = [file for file in known if file == pattern or fnmatchcase(file, pattern)]
+        if patterns and not meant:
+            raise ConfigurationError(
+                f"Job {run.name} has no log {pattern!r}: {nearest(pattern, known)}"
+            )
+        found |= dict.fromkeys(meant)
+    return list(found)

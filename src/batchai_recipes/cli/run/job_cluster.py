@@ -1,0 +1,74 @@
+"""The cluster that one job runs on."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import frozen
+
+from batchai_recipes.builders.cluster import ClusterBuilder
+from batchai_recipes.builders.job import JobBuilder
+from batchai_recipes.builders.scale import AutoScale
+from batchai_recipes.errors import ConfigurationError
+
+_NAME: Final = "cluster"
+_USUAL_SIZE: Final = "STANDARD_D1"
+
+
+@frozen
+class JobClusterOptions:
+    """What the command line says of the cluster, beside its file.
+
+    Args:
+        mounts: Shares that it mounts, too, each as ``SHARE=PLACE``.
+        nodes: Its number of nodes; None for that of the file.
+        vm_size: The size of its nodes; None for that of the file.
+    """
+
+    mounts: Sequence[str] = ()
+    nodes: int | None = None
+    vm_size: str | None = None
+
+
+def cluster_of(
+    job: JobBuilder, cluster: ClusterBuilder | None, options: JobClusterOptions
+) -> ClusterBuilder:
+    """Return the cluster for a job.
+
+    Args:
+        job: The job.
+        cluster: The cluster of the user's file; None for a plain one of as many nodes as the job
+            runs on.
+        options: What the command line says of it.
+
+    Raises:
+        ConfigurationError: An option is wrong, the cluster has no size, or it has too few nodes, so
+            that the job would wait for ever.
+
+    Example:
+        >>> from batchai_recipes import CustomJobBuilder
+        >>> options = JobClusterOptions(["data=external"])
+        >>> cluster = cluster_of(CustomJobBuilder("j").nodes(2), None, options)
+        >>> cluster.scale.target_node_count, cluster.mounts[0].root
+        (2, '$AZ_BATCHAI_MOUNT_ROOT/external')
+    """
+    if cluster is None:
+        cluster = ClusterBuilder(_NAME).vm_size(_USUAL_SIZE).nodes(job.node_count)
+    if options.vm_size is not None:
+        cluster = cluster.vm_size(options.vm_size)
+    if options.nodes is not None:
+        cluster = cluster.nodes(options.nodes)
+    for mount in options.mounts:
+        share, equals, place = mount.partition("=")
+        if not equals:
+            raise ConfigurationError(f"--mount {mount!r} names no place: write SHARE=PLACE")
+        cluster = cluster.mount(share, at=place)
+    if cluster.size is None:
+        raise ConfigurationError("The cluster's file has no 'vmSize': add it, or give --vm-size")
+    scale = cluster.scale
+    most = scale.maximum_node_count if isinstance(scale, AutoScale) else scale.target_node_count
+    if most < job.node_count:
+        raise ConfigurationError(
+            f"Job {job.name!r} runs on {job.node_count} nodes, and the cluster has at most {most}: "
+            f"give --nodes {job.node_count}"
+        )
+    return cluster
