@@ -8,6 +8,7 @@ import ast
 import inspect
 import re
 import sys
+import typing
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,6 +37,11 @@ def import_for_type_checkers() -> None:
             if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
                 block = ast.Module(node.body, [])
                 exec(compile(block, module.__file__, "exec"), vars(module))  # noqa: S102 - our own
+    # Autodoc reads the annotations of a class's constructor as they are written.
+    for name in batchai_recipes.__all__:
+        made_by = vars(getattr(batchai_recipes, name)).get("__init__")
+        if inspect.isfunction(made_by):
+            made_by.__annotations__ = typing.get_type_hints(made_by)
 
 
 import_for_type_checkers()
