@@ -152,6 +152,14 @@ def run_service(
         str,
         typer.Option(help="The folder on each machine in which nodes keep what they need."),
     ] = "/var/tmp/batchai-recipes",  # noqa: S108  # private folders are made in it
+    ray_cache: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            metavar="GIB",
+            help="How much of the shares that a machine does not see it keeps between jobs.",
+        ),
+    ] = 20.0,
     ray_patience: Annotated[
         str,
         typer.Option(
@@ -220,6 +228,7 @@ def run_service(
                     address=ray_address,
                     strategy=ray_strategy.value,
                     node_folder=ray_node_folder,
+                    cache_bytes=int(ray_cache * (1 << 30)),
                     patience_seconds=parse_duration(ray_patience).total_seconds(),
                 )
                 if engine is EngineName.ray

@@ -13,12 +13,13 @@ from starlette.types import ASGIApp
 from batchai_recipes.service.changes import Changes
 from batchai_recipes.service.clock import Clock
 from batchai_recipes.service.engines.containers import ContainerPolicy
-from batchai_recipes.service.engines.engine import Engine
+from batchai_recipes.service.engines.engine import Engine, MountError
 from batchai_recipes.service.engines.local import LocalEngine
 from batchai_recipes.service.engines.ray.engine import RayEngine
 from batchai_recipes.service.engines.ray.messages import RayOptions
 from batchai_recipes.service.file_server_disks import FileServerDisks
 from batchai_recipes.service.files.accounts import Accounts
+from batchai_recipes.service.files.sas import share_query
 from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.identity.principals import Principals
 from batchai_recipes.service.identity.tokens import Tokens
@@ -31,6 +32,8 @@ from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.storage_endpoints import StorageEndpoints
 from batchai_recipes.service.store import Store
 
+# A job may wait for a node, and run, for a week; each task that is launched gets a new signature.
+_READABLE_FOR: Final = timedelta(days=8)
 OPERATIONS_KEPT: Final = timedelta(days=7)
 
 
@@ -126,4 +129,13 @@ class BatchAI:
             self.ray,
             containers=self.containers,
             memory_limit_bytes=self.memory_limit_bytes,
+            share_url=self._share_url,
         )
+
+    def _share_url(self, account: str, share: str) -> tuple[str, str]:
+        """Let a machine that does not see a share's folder read the share."""
+        found = Accounts(self.store).get(account)
+        if found is None:
+            raise MountError(f"There is no storage account {account!r} any more")
+        base = f"{self.addresses.files_base.rstrip('/')}/{account}/{share}"
+        return base, share_query(found, share, expires_at=self.clock.now() + _READABLE_FOR)

@@ -52,16 +52,19 @@ def test_several_on_a_node_do_not_fight_for_its_cores(ranks):
 @pytest.mark.parametrize(
     ("settings", "backend", "method"),
     [
-        ({}, "gloo", "file:///jobs/uid/shared/pytorch"),
-        ({"communicationBackend": "Gloo"}, "gloo", "file:///jobs/uid/shared/pytorch"),
+        ({"address": "10.0.0.4"}, "gloo", "file:///jobs/uid/shared/pytorch"),
+        ({"communicationBackend": "Gloo"}, "gloo", "tcp://10.0.0.4:20000"),
         ({"communicationBackend": "nccl"}, "nccl", "tcp://10.0.0.4:20000"),
         ({"gpus": 1}, "nccl", "tcp://10.0.0.4:20000"),
-        ({"gpus": 1, "processCount": 3}, "gloo", "file:///jobs/uid/shared/pytorch"),
+        ({"gpus": 1, "processCount": 3}, "gloo", "tcp://10.0.0.4:20000"),
         ({"communicationBackend": "TCP"}, "tcp", "tcp://10.0.0.4:20000"),
     ],
 )
 def test_the_backend_says_how_they_meet(ranks, settings, backend, method):
-    """Without one it is NCCL where each rank has a GPU of its own, and gloo elsewhere."""
+    """Without one it is NCCL where each rank has a GPU of its own, and gloo elsewhere.
+
+    A file serves ranks of one machine only.
+    """
     for one in ranks(nodes=2, **settings):
         names = ("AZ_BATCHAI_PYTORCH_BACKEND", "AZ_BATCHAI_PYTORCH_INIT_METHOD")
         assert variables(one, *names) == [backend, method]

@@ -112,6 +112,35 @@ def file_url(
     return f"{files_base.rstrip('/')}/{account.name}/{share}/{quote(path)}?{query}"
 
 
+def share_query(
+    account: Account, share: str, *, expires_at: datetime, permissions: str = "rl"
+) -> str:
+    """Return the query that lets anyone who has it use a share until a time.
+
+    Args:
+        account: The storage account; its first key signs.
+        share: The share.
+        expires_at: When the query stops working, aware.
+        permissions: What it permits, of r, c, w, d and l, in this order.
+
+    Example:
+        >>> share_query(
+        ...     Account("demo", "a2V5", "a2V5"),
+        ...     "data",
+        ...     expires_at=datetime(2030, 1, 1, tzinfo=timezone.utc),
+        ... ).partition("&sig=")[0]
+        'sv=2019-02-02&sr=s&se=2030-01-01T00%3A00%3A00Z&sp=rl'
+    """
+    fields = {
+        "sv": VERSION,
+        "sr": "s",
+        "se": expires_at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "sp": permissions,
+    }
+    text = service_string_to_sign(fields, f"/file/{account.name}/{share}")
+    return urlencode({**fields, "sig": sign(account.key1, text)})
+
+
 @lru_cache(maxsize=256)
 def parse_time(text: str) -> datetime | None:
     """Read a time as a SAS writes it.

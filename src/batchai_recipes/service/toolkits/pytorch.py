@@ -74,8 +74,10 @@ def _backend(job: ToolkitJob, ranks: tuple[Rank, ...]) -> str:
 
 
 def _init_method(job: ToolkitJob, backend: str, address: str, port: int) -> str:
-    # As Batch AI had it: a file needs no port that somebody else could take.
-    return f"file://{job.shared_temp}/pytorch" if backend == "gloo" else f"tcp://{address}:{port}"
+    if backend == "gloo" and len({node.address for node in job.nodes}) == 1:
+        # As Batch AI had it: a file needs no port that somebody else could take.
+        return f"file://{job.shared_temp}/pytorch"
+    return f"tcp://{address}:{port}"
 
 
 def _of_rank(job: ToolkitJob, rank: Rank) -> dict[str, str]:

@@ -13,7 +13,10 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Final, NoReturn
+
+from attrs import evolve
 
 from batchai_recipes.service.engines.ray.groups import Groups, NoPlaceError, Place
 from batchai_recipes.service.engines.ray.messages import (
@@ -35,6 +38,7 @@ from batchai_recipes.service.engines.ray.messages import (
     Up,
     WantedNode,
 )
+from batchai_recipes.service.engines.ray.service_shares import ServiceShares
 
 # Nodes of a cluster that are asked for within this time get one placement group.
 _GATHERING_SECONDS: Final = 0.05
@@ -77,6 +81,8 @@ class Driver:
         self._groups = Groups(
             options.strategy, options.patience_seconds, lambda node_id: node_id in self._wanted
         )
+        self._shares = ServiceShares(Path(home.state) / "shares")
+        self._received: dict[str, int] = {}
         self._ending: list[threading.Thread] = []
         self._follower = secrets.randbits(63) | 1
 
@@ -226,20 +232,35 @@ class Driver:
                 if answer.result().superseded:
                     _later(_RETRY_SECONDS, self._follow, node_id, actor)
                     return
-                if answer.result().tasks:
-                    self._send(Changed(node_id, answer.result()))
+                self._take_in(node_id, actor, answer.result())
                 self._follow(node_id, actor)
             elif _is_passing(error):
                 _later(_RETRY_SECONDS, self._follow, node_id, actor)
             else:
                 self._lose(node_id, _first_line(error))
 
-        self._ask(actor.changes.remote(self._follower), told)
+        received = self._received.get(node_id, 0)
+        self._ask(actor.changes.remote(self._follower, received), told)
+
+    def _take_in(self, node_id: str, actor: Any, changes: Changes) -> None:
+        """Write what a node has written, and only then tell what became of its tasks."""
+        for change in changes.shares:
+            self._shares.take_in(change)
+        self._received[node_id] = changes.number
+        if changes.tasks or changes.whole:
+            self._send(Changed(node_id, evolve(changes, shares=())))
+        if changes.wanted:
+            threading.Thread(target=self._supply, args=(actor, changes.wanted), daemon=True).start()
+
+    def _supply(self, actor: Any, wanted: Sequence[str]) -> None:
+        # What fails, the node tells; and a lost one is noticed by itself.
+        actor.supply.remote({share: self._shares.state(share) for share in wanted})
 
     def _lose(self, node_id: str, why: str) -> None:
         with self._lock:
             actor = self._actors.pop(node_id, None)
             self._wanted.discard(node_id)
+            self._received.pop(node_id, None)
         if actor is not None:
             # One that is cut off, or whose answers fail, must not go on where nobody hears of it.
             with contextlib.suppress(Exception):

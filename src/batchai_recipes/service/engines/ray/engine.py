@@ -7,7 +7,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +48,7 @@ from batchai_recipes.service.engines.ray.messages import (
     WantedNode,
 )
 from batchai_recipes.service.engines.ray.nodes import KnownNode, load_nodes
+from batchai_recipes.service.engines.ray.share_copies import ShareSource
 from batchai_recipes.service.state_directory import StateDirectory, write_private
 
 _ANSWER_SECONDS: Final = 20.0
@@ -71,6 +72,8 @@ class RayEngine:
         options: How to use Ray.
         containers: When tasks that want a container get it.
         memory_limit_bytes: How much memory a task may have; None for all there is.
+        share_url: Says where an account's share can be read, for machines that do not see its
+            folder: its URL, and the query that permits it. Without it, they mount no shares.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class RayEngine:
         *,
         containers: ContainerPolicy = "auto",
         memory_limit_bytes: int | None = None,
+        share_url: Callable[[str, str], tuple[str, str]] | None = None,
     ) -> None:
         self._state = state
         self._options = options or RayOptions()
@@ -92,7 +96,9 @@ class RayEngine:
             state=str(state.root),
             containers=containers,
             memory_limit_bytes=memory_limit_bytes,
+            cache_bytes=self._options.cache_bytes,
         )
+        self._share_url = share_url
         self._link = DriverLink(
             self._home, self._options, state.root / "ray-driver.log", self._hear
         )
@@ -138,7 +144,8 @@ class RayEngine:
             if node.facts is None:
                 return False
         try:
-            prepared = self._call(node_id, "prepare", mounts, gpu_count)
+            sources = self._sources(mounts)
+            prepared = self._call(node_id, "prepare", mounts, gpu_count, sources)
         except UnreachableError as error:
             _logger.warning("%s; it is asked again", error)
             self._notify_later("node", node_id)
@@ -227,11 +234,13 @@ class RayEngine:
             self._check_up(task.node_id)
             launched.tasks[key.name] = task.node_id
             launched.save()
+            mounts = self._mounts.get(key.owner_id, ())
             message = Launch(
                 task,
                 launched.run,
-                self._mounts.get(key.owner_id, ()),
+                mounts,
                 self._host_file(launched.nodes) if key.owner == "job" else "",
+                self._sources(mounts),
             )
         try:
             self._call(task.node_id, "launch", message)
@@ -281,6 +290,16 @@ class RayEngine:
 
     def _call(self, node_id: str, method: str, *arguments: object) -> object:
         return self._link.call(node_id, method, *arguments, timeout_seconds=_ANSWER_SECONDS)
+
+    def _sources(self, mounts: tuple[Mount, ...]) -> tuple[ShareSource, ...]:
+        """Say where nodes that do not see this service's shares get them."""
+        shares = self._state.shares
+        found = []
+        for mount in mounts:
+            if self._share_url is not None and mount.source.parent.parent == shares:
+                url, query = self._share_url(mount.source.parent.name, mount.source.name)
+                found.append(ShareSource(str(mount.source), url, query))
+        return tuple(found)
 
     def _host_file(self, node_ids: set[str]) -> str:
         """Write Open MPI's list of hosts; nodes of one machine are one host."""

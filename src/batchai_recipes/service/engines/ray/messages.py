@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from batchai_recipes.service.engines.containers import ContainerPolicy
 from batchai_recipes.service.engines.engine import Machine, Mount, Owner, Task, TaskStatus
+from batchai_recipes.service.engines.ray.share_copies import Change, ShareSource
 
 Strategy = Literal["STRICT_SPREAD", "SPREAD", "PACK"]
 """How the nodes of a cluster lie on Ray's machines: each on one of its own, apart where that is
@@ -24,12 +25,14 @@ class RayOptions:
         strategy: How the nodes of a cluster lie on its machines.
         node_folder: The folder on each machine in which nodes keep what they need.
         patience_seconds: How long a node may wait for a machine.
+        cache_bytes: How much of shares that a machine does not see it keeps between jobs.
     """
 
     address: str = "auto"
     strategy: Strategy = "STRICT_SPREAD"
     node_folder: str = "/var/tmp/batchai-recipes"  # noqa: S108  # private folders are made in it
     patience_seconds: float = 600.0
+    cache_bytes: int = 20 << 30
 
 
 @frozen
@@ -44,6 +47,7 @@ class Home:
         state: The service's state directory.
         containers: When tasks that want a container get it.
         memory_limit_bytes: How much memory a task may have; None for all there is.
+        cache_bytes: How much of shares that a machine does not see it keeps between jobs.
     """
 
     service_id: str
@@ -52,6 +56,7 @@ class Home:
     state: str
     containers: ContainerPolicy = "auto"
     memory_limit_bytes: int | None = None
+    cache_bytes: int = 20 << 30
 
     @property
     def namespace(self) -> str:
@@ -118,12 +123,14 @@ class Launch:
             node's id for a task of the node.
         mounts: The job's own volumes.
         host_file: What Open MPI's list of hosts says.
+        sources: Where to get those of the volumes that are shares.
     """
 
     task: Task
     run: str
     mounts: tuple[Mount, ...] = ()
     host_file: str = ""
+    sources: tuple[ShareSource, ...] = ()
 
 
 @frozen
@@ -145,11 +152,17 @@ class Changes:
 
     Args:
         tasks: The tasks of owners of which something has changed, by owner and its id or run.
+        number: Tells these changes from others; the next request says that they have arrived.
+        shares: What was written to copies of shares.
+        wanted: The shares of which the node wants to know what is in them.
         whole: Whether these are all tasks that the node knows.
         superseded: Whether another driver asks by now.
     """
 
     tasks: Mapping[tuple[Owner, str], Mapping[str, TaskStatus]] = field(factory=dict)
+    number: int = 0
+    shares: tuple[Change, ...] = ()
+    wanted: tuple[str, ...] = ()
     whole: bool = False
     superseded: bool = False
 
