@@ -79,7 +79,7 @@ $(VENV)/develop.stamp: $(VENV)/trainer.stamp
 
 # The reference is made of the package's docstrings, with the names of all that it can import.
 $(VENV)/docs.stamp: $(VENV)/trainer.stamp
-	$(PIP) install -q -c $(CONSTRAINTS) -e '.[docs,pandas,plot]'
+	$(PIP) install -q -c $(CONSTRAINTS) -e '.[docs,pandas,plot,tracing]'
 	@touch $@
 
 # A pytest plug-in comes with schemathesis, so it stays out of the environment of the tests.

@@ -48,6 +48,10 @@ VARIABLES: Final[Mapping[str, str]] = {
 _PRINCIPAL: Final = ("tenant_id", "client_id", "client_secret")
 
 
+def _optional_path(path: str | os.PathLike[str] | None) -> Path | None:
+    return None if path is None else Path(path)
+
+
 @frozen
 class ConnectionSettings:
     """Everything that is needed to talk to one Batch AI endpoint.
@@ -95,7 +99,7 @@ class ConnectionSettings:
     subscription_id: str
     storage: StorageAccount
     authority: str | None = None
-    ca_file: Path | None = None
+    ca_file: Path | None = field(default=None, converter=_optional_path)
     location: str = DEFAULT_LOCATION
     admin: AdminUser | None = None
     resource_group: str | None = None

@@ -187,6 +187,7 @@ def environment_for(state_dir: Path, cache: Path) -> dict[str, str]:
         **plain,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "BATCHAI_RECIPES_STATE_DIR": str(state_dir),
+        "BATCHAI_RECIPES_PROFILE_FILE": os.devnull,
         "XDG_CACHE_HOME": str(cache),
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": "1",
