@@ -26,6 +26,7 @@ def main(
     engine: str = "auto",
     interpreter: str | None = None,
     keep: bool = False,
+    connection: Connection | None = None,
 ) -> list[Path]:
     """Stage the data and the script, train, and return the downloaded model files."""
     staging = (
@@ -55,14 +56,11 @@ def main(
     )
     if interpreter is not None:  # a Python on the node that has CNTK, or another PyTorch
         job = job.python_interpreter(interpreter)
-    with (
-        # The embedded service unless BATCHAI_ENDPOINT is set; with it come the storage account, the
-        # location and the admin user of the nodes.
-        Connection.default() as connection,
-        TrainingSession(
-            cluster, staging=staging, connection=connection, keep_outputs=keep, report=print
-        ) as session,
-    ):
+    # Without a connection it is the embedded service, unless BATCHAI_ENDPOINT is set; with it come
+    # the storage account, the location and the admin user of the nodes.
+    with TrainingSession(
+        cluster, staging=staging, connection=connection, keep_outputs=keep, report=print
+    ) as session:
         run = session.submit(job)
         for line in run.stream("stdout.txt"):
             print(line)

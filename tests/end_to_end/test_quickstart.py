@@ -1,5 +1,6 @@
 """The quickstart, from the command line, with everything real."""
 
+import json
 import re
 import signal
 import subprocess
@@ -91,11 +92,15 @@ def test_two_epochs_on_mnist_give_at_most_two_and_a_half_percent(
 def test_the_share_can_be_kept(command, state_dir, tmp_path):
     """`--keep` leaves the share and nothing else."""
     done = command(
-        *("quickstart", "--data", "digits", "--epochs", "1", "--keep"),
+        *("quickstart", "--data", "digits", "--epochs", "1", "--keep", "--json"),
         *("--models", str(tmp_path / "m")),
     )
 
     assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["data"], result["count"]) == ("digits", 297)
+    assert all(Path(path).is_file() for path in result["downloaded"])
+    assert "Created job myjob" in done.stderr
     kept = {path.name for path in (state_dir / "shares").rglob("*.txt")}
     assert {"Train-28x28_cntk_text.txt", "Test-28x28_cntk_text.txt"} <= kept
 

@@ -1,5 +1,6 @@
 """Sessions that are killed, and `batchai-recipes reap`."""
 
+import json
 import subprocess
 import sys
 
@@ -82,7 +83,8 @@ def test_a_dry_run_deletes_nothing(killed, command, nothing_left):
     assert dry.returncode == 0
     assert "file share data" in dry.stdout
     assert "Deleting" not in dry.stdout
-    assert "Deleting file share data" in command("reap").stdout
+    done = json.loads(command("reap", "--json").stdout)
+    assert (done["sessions"], "Deleting file share data" in done["report"]) == (1, True)
     nothing_left()
 
 

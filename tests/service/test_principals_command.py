@@ -1,5 +1,6 @@
 """`batchai-recipes serve principals`, beside a running service and without one."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -141,3 +142,11 @@ def test_a_mistake_is_told_in_one_line(state):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: 'bad/name' cannot name a principal")
     assert "name one of service" in run(state, "rotate", "nobody").stderr
+
+
+def test_the_list_as_json(state):
+    """Without secrets."""
+    run(state, "add", "first")
+    done = run(state, "list", "--json")
+    known = {one["name"]: one for one in json.loads(done.stdout)}
+    assert set(known["first"]) == {"clientId", "name", "createdAt", "rotatedAt"}

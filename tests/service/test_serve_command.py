@@ -139,6 +139,23 @@ def test_another_host_is_warned_of_and_certified(tmp_path):
     assert err.count("\n") == 1
 
 
+def test_where_it_is_as_json(tmp_path):
+    """Without secrets, which the file of settings has."""
+    process = subprocess.Popen(
+        command("--state-dir", tmp_path / "state", "--env-file", tmp_path / "env", "--json"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    told = json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")
+    process.terminate()
+    out, err = process.communicate()
+
+    assert told["endpoint"] == read_env_file(tmp_path / "env")["BATCHAI_ENDPOINT"]
+    assert told["envFile"] == str(tmp_path / "env")
+    assert (process.returncode, out, err) == (0, "", "Stopped\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_stops_cleanly_on_a_signal(tmp_path, number):
     """With status 0, and the ports are free again."""

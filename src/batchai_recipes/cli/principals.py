@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from batchai_recipes.cli.console import fail, say
+from batchai_recipes.cli.console import AsJson, fail, say, show_json
 from batchai_recipes.settings import default_state_dir
 
 if TYPE_CHECKING:
@@ -29,10 +29,26 @@ _Which = Annotated[str, typer.Argument(help="The principal's client id or its na
 
 
 @principals.command("list")
-def list_all(context: typer.Context, state_dir: _StateDir = None) -> None:
+def list_all(
+    context: typer.Context, state_dir: _StateDir = None, *, as_json: AsJson = False
+) -> None:
     """List the principals."""
     with _register(context, state_dir) as register:
-        for one in register.principals.all():
+        known = list(register.principals.all())
+        if as_json:
+            show_json(
+                [
+                    {
+                        "clientId": one.client_id,
+                        "name": one.name,
+                        "createdAt": one.created_at or None,
+                        "rotatedAt": one.rotated_at or None,
+                    }
+                    for one in known
+                ]
+            )
+            return
+        for one in known:
             rotated = f", secret of {one.rotated_at}" if one.rotated_at else ""
             made = f", made {one.created_at}" if one.created_at else ""
             say(f"{one.client_id}  {one.name}{made}{rotated}")

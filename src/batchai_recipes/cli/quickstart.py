@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import sys
+from contextlib import nullcontext, redirect_stdout
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -10,14 +12,15 @@ import platformdirs
 import typer
 
 from batchai_recipes.cli.cntk_python import VARIABLE, cntk_python
-from batchai_recipes.cli.console import fail, say
+from batchai_recipes.cli.connecting import EnvFile, ProfileName, StateDir, connect
+from batchai_recipes.cli.console import AsJson, fail, say, show_json
 from batchai_recipes.cli.data import DataSet, prepare
 from batchai_recipes.cli.example import load_example
 from batchai_recipes.errors import ConfigurationError
-from batchai_recipes.profiles import configured
 from batchai_recipes.settings import APPLICATION
 
 if TYPE_CHECKING:
+    from batchai_recipes.trainer.evaluation import Evaluation
     from batchai_recipes.trainer.prepare import DataFiles
 
 _EXAMPLE: Final = "mnist_cntk_quickstart.py"
@@ -63,33 +66,49 @@ def quickstart(
     models: Annotated[Path, typer.Option(help="Where to put the models.")] = Path("models"),
     *,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the file share.")] = False,
+    as_json: AsJson = False,
+    profile: ProfileName = None,
+    env_file: EnvFile = None,
+    state_dir: StateDir = None,
 ) -> None:
     """Train the MNIST network as a Batch AI job, download the model, leave nothing behind."""
     from batchai_recipes.trainer.errors import DataError  # noqa: PLC0415 - loaded on first use
 
-    try:
-        interpreter = _interpreter(engine, cntk)
-        files = _prepare(data)
-    except (DataError, ConfigurationError) as error:
-        fail(error)
-    say(f"Data: {files.name}, {files.train_samples:,} samples to train on")
-    downloaded: list[Path] = load_example(_EXAMPLE).main(
-        files.train.parent,
-        models,
-        epochs=epochs or _EPOCHS[files.name],
-        engine=engine.value,
-        interpreter=interpreter,
-        keep=keep,
-    )
-    say(f"Downloaded {len(downloaded)} files to {models}{os.sep}")
-    _draw(models, files.test)
+    # The program tells its story on standard output, which is the result's alone with --json.
+    told = redirect_stdout(sys.stderr) if as_json else nullcontext()
+    with told, connect(profile, env_file, state_dir) as connection:
+        try:
+            interpreter = _interpreter(engine, cntk, elsewhere=connection.state_dir is None)
+            files = _prepare(data)
+        except (DataError, ConfigurationError) as error:
+            fail(error)
+        say(f"Data: {files.name}, {files.train_samples:,} samples to train on")
+        downloaded: list[Path] = load_example(_EXAMPLE).main(
+            files.train.parent,
+            models,
+            epochs=epochs or _EPOCHS[files.name],
+            engine=engine.value,
+            interpreter=interpreter,
+            keep=keep,
+            connection=connection,
+        )
+        say(f"Downloaded {len(downloaded)} files to {models}{os.sep}")
+        evaluation = _draw(models, files.test)
+    if as_json:
+        show_json(
+            {
+                "data": files.name,
+                "downloaded": [str(path) for path in downloaded],
+                "mistakes": len(evaluation.mistakes) if evaluation else None,
+                "count": evaluation.count if evaluation else None,
+            }
+        )
 
 
-def _interpreter(engine: Engine, cntk: Path | None) -> str | None:
+def _interpreter(engine: Engine, cntk: Path | None, *, elsewhere: bool) -> str | None:
     """Return the Python for the job, None for the node's own; check that it has the engine."""
-    elsewhere = configured()
-    if elsewhere and elsewhere.settings:
-        # The job runs elsewhere, with what is installed there.
+    if elsewhere:
+        # The job runs with what is installed there.
         return str(cntk) if engine is Engine.CNTK and cntk else None
     if engine is Engine.CNTK:
         return str(cntk_python(cntk))
@@ -116,7 +135,7 @@ def _prepare(choice: DataChoice) -> "DataFiles":
     return prepare(DataSet.DIGITS, cache / "digits-ctf")
 
 
-def _draw(models: Path, test: Path) -> None:
+def _draw(models: Path, test: Path) -> "Evaluation | None":
     """Draw the training and what the model still mistakes, beside it; the training counts more."""
     from batchai_recipes.trainer.errors import DataError  # noqa: PLC0415 - loaded on first use
     from batchai_recipes.trainer.evaluation import evaluate  # noqa: PLC0415 - likewise
@@ -129,7 +148,8 @@ def _draw(models: Path, test: Path) -> None:
         draw_mistakes(evaluation, mistakes)
     except DataError as error:
         say(f"No pictures: {error}")
-        return
+        return None
     wrong, count = len(evaluation.mistakes), evaluation.count
     say(f"The downloaded model takes {wrong:,} of {count:,} test digits for others")
     say(f"Pictures: {curve} and {mistakes}")
+    return evaluation

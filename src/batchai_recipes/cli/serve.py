@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from batchai_recipes.cli.console import fail, say
+from batchai_recipes.cli.console import AsJson, fail, say, show_json, tell
 from batchai_recipes.cli.principals import principals
 from batchai_recipes.settings import default_state_dir
 
@@ -187,6 +187,7 @@ def run_service(
     log_level: Annotated[
         LogLevel, typer.Option(help="What goes to standard error; info has a line per request.")
     ] = LogLevel.warning,
+    as_json: AsJson = False,
 ) -> None:
     """Run the Azure-compatible service until Ctrl-C or SIGTERM."""
     context.obj = state_dir
@@ -235,11 +236,27 @@ def run_service(
                 else None,
             ),
             env_file=env_file,
-            announce=lambda address: _announce(address, state.root, env_file),
+            announce=lambda address: (_announce_json if as_json else _announce)(
+                address, state.root, env_file
+            ),
         )
     except (StateInUseError, PortInUseError, StateTooNewError, OSError, ValueError) as error:
         fail(error)
-    say("Stopped")
+    (tell if as_json else say)("Stopped")
+
+
+def _announce_json(address: "ServiceAddress", state: Path, env_file: Path | None) -> None:
+    """Print where the service is; no secret, which the file of settings has."""
+    show_json(
+        {
+            "endpoint": address.endpoint,
+            "filesEndpoint": address.files_endpoint,
+            "secureFilesEndpoint": address.secure_files_endpoint,
+            "caFile": address.ca_file,
+            "stateDir": str(state),
+            "envFile": None if env_file is None else str(env_file),
+        }
+    )
 
 
 def _announce(address: "ServiceAddress", state: Path, env_file: Path | None) -> None:
