@@ -34,9 +34,9 @@ def test_it_trains_on_digits_and_leaves_nothing(command, state_dir, tmp_path, no
     assert RESULT.search(output)
     expected_in_order = [
         "Created resource group",
+        "Created workspace",
         "Created file share batchaiquickstart",
         f"Uploaded {FILES} files",
-        "Created workspace",
         READY,
         "Created experiment",
         "Created job myjob",
@@ -53,8 +53,8 @@ def test_it_trains_on_digits_and_leaves_nothing(command, state_dir, tmp_path, no
         "Deleting job myjob",
         "Deleting experiment",
         "Deleting cluster mycluster",
-        "Deleting workspace",
         "Deleting file share batchaiquickstart",
+        "Deleting workspace",
         "Deleting resource group",
         "Downloaded",
     ]
