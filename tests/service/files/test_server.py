@@ -111,6 +111,18 @@ def test_requests_that_come_at_once_are_answered_in_order(running, handler):
     assert said.count(b"Connection: close") == 1
 
 
+def test_empty_lines_between_requests_hold_up_nobody(running, handler):
+    """Some clients send one after a body."""
+    with closing(connected(running)) as client:
+        for path in (b"/1", b"/2"):
+            client.sendall(b"\r\n")
+            client.sendall(b"PUT " + path + b" HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc\r\n")
+            assert heard(client).startswith(b"HTTP/1.1 200")
+            assert talk(running, b"GET / HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 200")
+
+    assert [call.raw_path for call in handler.calls] == [b"/1", b"/", b"/2", b"/"]
+
+
 def test_a_body_in_chunks(running, handler):
     """As clients send what has no length."""
     said = talk(

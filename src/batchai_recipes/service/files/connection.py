@@ -106,7 +106,7 @@ class Connection:
                 step_aside()
                 self._socket = self._tls.wrap_socket(self._socket, server_side=True)
             while self._serve_one():
-                if not (self._tls or self._pending):
+                if not (self._tls or self._pending.lstrip(b"\r\n")):
                     return True
         except (OSError, ClientGoneError):
             pass  # the client has gone: it gets no answer, and nobody misses it
@@ -231,12 +231,14 @@ class Connection:
     def _read_head(self) -> RequestHead | None:
         data = self._pending.lstrip(b"\r\n")
         self._deadline = 0.0
+        has_come = not data  # else it would not be served
         while (end := data.find(_END)) < 0:
             if len(data) > MAXIMUM_HEAD:
                 self._refuse("431 Request Header Fields Too Large", "The headers are too large\n")
                 return None
-            if data:
-                self._step_aside()  # else something has come
+            if not has_come:
+                self._step_aside()
+            has_come = False
             try:
                 received = self._receive(_HEAD_READ)
             except ClientGoneError:
