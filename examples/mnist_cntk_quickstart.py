@@ -67,7 +67,8 @@ def main(
         run.wait()
         for directory in ("stdouterr", "MODEL"):
             for file in run.outputs(directory).files():
-                print(f"{directory}: {file.path} ({file.size:,} bytes) {file.url}")
+                # `file.url` downloads it without credentials for an hour: not for a log.
+                print(f"{directory}: {file.path} ({file.size:,} bytes)")
         return run.outputs("MODEL").download(models)
 
 
