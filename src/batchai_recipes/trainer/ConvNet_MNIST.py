@@ -12,7 +12,6 @@ model per epoch to MODEL_DIR, counted from 0 (``ConvNet_MNIST_0.dnn`` by CNTK, a
 """
 # ruff: noqa: N999 -- the name is the one that Batch AI's recipes run
 
-import os
 import sys
 
 try:
@@ -23,11 +22,4 @@ except ImportError as missing:
 if __name__ == "__main__":
     from convnet.command import main
 
-    status = main()
-    if "torch" in sys.modules and os.environ.get("WORLD_SIZE", "1") != "1":
-        # PyTorch's threads for talking to the other processes now and then outlive the interpreter,
-        # which aborts a training that has succeeded (exit code 134).
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
-    sys.exit(status)
+    sys.exit(main())

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import distributed
 from torch.nn.functional import cross_entropy
-from torch.nn.parallel import DistributedDataParallel
 
 from .engine import TEST_BATCH, Engine
 from .errors import InputError
@@ -50,28 +49,25 @@ class TorchEngine(Engine):
             _share_processors(self._processes)
         self._minibatch_size = minibatch_size
         self._seed = seed
+        self._dtype = _fastest_dtype(self._device)
         self._images = self._on_device(training.images)
         self._labels = torch.from_numpy(training.labels).to(self._device)
         network = ConvNet(seed)
         # Channels last makes pooling several times faster on a CPU, and suits tensor cores.
         self._network = network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch lacks this overload
-        self._trained: torch.nn.Module = self._network
+        self._threads = torch.get_num_threads()
         if self._processes > 1:
             _join(self._device, self._processes)
-            self._trained = DistributedDataParallel(self._network, gradient_as_bucket_view=True)
-        self._threads = torch.get_num_threads()
-        # Between processes gradients are summed as they come, so that there each is one lane.
-        alone = self._device.type == "cpu" and self._processes == 1
-        self._lanes = Lanes(self._trained, self._threads if alone else 1, minibatch_size)
+        lanes = self._threads if self._device.type == "cpu" else 1
+        self._lanes = Lanes(self._network, self._dtype, lanes, minibatch_size // self._processes)
         self._optimizer = torch.optim.SGD(self._network.parameters(), lr=0.001, fused=True)
 
     def describe(self) -> str:
         """Return the engine and its device in words."""
+        where = f"cpu, {self._threads} threads"
         if self._device.type == "cuda":
             where = f"cuda, {torch.cuda.get_device_name(self._device)}"
-            where += ", bf16" if self._uses_bf16 else ""
-        else:
-            where = f"cpu, {self._threads} threads"
+        where += ", bf16" if self._dtype == torch.bfloat16 else ""
         where += f", {self._processes} processes" if self._processes > 1 else ""
         return f"PyTorch {torch.__version__}, device: {where}"
 
@@ -140,26 +136,21 @@ class TorchEngine(Engine):
         if self._processes > 1:
             distributed.destroy_process_group()
 
-    @property
-    def _uses_bf16(self) -> bool:
-        return self._device.type == "cuda" and torch.cuda.is_bf16_supported(
-            including_emulation=False
-        )
-
     def _step(self, images: torch.Tensor, labels: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
         """Change the network by one minibatch, or this process's part; return what it gave."""
 
         def learn(network: torch.nn.Module, part: slice) -> torch.Tensor:
-            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._uses_bf16):
-                outputs: torch.Tensor = network(images[part], kept[part])
+            outputs: torch.Tensor = network(images[part], kept[part])
             # The sum, not the mean, because the rate is per sample; so a short last minibatch
-            # counts for what it is. Gradients are averaged over processes, which the factor undoes.
-            loss = cross_entropy(outputs.float(), labels[part], reduction="sum") * self._processes
+            # counts for what it is.
+            loss = cross_entropy(outputs.float(), labels[part], reduction="sum")
             loss.backward()  # type: ignore[no-untyped-call] # untyped in torch
             return outputs.detach()
 
-        self._optimizer.zero_grad()
         outputs = self._lanes.learn(len(labels), learn)
+        if self._processes > 1:
+            # What DistributedDataParallel does, but of one tensor, and in single precision.
+            distributed.all_reduce(self._lanes.gradients)
         self._optimizer.step()
         return outputs
 
@@ -168,7 +159,7 @@ class TorchEngine(Engine):
         seed = int(random_of(self._seed, epoch, 1).randint(1 << 31))
         generator = torch.Generator(self._device).manual_seed(seed)
         kept = torch.rand((samples, HIDDEN), generator=generator, device=self._device)
-        return kept.lt_(KEPT_SHARE).div_(KEPT_SHARE)
+        return kept.lt_(KEPT_SHARE).div_(KEPT_SHARE).to(self._dtype)
 
     def _on_device(self, images: NDArray[np.generic]) -> torch.Tensor:
         # The copy is of what may be mapped from a file that cannot be written to.
@@ -194,8 +185,30 @@ def _device_of(name: str) -> torch.device:
     return torch.device("cuda", number)
 
 
+def _fastest_dtype(device: torch.device) -> torch.dtype:
+    """Return what to compute a step in: bf16 where there are matrix units for it.
+
+    The weights stay in single precision. A CPU with bf16 but without AMX is slower so.
+    """
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        # Older versions of PyTorch cannot tell.
+        capabilities = (
+            torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+        )
+        fast = bool(capabilities.get("amx_bf16"))
+    return torch.bfloat16 if fast else torch.float32
+
+
 def _join(device: torch.device, processes: int) -> None:
     """Meet the other processes at MASTER_ADDR and MASTER_PORT."""
+    # Its functions name the group of all processes as a default value. Imported after there is one,
+    # as by the optimizer, they would keep it alive when it is destroyed, and its threads with it;
+    # such a thread now and then aborts the process at its end ("terminate called without an active
+    # exception").
+    import torch.distributed.nn.functional  # noqa: F401, PLC0415
+
     backend = "nccl" if device.type == "cuda" else "gloo"
     try:
         distributed.init_process_group(backend)

@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from .samples import CLASSES
+from .samples import CLASSES, SIDE
 
 HIDDEN = 96
 KEPT_SHARE = 0.5
@@ -41,13 +41,17 @@ class ConvNet(torch.nn.Module):
         Returns:
             Logits, N x 10.
         """
-        hidden = images.float() * (1 / 256)
+        # In bf16 too a grey level is exact, having eight bits.
+        hidden = images.to(self.conv1.weight.dtype) * (1 / 256)
+        # With a single channel both layouts are one; saying which is meant lets a CPU's convolution
+        # choose its kernel for it.
+        hidden = hidden.reshape(-1, SIDE, SIDE, 1).permute(0, 3, 1, 2)
         # The largest of rectified values is the rectified largest value, and pooling first
         # leaves a quarter of the values to rectify.
-        hidden = functional.max_pool2d(self.conv1(hidden), 3, 2).relu()
-        hidden = functional.max_pool2d(self.conv2(hidden), 3, 2).relu()
-        hidden = self.conv3(hidden).relu().flatten(1)
-        hidden = self.dense4(hidden).relu()
+        hidden = functional.max_pool2d(self.conv1(hidden), 3, 2).relu_()
+        hidden = functional.max_pool2d(self.conv2(hidden), 3, 2).relu_()
+        hidden = self.conv3(hidden).relu_().flatten(1)
+        hidden = self.dense4(hidden).relu_()
         if kept is not None:
             hidden = hidden * kept
         return self.dense5(hidden)  # type: ignore[no-any-return] # modules are untyped calls
