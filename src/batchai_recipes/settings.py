@@ -308,3 +308,12 @@ def journals_of(state_dir: Path) -> Path:
         state_dir: The state directory.
     """
     return state_dir / "sessions"
+
+
+def runs_of(state_dir: Path) -> Path:
+    """Return where sessions that use a state directory leave their run folders.
+
+    Args:
+        state_dir: The state directory.
+    """
+    return state_dir / "runs"

@@ -96,7 +96,7 @@ class Live:
 def live(state_dir):
     """A session of this process."""
     cluster = ClusterBuilder("mine").vm_size("STANDARD_D1")
-    job = CustomJobBuilder("forever").command_line("sleep 600").std_out_err_path_prefix("/tmp")
+    job = CustomJobBuilder("forever").command_line("sleep infinity").std_out_err_path_prefix("/tmp")
     with (
         Connection.embedded(state_dir) as connection,
         TrainingSession(cluster, connection=connection) as session,

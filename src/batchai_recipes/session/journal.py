@@ -9,11 +9,12 @@ import fcntl
 import json
 import os
 import threading
+from datetime import datetime
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
 
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.session.made import Made
@@ -31,12 +32,15 @@ class JournalOwner:
         endpoint: The management plane that it used.
         state_dir: The state directory, when that was an embedded service's.
         pid: The session's process id.
+        names: What its resources are called: ``resource_group``, ``workspace``, ``experiment``,
+            ``clusters``, ``shares`` and ``run_folder``.
     """
 
     session: str
     endpoint: str
     state_dir: str | None
     pid: int
+    names: dict[str, Any] = field(factory=dict)
 
 
 class Journal:
@@ -107,6 +111,20 @@ class Journal:
         with self._lock:
             self._append({"keep": asdict(made)})
 
+    def detach(self, until: datetime) -> None:
+        """Write down that the session goes on without a process; on disk when this returns.
+
+        Args:
+            until: Its deadline.
+        """
+        with self._lock:
+            self._append({"detached": until.isoformat()})
+
+    def attach(self) -> None:
+        """Write down that this process has taken the session up; on disk when this returns."""
+        with self._lock:
+            self._append({"attached": os.getpid()})
+
     def close(self) -> None:
         """End the journal; the file goes too unless something is left."""
         if not self._made:
@@ -131,11 +149,13 @@ class JournalContent:
         owner: Whose it is.
         made: What the session left, newest first.
         kept: What of it was left on purpose.
+        deadline: When a session that was detached ends; None for one that was not.
     """
 
     owner: JournalOwner
     made: tuple[Made, ...]
     kept: tuple[Made, ...] = ()
+    deadline: datetime | None = None
 
 
 class AbandonedJournal:
@@ -156,6 +176,14 @@ class AbandonedJournal:
         self.made = content.made
         self.all_made = content.made
         self.kept = content.kept
+        self.deadline = content.deadline
+
+    def resume(self) -> Journal:
+        """Go on with the journal as this process's own; this object must not be used any more."""
+        journal = Journal(self._path, self._file)
+        journal._made = list(reversed(self.made))  # noqa: SLF001 - the same file's
+        journal.attach()
+        return journal
 
     def gone(self, made: Made) -> None:
         """Write down that something is deleted; on disk when this returns.
@@ -184,6 +212,36 @@ def abandoned(folder: Path) -> list[AbandonedJournal]:
     """
     found = (_take(path) for path in sorted(folder.glob(f"*{_SUFFIX}")))
     return [journal for journal in found if journal is not None]
+
+
+def taken(folder: Path, session: str) -> AbandonedJournal | None:
+    """Take the journal of one session whose process is gone.
+
+    Args:
+        folder: Where journals are.
+        session: The session's id.
+
+    Returns:
+        The journal, locked; None where there is none, or where a process has it.
+    """
+    return _take(folder / f"{session}{_SUFFIX}")
+
+
+def peek(folder: Path, session: str) -> JournalContent | None:
+    """Read the journal of a session, whoever has it.
+
+    Args:
+        folder: Where journals are.
+        session: The session's id.
+
+    Returns:
+        What it says; None where there is none, or no such journal.
+    """
+    try:
+        text = (folder / f"{session}{_SUFFIX}").read_text(encoding="utf-8")
+        return _parsed(text[: text.rfind("\n") + 1])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def live_sessions(folder: Path) -> frozenset[str]:
@@ -224,10 +282,19 @@ def _read(file: TextIOWrapper) -> JournalContent:
     text = file.read()
     # A line that was cut by a crash was not acknowledged: nothing was made after it.
     whole = text[: text.rfind("\n") + 1]
-    entries = [json.loads(line) for line in whole.splitlines()]
+    content = _parsed(whole)
+    if whole != text:
+        file.seek(len(whole.encode()))
+        file.truncate()  # what is written next begins a line of its own
+    return content
+
+
+def _parsed(lines: str) -> JournalContent:
+    entries = [json.loads(line) for line in lines.splitlines()]
     owner = JournalOwner(**entries[0]["owner"])
     made: list[Made] = []
     kept: list[Made] = []
+    deadline: datetime | None = None
     for entry in entries[1:]:
         if "make" in entry:
             made.append(Made(**entry["make"]))
@@ -235,7 +302,9 @@ def _read(file: TextIOWrapper) -> JournalContent:
             made.remove(Made(**entry["gone"]))
         elif "keep" in entry:
             kept.append(Made(**entry["keep"]))
-    if whole != text:
-        file.seek(len(whole.encode()))
-        file.truncate()  # what is written next begins a line of its own
-    return JournalContent(owner, tuple(reversed(made)), tuple(one for one in kept if one in made))
+        elif "detached" in entry:
+            deadline = datetime.fromisoformat(entry["detached"])
+        elif "attached" in entry:
+            deadline, kept = None, []
+    still_kept = tuple(one for one in kept if one in made)
+    return JournalContent(owner, tuple(reversed(made)), still_kept, deadline)

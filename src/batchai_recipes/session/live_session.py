@@ -1,21 +1,26 @@
 """LiveSession: what there is of a session while it is entered, and its end."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import BatchAIRecipesError, ClusterError
 from batchai_recipes.pacing import Pacing
+from batchai_recipes.runs.job_place import JobPlace
+from batchai_recipes.runs.job_run import JobRun
 from batchai_recipes.session.blueprint import Blueprint
 from batchai_recipes.session.clean_up_policy import CleanUpPolicy
 from batchai_recipes.session.cluster_limits import ClusterLimits
 from batchai_recipes.session.cluster_state import ClusterState
 from batchai_recipes.session.existing_cluster import check_mounts, mounts_of
 from batchai_recipes.session.journal import Journal
+from batchai_recipes.session.keeper import start_keeper
 from batchai_recipes.session.lease_holder import LeaseHolder
 from batchai_recipes.session.provisioning import Provisioning
+from batchai_recipes.session.run_folder import RunFolder
 from batchai_recipes.session.session_clusters import SessionClusters
 from batchai_recipes.session.undo import UndoStack
 from batchai_recipes.session.watcher import Watcher
@@ -31,12 +36,13 @@ class LiveSession:
         blueprint: The session's id and names, and the parameters of its requests.
         clusters: The clusters.
         journal: Where what is made is written down.
-        report: Told, line by line, what happens.
+        folder: The session's run folder, which is told what happens.
         lease: The session's lease.
         stagings: What to stage, each to a share of its own.
         pacing: How often to look while waiting, and the clock of the session.
         limits: How long clusters may stay.
         use_existing: Whether what exists under the same names is used as it is.
+        deadline: When the session ends that was detached and is taken up now; None for others.
     """
 
     def __init__(
@@ -45,25 +51,27 @@ class LiveSession:
         blueprint: Blueprint,
         clusters: SessionClusters,
         journal: Journal,
-        report: Callable[[str], None],
+        folder: RunFolder,
         *,
         lease: LeaseHolder,
         stagings: Sequence[FileShareStaging],
         pacing: Pacing,
         limits: ClusterLimits,
         use_existing: bool,
+        deadline: datetime | None = None,
     ) -> None:
         self.connection = connection
         self.clusters = clusters
-        self.report = report
+        self.folder = folder
         self.staged: StagedManifest | None = None
         self.job_names: list[str] = []
         self._stagings = stagings
         self._pacing = pacing
         self._journal = journal
-        self._undo = UndoStack(report)
+        self._undo = UndoStack(folder.report)
         self._lock = threading.Lock()  # no cluster is retired while a job is submitted to it
         self._retired: dict[str, str] = {}
+        self._deadline = deadline
         self.lease = lease
         self.blueprint = blueprint
         self.provisioning = Provisioning(
@@ -71,7 +79,7 @@ class LiveSession:
             blueprint,
             self._undo,
             journal,
-            report,
+            folder,
             clock=lease.clock,
             use_existing=use_existing,
         )
@@ -80,7 +88,7 @@ class LiveSession:
             renew=lambda: self.lease.renew(journal.made),
             busy=self._is_busy,
             retire=self._retire,
-            report=report,
+            report=folder.report,
             monotonic=pacing.monotonic,
         )
 
@@ -93,9 +101,10 @@ class LiveSession:
         self.provisioning.create_resource_group()
         self.provisioning.create_workspace()
         self._watcher.start()
-        for staging in self._stagings:
-            staged = self.provisioning.stage(staging)
-            self.staged = self.staged or staged
+        manifests = [self.provisioning.stage(staging) for staging in self._stagings]
+        if manifests:
+            self.staged = manifests[0]
+            self.folder.staged(manifests)
         for cluster in self.clusters:
             if self.provisioning.create_cluster(cluster):
                 self._watcher.watch(cluster.name)
@@ -120,20 +129,76 @@ class LiveSession:
                 raise ClusterError(
                     f"Cluster {cluster.name} was deleted: {self._retired[cluster.name]}"
                 )
-            self.provisioning.create_job(job.name, self.blueprint.job(job, cluster))
+            parameters = self.blueprint.job(job, cluster)
+            self.folder.asked("job", job)
+            self.provisioning.create_job(job.name, parameters)
             self.job_names.append(job.name)
 
-    def end(self, policy: CleanUpPolicy, *, succeeded: bool) -> tuple[Exception, ...]:
+    def take_up(self) -> None:
+        """Go on with what the session's journal names, as it is.
+
+        Raises:
+            BatchAIRecipesError: The service did not answer, or a cluster or the workspace is gone.
+        """
+        deadline = self._deadline
+        try:
+            self.lease.renew(self._journal.made)
+            for cluster in self.clusters:
+                self._adopt(cluster)
+                self._watcher.watch(cluster.name)
+        except BaseException:
+            if deadline:
+                self._journal.detach(deadline)  # as it was
+            raise
+        self._deadline = None
+        for made in reversed(self._journal.made):
+            self.provisioning.arrange_deletion(made)
+            if made.kind == "job":
+                self.job_names.append(made.names[-1])
+        self._watcher.start()
+
+    def detach(self, until: datetime | timedelta) -> datetime:
+        """Let everything stay until a deadline when the session ends.
+
+        Args:
+            until: The deadline, or how long from now.
+
+        Returns:
+            The deadline, by the service's clock.
+
+        Raises:
+            RequestError: The service refused or did not answer.
+        """
+        deadline = until if isinstance(until, datetime) else self.lease.clock.now() + until
+        self._watcher.stop()
+        self.lease.hand_over(self._journal.made, deadline)
+        self._journal.detach(deadline)
+        self._deadline = deadline
+        return deadline
+
+    def end(self, policy: CleanUpPolicy, error: BaseException | None) -> tuple[Exception, ...]:
         """Delete what was made, newest first, less what the policy keeps.
 
         Args:
             policy: What to keep.
-            succeeded: Whether the session's block ended without an exception.
+            error: What ended the session's block; None for its own end.
 
         Returns:
             What the failed deletions raised.
         """
         self._watcher.stop()
+        result = self._result(error)
+        failures: tuple[Exception, ...] = ()
+        if self._deadline:
+            self._leave()
+        else:
+            failures = self._delete(policy, succeeded=error is None)
+        left = [str(made) for made in self._journal.made]
+        unfinished = [str(failure) for failure in failures]
+        self.folder.result({**result, "left": left, "failed_deletions": unfinished})
+        return failures
+
+    def _delete(self, policy: CleanUpPolicy, *, succeeded: bool) -> tuple[Exception, ...]:
         kept = [one for one in self._journal.made if policy.keeps(one, succeeded=succeeded)]
         for made in kept:
             self._journal.keep(made)
@@ -143,11 +208,42 @@ class LiveSession:
             try:
                 self.lease.hand_over(tuple(kept), None)
             except BatchAIRecipesError as error:
-                self.report(f"What is kept may be reaped from other machines: {error}")
+                self.folder.report(f"What is kept may be reaped from other machines: {error}")
             what = ", ".join(map(str, kept))
-            self.report(f"Kept {what}; delete with: {self.provisioning.reap_command}")
+            self.folder.report(f"Kept {what}; delete with: {self.provisioning.reap_command}")
         self._journal.close()
         return failures
+
+    def run(self, job: str) -> JobRun:
+        """Return the run of a job of the session.
+
+        Args:
+            job: The job's name.
+        """
+        place = JobPlace(*self.blueprint.names.job_place(job))
+        return JobRun(self.connection, place, report=self.folder.report, pacing=self._pacing)
+
+    def _result(self, error: BaseException | None) -> dict[str, object]:
+        """Write down how the jobs stand before they are deleted, and say how the block ended."""
+        ended = f"{type(error).__name__}: {error}" if error else None
+        jobs = [self.folder.job(self.run(name)) for name in self.job_names]
+        return {
+            "session": self.blueprint.session,
+            "succeeded": error is None,
+            "error": ended,
+            "detached_until": self._deadline.isoformat() if self._deadline else None,
+            "jobs": jobs,
+        }
+
+    def _leave(self) -> None:
+        session, state_dir = self.blueprint.session, self.connection.state_dir
+        self._journal.close()
+        self.folder.report(
+            f"Detached session {session} until {self._deadline}; take it up with "
+            f"TrainingSession.attach({session!r})"
+        )
+        if state_dir:
+            start_keeper(state_dir, self.connection.journals, session)
 
     def _adopt(self, cluster: ClusterBuilder) -> None:
         there = mounts_of(self.provisioning.cluster(cluster.name), self.connection.storage.name)
@@ -161,7 +257,7 @@ class LiveSession:
 
     def _retire(self, cluster: str, reason: str) -> None:
         with self._lock:
-            self.report(f"Deleting cluster {cluster}: {reason}")
+            self.folder.report(f"Deleting cluster {cluster}: {reason}")
             self.provisioning.terminate_jobs(cluster)
             self.provisioning.retire_cluster(cluster)
             self._retired[cluster] = reason

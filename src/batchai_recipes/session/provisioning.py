@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.connection import Connection
@@ -15,7 +15,9 @@ from batchai_recipes.session.journal import Journal
 from batchai_recipes.session.lease import SHARE_METADATA
 from batchai_recipes.session.made import Made
 from batchai_recipes.session.other_users import other_user
+from batchai_recipes.session.run_folder import RunFolder
 from batchai_recipes.session.service_clock import ServiceClock
+from batchai_recipes.session.session_plan import body_of
 from batchai_recipes.session.undo import UndoStack
 from batchai_recipes.settings import default_state_dir
 from batchai_recipes.staging.file_share_staging import FileShareStaging
@@ -25,6 +27,8 @@ from batchai_recipes.tracing import span
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import Cluster, Job, JobCreateParameters
+
+ParametersT = TypeVar("ParametersT")
 
 _ENDED: Final = frozenset({"succeeded", "failed"})
 
@@ -37,7 +41,7 @@ class Provisioning:
         blueprint: Their names and the parameters of the requests.
         undo: Where to arrange their deletion.
         journal: Where to write down what is about to be made.
-        report: Told, line by line, what happens.
+        folder: Told, line by line, what happens, and what is sent.
         clock: The service's clock; told by its answers.
         use_existing: Whether a workspace, cluster or experiment of the same name is used as it is.
     """
@@ -48,7 +52,7 @@ class Provisioning:
         blueprint: Blueprint,
         undo: UndoStack,
         journal: Journal,
-        report: Callable[[str], None],
+        folder: RunFolder,
         *,
         clock: ServiceClock,
         use_existing: bool = False,
@@ -58,7 +62,8 @@ class Provisioning:
         self._names = blueprint.names
         self._undo = undo
         self._journal = journal
-        self._report = report
+        self._folder = folder
+        self._report = folder.report
         self._clock = clock
         self._all_made: list[Made] = []
         self._use_existing = use_existing
@@ -80,8 +85,10 @@ class Provisioning:
             if groups.check_existence(name, raw_response_hook=self._clock.note):
                 self._report(f"Using resource group {name}")
                 return
-            with self._making(Made("resource group", (name,))):
-                groups.create_or_update(name, self.blueprint.resource_group())
+            made, parameters = Made("resource group", (name,)), self.blueprint.resource_group()
+            self._record(made, parameters)
+            with self._making(made):
+                groups.create_or_update(name, parameters)
         self._report(f"Created resource group {name}")
 
     def create_workspace(self) -> None:
@@ -91,7 +98,8 @@ class Provisioning:
         self._create(
             Made("workspace", place),
             lambda: workspaces.get(*place),
-            lambda: workspaces.begin_create(*place, self.blueprint.workspace()).result(),
+            self.blueprint.workspace,
+            lambda parameters: workspaces.begin_create(*place, parameters).result(),
         )
 
     def stage(self, staging: FileShareStaging) -> StagedManifest:
@@ -131,7 +139,8 @@ class Provisioning:
         return self._create(
             Made("cluster", place),
             lambda: clusters.get(*place),
-            lambda: clusters.begin_create(*place, self.blueprint.cluster(cluster)).result(),
+            lambda: self.blueprint.cluster(cluster),
+            lambda parameters: clusters.begin_create(*place, parameters).result(),
         )
 
     def cluster(self, name: str) -> "Cluster":
@@ -162,7 +171,8 @@ class Provisioning:
         self._create(
             Made("experiment", place),
             lambda: experiments.get(*place),
-            lambda: experiments.begin_create(*place).result(),
+            lambda: None,
+            lambda _: experiments.begin_create(*place).result(),
         )
 
     def create_job(self, name: str, parameters: "JobCreateParameters") -> None:
@@ -177,10 +187,17 @@ class Provisioning:
         self._create(
             Made("job", place),
             lambda: jobs.get(*place),
-            lambda: jobs.begin_create(*place, parameters).result(),
+            lambda: parameters,
+            lambda job: jobs.begin_create(*place, job).result(),
         )
 
-    def _create(self, made: Made, get: Callable[[], object], create: Callable[[], object]) -> bool:
+    def _create(
+        self,
+        made: Made,
+        get: Callable[[], object],
+        parameters: Callable[[], ParametersT],
+        create: Callable[[ParametersT], object],
+    ) -> bool:
         """Make something unless it exists; tell whether it was made now."""
         with _creating(made):
             if _exists(get):
@@ -192,10 +209,16 @@ class Provisioning:
                     )
                 self._report(f"Using {made}")
                 return False
+            sent = parameters()
+            self._record(made, sent)
             with self._making(made):
-                create()
+                create(sent)
         self._report(f"Created {made}")
         return True
+
+    def _record(self, made: Made, parameters: object) -> None:
+        path = self.blueprint.path(made.kind, made.names)
+        self._folder.request(str(made), path, body_of(parameters))
 
     @contextmanager
     def _making(self, made: Made) -> Iterator[None]:
@@ -205,9 +228,8 @@ class Provisioning:
         """
         from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415 - on first use
 
-        self._all_made.append(made)
         self._journal.about_to_make(made)
-        self._undo.push(str(made), lambda: self._delete(made))
+        self.arrange_deletion(made)
         try:
             yield
         except ResourceExistsError:
@@ -264,6 +286,15 @@ class Provisioning:
         made.delete(self.connection)
         self._leave(made)
         return True
+
+    def arrange_deletion(self, made: Made) -> None:
+        """See to it that something is deleted when the session ends.
+
+        Args:
+            made: What the journal names already.
+        """
+        self._all_made.append(made)
+        self._undo.push(str(made), lambda: self._delete(made))
 
     def _delete(self, made: Made) -> None:
         session, own = self.blueprint.session, self._all_made

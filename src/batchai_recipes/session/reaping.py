@@ -54,8 +54,11 @@ def reap(
     journals = abandoned(folder)
     try:
         chosen = _chosen(journals, sessions)
-        for journal in chosen:
+        for journal in tuple(chosen):
             doomed = journal.made if sessions else _not_kept(journal)
+            if journal.deadline and not sessions and _goes_on(journal, clock, report):
+                chosen.remove(journal)
+                continue
             _describe(journal, doomed, report)
             if not dry_run:
                 failures += _delete(journal, doomed, report, clock)
@@ -74,7 +77,7 @@ def reap(
 
 def _chosen(journals: list[AbandonedJournal], sessions: tuple[str, ...]) -> list[AbandonedJournal]:
     if not sessions:
-        return journals
+        return list(journals)
     known = {journal.owner.session: journal for journal in journals}
     for session in sessions:
         if session not in known:
@@ -83,6 +86,21 @@ def _chosen(journals: list[AbandonedJournal], sessions: tuple[str, ...]) -> list
                 f"Session {session} lives or has left nothing here; sessions that have: {there}"
             )
     return [known[session] for session in dict.fromkeys(sessions)]
+
+
+def _goes_on(journal: AbandonedJournal, clock: ServiceClock, report: Callable[[str], None]) -> bool:
+    """Tell whether a session that was detached has time left, by the service's clock."""
+    deadline = journal.deadline
+    try:
+        with _connection(journal.owner) as connection:
+            now = clock.ask(connection)
+    except BatchAIRecipesError as error:
+        report(f"Session {journal.owner.session} is detached until {deadline}: {error}")
+        return True
+    if deadline is None or deadline <= now:
+        return False
+    report(f"Session {journal.owner.session} is detached until {deadline}")
+    return True
 
 
 def _not_kept(journal: AbandonedJournal) -> tuple[Made, ...]:

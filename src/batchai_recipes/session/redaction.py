@@ -15,7 +15,7 @@ _SHORTEST_IN_BASE64: Final = 6
 _BASE64_GROUP: Final = 3
 # Signatures are made on the way, so no list of secrets can name them; tokens likewise.
 _UNLISTED: Final = re.compile(
-    r"(?i)(\bsig(?:=|%(?:25)?3D)|\b(?:AccountKey|SharedKey)=|\bBearer )[^&;\s\"'<>]+"
+    r"(?i)((?<![a-z])(?:sig(?:=|%(?:25)?3D)|(?:AccountKey|SharedKey)=|Bearer ))[^&;\s\"'<>]+"
 )
 
 

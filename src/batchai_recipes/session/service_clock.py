@@ -6,9 +6,13 @@ from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
+from batchai_recipes.refusals import explained
+
 if TYPE_CHECKING:
     from azure.core.pipeline import PipelineResponse
     from azure.core.rest import HttpRequest, HttpResponse
+
+    from batchai_recipes.connection import Connection
 
 
 class ServiceClock:
@@ -32,6 +36,20 @@ class ServiceClock:
         """Return the service's present time; this machine's while no answer has told it."""
         told, at = self._known
         return told + timedelta(seconds=self._monotonic() - at)
+
+    def ask(self, connection: "Connection") -> datetime:
+        """Ask the service for its present time.
+
+        Args:
+            connection: Where the service is.
+
+        Raises:
+            RequestError: The service did not answer.
+        """
+        with explained("ask the service for its time"):
+            groups = connection.resources.resource_groups
+            groups.check_existence("batchai-recipes", raw_response_hook=self.note)
+        return self.now()
 
     def note(self, response: "PipelineResponse[HttpRequest, HttpResponse]") -> None:
         """Take the time from an answer; made to be a client's ``raw_response_hook``.

@@ -41,6 +41,9 @@ class SessionClusters:
     def __iter__(self) -> Iterator[ClusterBuilder]:
         return iter(tuple(self._builders.values()))
 
+    def __repr__(self) -> str:
+        return f"SessionClusters({list(self._builders.values())!r})"
+
     @property
     def names(self) -> tuple[str, ...]:
         """The clusters' names, in the order in which they were given."""

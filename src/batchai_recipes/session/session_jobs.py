@@ -1,25 +1,28 @@
 """What one does with the clusters of a session that has been entered: the verbs for jobs."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable
 
 from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.pacing import Pacing
-from batchai_recipes.runs.job_place import JobPlace
 from batchai_recipes.runs.job_run import JobRun
 from batchai_recipes.session.cluster_state import ClusterState
 from batchai_recipes.session.job_map import MAX_PARALLEL, JobMap, MapOrder
 from batchai_recipes.session.live_session import LiveSession
+from batchai_recipes.session.session_options import SessionOptions
+from batchai_recipes.session.session_view import SessionView
 
 
-class SessionJobs(ABC):
+class SessionJobs(SessionView):
     """The part of :class:`TrainingSession` that submits jobs.
 
     Args:
+        options: What was asked.
         pacing: How often to look while waiting.
     """
 
-    def __init__(self, pacing: Pacing) -> None:
+    def __init__(self, options: SessionOptions, pacing: Pacing) -> None:
+        super().__init__(options)
         self._pacing = pacing
 
     @abstractmethod
@@ -43,7 +46,7 @@ class SessionJobs(ABC):
         """
         live = self._active()
         live.create_job(job, live.clusters.pick(cluster))
-        return self._run(job.name)
+        return live.run(job.name)
 
     def map(
         self,
@@ -101,9 +104,5 @@ class SessionJobs(ABC):
 
     def runs(self) -> tuple[JobRun, ...]:
         """Return the runs of all jobs that the session has submitted, the oldest first."""
-        return tuple(self._run(name) for name in self._active().job_names)
-
-    def _run(self, job: str) -> JobRun:
         live = self._active()
-        place = JobPlace(*live.blueprint.names.job_place(job))
-        return JobRun(live.connection, place, report=live.report, pacing=self._pacing)
+        return tuple(live.run(name) for name in live.job_names)

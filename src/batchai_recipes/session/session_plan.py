@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
 
 from attrs import field, frozen
 
@@ -76,10 +75,6 @@ class SessionPlan:
         return "\n".join([*lines, *(f"upload {path}" for path in self.uploads)])
 
 
-class _Model(Protocol):
-    def serialize(self) -> object: ...
-
-
 @frozen
 class Planner:
     """Plans a session.
@@ -144,10 +139,11 @@ class Planner:
         return PlannedRequest(f"{kind} {place[-1]}", "PUT", path, self.redaction.document(body))
 
 
-def body_of(parameters: "_Model") -> object:
+def body_of(parameters: object) -> object:
     """Return the JSON body that an Azure client sends for a model.
 
     Args:
-        parameters: The model.
+        parameters: The model, or a body as it is.
     """
-    return parameters.serialize()
+    serialize = getattr(parameters, "serialize", None)
+    return serialize() if serialize else parameters

@@ -4,35 +4,35 @@ import os
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from attrs import evolve
 from typing_extensions import Self
 
 from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.connection import Connection
-from batchai_recipes.errors import BatchAIRecipesError
-from batchai_recipes.notebook import table
+from batchai_recipes.errors import BatchAIRecipesError, ConfigurationError
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.profiles import configured
-from batchai_recipes.session.blueprint import Blueprint
+from batchai_recipes.session.beginning import Beginning
 from batchai_recipes.session.clean_up_policy import CleanUp, CleanUpPolicy
 from batchai_recipes.session.cluster_limits import ClusterLimits
-from batchai_recipes.session.journal import Journal, JournalOwner
-from batchai_recipes.session.lease_holder import LeaseHolder
+from batchai_recipes.session.journal import peek
 from batchai_recipes.session.live_session import LiveSession
 from batchai_recipes.session.redaction import Redaction, secrets_in
-from batchai_recipes.session.service_clock import ServiceClock
 from batchai_recipes.session.session_clusters import SessionClusters
 from batchai_recipes.session.session_jobs import SessionJobs
 from batchai_recipes.session.session_names import SessionNames
+from batchai_recipes.session.session_options import SessionOptions
 from batchai_recipes.session.session_plan import Planner, SessionPlan
 from batchai_recipes.session.signals import TerminationSignals
 from batchai_recipes.session.undo import clean_up_error, logger
-from batchai_recipes.settings import APPLICATION
+from batchai_recipes.settings import APPLICATION, default_state_dir, journals_of
 from batchai_recipes.staging.file_share_staging import FileShareStaging
-from batchai_recipes.staging.staged_manifest import StagedManifest
 from batchai_recipes.tracing import span
 
 _ID_BYTES: Final = 4
@@ -68,6 +68,8 @@ class TrainingSession(SessionJobs):
         max_lifetime: After how many seconds such a cluster is deleted in any case, its jobs
             terminated; None for never.
         ready_timeout: How long to wait for each cluster, in seconds; None for as long as it takes.
+        run_folder: The folder in which the session leaves what explains it; None for one of its
+            own under the state directory.
         report: Told, line by line, what happens; None for the log ``batchai_recipes.session``.
         pacing: How often to look while waiting.
 
@@ -105,31 +107,32 @@ Preparing: 0; Leaving: 0
         idle_timeout: float | None = None,
         max_lifetime: float | None = None,
         ready_timeout: float | None = None,
+        run_folder: str | os.PathLike[str] | None = None,
         report: Callable[[str], None] | None = None,
         pacing: Pacing | None = None,
     ) -> None:
-        super().__init__(pacing or Pacing())
-        self.id = f"{APPLICATION}-{secrets.token_hex(_ID_BYTES)}"
-        self._clusters = SessionClusters(clusters)
-        self.names = SessionNames(
-            resource_group or _default_group(connection) or self.id,
-            workspace or self.id,
-            experiment or self.id,
-            self._clusters.names,
+        name = f"{APPLICATION}-{secrets.token_hex(_ID_BYTES)}"
+        known = SessionClusters(clusters)
+        group = resource_group or _default_group(connection) or name
+        options = SessionOptions(
+            id=name,
+            names=SessionNames(group, workspace or name, experiment or name, known.names),
+            clusters=known,
+            policy=CleanUpPolicy(clean_up, keep_outputs),
+            limits=ClusterLimits(idle_timeout, max_lifetime),
+            stagings=_as_tuple(staging),
+            location=location,
+            use_existing=use_existing,
+            ready_timeout=ready_timeout,
+            run_folder=Path(run_folder).absolute() if run_folder else None,
         )
-        self._policy = CleanUpPolicy(clean_up, keep_outputs)
-        self._limits = ClusterLimits(idle_timeout, max_lifetime)
-        self._stagings = _as_tuple(staging)
+        super().__init__(options, pacing or Pacing())
         self._given_connection = connection
-        self._location = location
-        self._use_existing = use_existing
-        self._ready_timeout = ready_timeout
         self._report = report or logger.info
         self._closing = ExitStack()
         self._traced = ExitStack()
         self._signals = TerminationSignals(self._report)
-        self._live: LiveSession | None = None
-        self._left = False
+        self._attaches = False
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -137,8 +140,12 @@ Preparing: 0; Leaving: 0
         self._signals.start()
         try:
             self._traced.enter_context(span("TrainingSession", session=self.id))
-            self._live = self._begin()
-            self._live.provision(self._ready_timeout)
+            beginning = self._beginning(self._closing)
+            self._live = beginning.attached() if self._attaches else beginning.new()
+            if self._attaches:
+                self._live.take_up()
+            else:
+                self._live.provision(self._options.ready_timeout)
         except BaseException as error:
             self._end(error)
             raise
@@ -151,37 +158,6 @@ Preparing: 0; Leaving: 0
         traceback: TracebackType | None,
     ) -> None:
         self._end(error)
-
-    def __repr__(self) -> str:
-        return f"TrainingSession({self.id!r}, {self._standing})"
-
-    def _repr_html_(self) -> str:
-        """Return its names as a table, for notebooks."""
-        names = self.names
-        rows = {
-            "state": self._standing,
-            "resource group": names.resource_group,
-            "workspace": names.workspace,
-            "experiment": names.experiment,
-            "clusters": names.clusters,
-            "file share": ", ".join(staging.share for staging in self._stagings) or None,
-        }
-        return table(f"TrainingSession {self.id}", rows)
-
-    @property
-    def _standing(self) -> str:
-        if self._live is None:
-            return "not entered"
-        return "left" if self._left else "entered"
-
-    @property
-    def staged(self) -> StagedManifest | None:
-        """What the session's staging put on its share, or found there unchanged.
-
-        Of the first share, where there are several. None for a session without a staging, and
-        before it is entered.
-        """
-        return self._live.staged if self._live else None
 
     def plan(self, *jobs: JobBuilder, cluster: str | None = None) -> SessionPlan:
         """Show what the session would make, the very bodies of its requests, and make nothing.
@@ -197,63 +173,102 @@ Preparing: 0; Leaving: 0
             ConfigurationError: A cluster or a job is not complete, or they do not fit each other.
             ServiceStartError: No connection was given and the embedded service did not start.
         """
+        options = self._options
         with ExitStack() as closing:
-            blueprint, _ = self._prepare(self._connection(closing))
-            placed = [(job, self._clusters.pick(cluster)) for job in jobs]
-            known = [blueprint.settings, *self._clusters, jobs, self._stagings]
+            blueprint = self._beginning(closing).blueprint
+            placed = [(job, options.clusters.pick(cluster)) for job in jobs]
+            known = [blueprint.settings, *options.clusters, jobs, options.stagings]
             planner = Planner(blueprint, Redaction(secrets_in(known)))
-            return planner.plan(self._stagings, self._clusters, placed)
+            return planner.plan(options.stagings, options.clusters, placed)
 
-    def _begin(self) -> LiveSession:
-        connection = self._connection(self._closing)
-        blueprint, lease = self._prepare(connection)
-        journal = Journal.begin(connection.journals, self._owner(connection))
-        return LiveSession(
-            connection,
-            blueprint,
-            self._clusters,
-            journal,
-            self._report,
-            lease=lease,
-            stagings=self._stagings,
-            pacing=self._pacing,
-            limits=self._limits,
-            use_existing=self._use_existing,
+    def detach(self, deadline: datetime | timedelta) -> None:
+        """Hand the session over to the service: nothing is deleted when the block ends.
+
+        Jobs go on without this program. :meth:`attach` takes the session up again, here or in
+        another process; after the deadline ``batchai-recipes reap`` deletes what it made. The
+        embedded service is kept up until then by a process of its own, which deletes it.
+
+        Args:
+            deadline: Until when the session stays, or for how long from now.
+
+        Raises:
+            ConfigurationError: The deadline is a time without a time zone.
+            RequestError: The service refused or did not answer; the session is not detached.
+        """
+        if isinstance(deadline, datetime) and deadline.tzinfo is None:
+            raise ConfigurationError(
+                "The deadline has no time zone: use datetime.now(timezone.utc)"
+            )
+        self._active().detach(deadline)
+
+    @classmethod
+    def attach(
+        cls,
+        id: str,  # noqa: A002 - the word of :attr:`id`
+        *,
+        connection: Connection | None = None,
+        clean_up: CleanUp = "always",
+        keep_outputs: bool = False,
+        report: Callable[[str], None] | None = None,
+        pacing: Pacing | None = None,
+    ) -> "TrainingSession":
+        """Take a session up again that was detached, or left something on purpose.
+
+        Entering what is returned takes it over, with its clusters and :meth:`runs`; leaving it
+        deletes what the session made, as that of a new one does.
+
+        Args:
+            id: The session's id, on the machine and with the state directory that it began with.
+            connection: Where it is; None for :meth:`Connection.default`.
+            clean_up: When to delete what was made, as for a new session.
+            keep_outputs: Whether the share stays, as for a new session.
+            report: Told, line by line, what happens, as for a new session.
+            pacing: How often to look while waiting.
+
+        Raises:
+            ConfigurationError: There is no such session.
+        """
+        journals = connection.journals if connection else journals_of(default_state_dir())
+        content = peek(journals, id)
+        if content is None or not content.owner.names:
+            raise ConfigurationError(f"There is no session {id!r} in {journals} to take up")
+        names = content.owner.names
+        session = cls(
+            *map(ClusterBuilder, names["clusters"]),
+            staging=tuple(map(FileShareStaging, names["shares"])),
+            connection=connection,
+            resource_group=names["resource_group"],
+            workspace=names["workspace"],
+            experiment=names["experiment"],
+            clean_up=clean_up,
+            keep_outputs=keep_outputs,
+            run_folder=names["run_folder"],
+            report=report,
+            pacing=pacing,
         )
+        session._options = evolve(session._options, id=id)
+        session._attaches = True
+        return session
 
     def _end(self, error: BaseException | None) -> None:
         failures: tuple[Exception, ...] = ()
         try:
             with self._signals.held(), self._traced:
                 if self._live:
-                    failures = self._live.end(self._policy, succeeded=error is None)
+                    failures = self._live.end(self._options.policy, error)
                 self._closing.close()
         finally:
             self._left = True
             self._signals.stop()
         if failures and error is None:
             raise clean_up_error(failures)
-        for failure in failures:
-            self._report(f"Could not be deleted: {failure}")
+        if self._live:
+            for failure in failures:
+                self._live.folder.report(f"Could not be deleted: {failure}")
 
-    def _connection(self, closing: ExitStack) -> Connection:
-        return self._given_connection or closing.enter_context(Connection.default())
-
-    def _prepare(self, connection: Connection) -> tuple[Blueprint, LeaseHolder]:
-        settings = connection.settings
-        shares = tuple(f"{connection.storage.name}/{one.share}" for one in self._stagings)
-        lease = LeaseHolder(connection, self.id, shares, ServiceClock(self._pacing.monotonic))
-        location = self._location or settings.location
-        return Blueprint(self.id, self.names, settings, location, lease.tags), lease
-
-    def _owner(self, connection: Connection) -> JournalOwner:
-        state_dir = connection.state_dir
-        return JournalOwner(
-            session=self.id,
-            endpoint=connection.settings.endpoint,
-            state_dir=str(state_dir) if state_dir else None,
-            pid=os.getpid(),
-        )
+    def _beginning(self, closing: ExitStack) -> Beginning:
+        connection = self._given_connection or closing.enter_context(Connection.default())
+        return Beginning(self._options, connection, self._report, self._pacing)
 
     def _active(self) -> LiveSession:
         if self._live is None:

@@ -61,15 +61,18 @@ class UndoStack:
     def _attempt(self, what: str, delete: Callable[[], object]) -> None:
         if what in self._dropped:
             return
-        try:
-            self._report(f"Deleting {what}")
-        except Exception as error:  # noqa: BLE001 - whoever is told may be gone; the thing is not
-            logger.warning("Reporting failed: %s", error)
+        self._tell(f"Deleting {what}")
         try:
             delete()
         except Exception as error:  # noqa: BLE001 - whatever it is, the others must be deleted
-            logger.warning("Deleting %s failed: %s", what, error)
+            self._tell(f"Deleting {what} failed: {error}")
             self._failures.append(error)
+
+    def _tell(self, line: str) -> None:
+        try:
+            self._report(line)
+        except Exception as error:  # noqa: BLE001 - whoever is told may be gone; the thing is not
+            logger.warning("Reporting failed: %s", type(error).__name__)
 
 
 def clean_up_error(failures: tuple[Exception, ...]) -> CleanUpError:

@@ -1,0 +1,121 @@
+"""Keeper: a process that keeps an embedded service up for a detached session, until its deadline.
+
+An embedded service stops when its last user has gone. A session that is detached has no process,
+so this one uses the service in its place: until the session is attached to again, or until its
+deadline, when it deletes what the session made. Should it be killed, `batchai-recipes reap` does
+that later.
+"""
+
+import argparse
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+from batchai_recipes.connection import Connection
+from batchai_recipes.errors import BatchAIRecipesError, ServiceStartError
+from batchai_recipes.service.file_lock import FileLock
+from batchai_recipes.session.journal import peek
+from batchai_recipes.session.reaping import reap
+from batchai_recipes.session.service_clock import ServiceClock
+
+_SECONDS_BETWEEN_LOOKS: Final = 0.5
+
+
+def start_keeper(state_dir: Path, journals: Path, session: str) -> None:
+    """Start the keeper of a session and wait until it uses the service.
+
+    Args:
+        state_dir: The embedded service's state directory.
+        journals: Where the session's journal is.
+        session: The session's id.
+
+    Raises:
+        ServiceStartError: It did not start.
+    """
+    command = [sys.executable, "-m", "batchai_recipes.session.keeper", str(state_dir), session]
+    with _log(journals, session).open("ab") as log:
+        keeper = subprocess.Popen(  # noqa: S603 - our own module
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=state_dir,
+            start_new_session=True,  # a Ctrl-C in the terminal is not for it
+        )
+    # It outlives this process as a rule; where it does not, it must not stay as a zombie.
+    threading.Thread(target=keeper.wait, name="keeper", daemon=True).start()
+    if keeper.stdout is not None:
+        with keeper.stdout as told:
+            if told.readline() != b"ready\n":
+                raise ServiceStartError(
+                    f"The service could not be kept up for session {session}: see "
+                    f"{_log(journals, session)}"
+                )
+
+
+def wait_for_keeper(journals: Path, session: str) -> None:
+    """Wait until the keeper of a session has gone; it goes when the session's journal is taken.
+
+    Args:
+        journals: Where the session's journal is.
+        session: The session's id.
+    """
+    if _log(journals, session).exists():
+        lock = FileLock(_log(journals, session))
+        lock.exclusive()
+        lock.release()
+        _log(journals, session).unlink(missing_ok=True)
+
+
+def keep(connection: Connection, session: str) -> None:
+    """Use a service until a session is attached to, deleted, or past its deadline.
+
+    Args:
+        connection: A connection to the embedded service.
+        session: The session's id.
+
+    Raises:
+        BatchAIRecipesError: What the session made could not be deleted.
+    """
+    clock = ServiceClock()
+    clock.ask(connection)
+    while True:
+        content = peek(connection.journals, session)
+        deadline = content.deadline if content else None
+        if deadline is None:
+            return
+        if deadline <= clock.now():
+            reap(connection.journals, session, report=lambda _: None)
+            return
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def main() -> int:
+    """Keep one session's service; return the exit status."""
+    parser = argparse.ArgumentParser(prog="batchai_recipes.session.keeper", description=__doc__)
+    parser.add_argument("state_dir", type=Path)
+    parser.add_argument("session")
+    arguments = parser.parse_args()
+    try:
+        with Connection.embedded(arguments.state_dir) as connection:
+            lock = FileLock(_log(connection.journals, arguments.session))
+            lock.exclusive()
+            sys.stdout.write("ready\n")
+            sys.stdout.close()
+            keep(connection, arguments.session)
+        _log(connection.journals, arguments.session).unlink(missing_ok=True)
+    except BatchAIRecipesError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+def _log(journals: Path, session: str) -> Path:
+    return journals / f"{session}.keeper"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

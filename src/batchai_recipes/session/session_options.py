@@ -1,0 +1,40 @@
+"""What was asked of a session, as a value."""
+
+from pathlib import Path
+
+from attrs import frozen
+
+from batchai_recipes.session.clean_up_policy import CleanUpPolicy
+from batchai_recipes.session.cluster_limits import ClusterLimits
+from batchai_recipes.session.session_clusters import SessionClusters
+from batchai_recipes.session.session_names import SessionNames
+from batchai_recipes.staging.file_share_staging import FileShareStaging
+
+
+@frozen
+class SessionOptions:
+    """What was asked of a session, checked.
+
+    Args:
+        id: The session's id.
+        names: The names of what it makes.
+        clusters: Its clusters.
+        policy: What to delete when it ends.
+        limits: How long clusters may stay.
+        stagings: What to stage, each to a share of its own.
+        location: The Azure location; None for the connection's.
+        use_existing: Whether what exists under the same names is used as it is.
+        ready_timeout: How long to wait for each cluster, in seconds; None for ever.
+        run_folder: The run folder; None for one of its own beside the journals.
+    """
+
+    id: str
+    names: SessionNames
+    clusters: SessionClusters
+    policy: CleanUpPolicy
+    limits: ClusterLimits
+    stagings: tuple[FileShareStaging, ...]
+    location: str | None
+    use_existing: bool
+    ready_timeout: float | None
+    run_folder: Path | None
