@@ -10,6 +10,8 @@ from batchai_recipes.trainer.idx import read_idx_images, read_idx_labels
 
 IMAGES = struct.pack(">4I", 0x0803, 2, 1, 3) + bytes([1, 2, 3, 253, 254, 255])
 LABELS = struct.pack(">2I", 0x0801, 3) + bytes([7, 2, 1])
+# Without the time, which would name the same test otherwise in each process.
+COMPRESSED = gzip.compress(IMAGES, mtime=0)
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
@@ -33,10 +35,10 @@ def test_images_and_labels_are_read(tmp_path, pack):
         (IMAGES[:-1], "2 x 1 x 3 bytes of images, but only 5 follow"),
         (IMAGES + b"\0", "2 x 1 x 3 bytes of images, but more follow"),
         (struct.pack(">4I", 0x0803, *[0xFFFFFFFF] * 3) + b"\0", "but only 1 follow"),
-        (gzip.compress(IMAGES)[:-9], "end-of-stream"),
-        (gzip.compress(IMAGES)[:-8] + bytes(8), "CRC check failed"),
-        (gzip.compress(IMAGES)[:10] + b"\xff" * 20, "Error -3"),
-        (gzip.compress(IMAGES[:-1]), "only 5 follow"),
+        (COMPRESSED[:-9], "end-of-stream"),
+        (COMPRESSED[:-8] + bytes(8), "CRC check failed"),
+        (COMPRESSED[:10] + b"\xff" * 20, "Error -3"),
+        (gzip.compress(IMAGES[:-1], mtime=0), "only 5 follow"),
     ],
 )
 def test_a_damaged_file_is_refused(tmp_path, content, complaint):
