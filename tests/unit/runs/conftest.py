@@ -35,6 +35,7 @@ class JobFiles:
     def __init__(self, endpoint) -> None:
         self.contents: dict[str, bytes] = {}
         self.state = "running"
+        self.tokens, self.expires_in = 0, 3600
         self.outputs: list[str] = []
         self.before = lambda kind, name: None
         self.asked: list[tuple[str, str]] = []
@@ -48,7 +49,8 @@ class JobFiles:
         kind = {"j": "job", "listOutputFiles": "list"}.get(name, "file")
         plain = {"Content-Type": "application/json"}
         if name in {"token", "openid-configuration"}:
-            return sign_in(name, f"https://{parts.netloc}")
+            self.tokens += name == "token"
+            return sign_in(name, f"https://{parts.netloc}", self.expires_in)
         fault = self.before(kind, name)
         if isinstance(fault, Exception):
             raise fault
@@ -87,9 +89,9 @@ class JobFiles:
         return (206, {"Content-Range": place, "ETag": self.etag}, part)
 
 
-def sign_in(name, base):
+def sign_in(name, base, expires_in):
     """Answer as the place that tokens come from."""
-    token = {"access_token": "t", "expires_in": 3600, "token_type": "Bearer"}
+    token = {"access_token": "t", "expires_in": expires_in, "token_type": "Bearer"}
     places = {
         "issuer": f"{base}/t/v2.0",
         "authorization_endpoint": f"{base}/t/authorize",

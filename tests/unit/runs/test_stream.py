@@ -141,21 +141,27 @@ def test_a_passing_fault_loses_and_doubles_nothing(files, run, monkeypatch, faul
     assert list(run.stream()) == ["one", "twö", "three"]
 
 
-def test_an_expired_token_is_renewed_by_the_client(files, run, monkeypatch):
-    """A stream may outlive its token by hours."""
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    files.contents = {"stdout.txt": b"one\n"}
-    asked = itertools.count()
+def test_a_token_that_runs_out_is_renewed(files, run):
+    """By the client, before it does: a stream may outlive its token by hours."""
+    files.contents, looks = {"stdout.txt": b"one\n"}, itertools.count()
+    files.expires_in = 1
 
     def before(kind, _):
-        if kind == "job" and next(asked) == 1:
+        if kind == "job" and next(looks) == 3:
             files.state = "succeeded"
-            challenge = 'Bearer error="invalid_token"'
-            return (401, {"WWW-Authenticate": challenge, "Content-Type": "application/json"}, "{}")
-        return None
 
     files.before = before
-    with pytest.raises(RequestError, match="get job j"):
+    assert list(run.stream()) == ["one"]
+    assert files.tokens > 3
+
+
+def test_a_token_that_is_refused_is_an_error(files, run):
+    """That says what to check, and no end of the log."""
+    files.contents = {"stdout.txt": b"one\n"}
+    refusal = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    files.before = lambda kind, _: (401, refusal, "{}") if kind == "job" else None
+
+    with pytest.raises(RequestError, match=r"get job j.*check AZURE_TENANT_ID"):
         list(run.stream())
 
 
