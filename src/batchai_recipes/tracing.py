@@ -5,7 +5,7 @@ is on and OpenTelemetry is installed. The clients' own spans, those of their HTT
 them, then lie inside these.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from contextvars import copy_context
 from importlib.metadata import version
@@ -38,7 +38,7 @@ def span(name: str, **attributes: str) -> Iterator[None]:
         yield
 
 
-def spanned(name: str, values: Iterator[T], **attributes: str) -> Iterator[T]:
+def spanned(name: str, values: Iterator[T], **attributes: str) -> Generator[T, None, None]:
     """Make a span of what an iterator does, and not of what the program does with each value.
 
     Args:
@@ -52,24 +52,6 @@ def spanned(name: str, values: Iterator[T], **attributes: str) -> Iterator[T]:
                 try:
                     value = next(values)
                 except StopIteration:
-                    return
-            yield value
-
-
-async def aspanned(name: str, values: AsyncIterator[T], **attributes: str) -> AsyncIterator[T]:
-    """Make a span as :func:`spanned` does, of an asynchronous iterator.
-
-    Args:
-        name: As of :func:`span`.
-        values: The iterator.
-        attributes: As of :func:`span`.
-    """
-    with _PausedSpan(name, attributes) as paused:
-        while True:
-            with paused.resumed():
-                try:
-                    value = await anext(values)
-                except StopAsyncIteration:
                     return
             yield value
 

@@ -1,6 +1,5 @@
 """Spans of sessions and runs, and nothing where nobody traces."""
 
-import asyncio
 import subprocess
 import sys
 
@@ -8,7 +7,7 @@ import pytest
 
 from batchai_recipes import ClusterBuilder, CntkJobBuilder, FileShareStaging, RequestError
 from batchai_recipes import TrainingSession as Session
-from batchai_recipes.tracing import aspanned, carried, span, spanned
+from batchai_recipes.tracing import carried, span, spanned
 
 pytest.importorskip("opentelemetry.sdk")
 
@@ -186,31 +185,6 @@ def test_an_abandoned_stream_ends_its_span(spans):
     lines.close()
 
     assert [s.name for s in spans()] == ["stream"]
-
-
-def test_asynchronous_iterators_likewise(spans):
-    """Also where two take turns."""
-
-    async def values():
-        with span("inside"):
-            await asyncio.sleep(0)
-        yield 1
-
-    async def follow():
-        async for _ in aspanned("stream", values()):
-            with span("of the program"):
-                await asyncio.sleep(0)
-
-    async def both():
-        await asyncio.gather(follow(), follow())
-
-    asyncio.run(both())
-    names = sorted(tree(spans()), key=str)
-    assert names == [
-        *[("inside", "stream")] * 2,
-        *[("of the program", None)] * 2,
-        *[("stream", None)] * 2,
-    ]
 
 
 def test_nothing_is_traced_where_nobody_asked(exporter, batchai, connection, clock):

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Final
 
 from batchai_recipes.connection import Connection
@@ -180,7 +180,7 @@ class JobRun:
                 yield change
                 told += 1
 
-    def stream(self, *files: str, prefix: bool | None = None) -> Iterator[str]:
+    def stream(self, *files: str, prefix: bool | None = None) -> Generator[str, None, None]:
         """Yield the lines of logs while the job writes them, from the first to the last.
 
         Ends when the job has ended and its last line is out, whether it succeeded or not. A link
