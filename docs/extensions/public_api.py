@@ -20,6 +20,9 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata, OptionSpec
 
 import batchai_recipes
+import batchai_recipes.aio  # its names are in the reference too
+
+_PACKAGES = (batchai_recipes, batchai_recipes.aio)
 
 
 def import_for_type_checkers() -> None:
@@ -38,8 +41,9 @@ def import_for_type_checkers() -> None:
                 block = ast.Module(node.body, [])
                 exec(compile(block, module.__file__, "exec"), vars(module))  # noqa: S102 - our own
     # Autodoc reads the annotations of a class's constructor as they are written.
-    for name in batchai_recipes.__all__:
-        made_by = vars(getattr(batchai_recipes, name)).get("__init__")
+    public = [getattr(package, n) for package in _PACKAGES for n in package.__all__]
+    for thing in public:
+        made_by = vars(thing).get("__init__")
         if inspect.isfunction(made_by):
             made_by.__annotations__ = typing.get_type_hints(made_by)
 
