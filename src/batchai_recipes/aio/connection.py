@@ -244,9 +244,24 @@ class _ThreadCredential:
     def __init__(self, connection: Synchronous) -> None:
         self._connection = connection
 
-    async def get_token(self, *scopes: str, **options: object) -> "AccessToken":
-        credential = self._connection._token_credential()
-        return await in_thread(credential.get_token, *scopes, **options)  # type: ignore[arg-type]
+    async def get_token(
+        self,
+        *scopes: str,
+        claims: str | None = None,
+        tenant_id: str | None = None,
+        enable_cae: bool = False,
+        **options: object,
+    ) -> "AccessToken":
+        """Ask for a token."""
+        ask = partial(
+            self._connection._token_credential().get_token,
+            *scopes,
+            claims=claims,
+            tenant_id=tenant_id,
+            enable_cae=enable_cae,
+            **options,
+        )
+        return await in_thread(ask)
 
     async def close(self) -> None:
         """Leave it to the connection."""
@@ -254,5 +269,10 @@ class _ThreadCredential:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
         await self.close()
