@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from contextlib import aclosing
+from datetime import timedelta
 
 import pytest
 
@@ -112,6 +113,22 @@ def test_many_jobs_and_the_default_connection(state_dir, environment, monkeypatc
         return first.name
 
     assert asyncio.run(main()) == "j0"
+    nothing_left()
+
+
+def test_a_session_is_detached_and_taken_up_again(state_dir, nothing_left):
+    """With its jobs; the second block deletes it."""
+
+    async def main():
+        async with Connection.embedded(state_dir) as connection:
+            async with TrainingSession(CLUSTER, staging=SHARE, connection=connection) as session:
+                await session.submit(job("j", "echo still here"))
+                await session.detach(timedelta(hours=1))
+            async with TrainingSession.attach(session.id, connection=connection) as again:
+                (run,) = again.runs()
+                return [line async for line in (await run.wait()).stream()]
+
+    assert asyncio.run(main()) == ["still here"]
     nothing_left()
 
 

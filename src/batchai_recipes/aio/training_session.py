@@ -1,7 +1,10 @@
 """TrainingSession, for coroutines: the same steps and the same clean-up, also when cancelled."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+import os
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 
 from typing_extensions import Self
@@ -47,6 +50,7 @@ class TrainingSession:
         idle_timeout: Likewise.
         max_lifetime: Likewise.
         ready_timeout: Likewise.
+        run_folder: Likewise.
         report: Likewise; called in the session's thread.
         pacing: Likewise.
 
@@ -79,7 +83,7 @@ class TrainingSession:
     def __init__(
         self,
         *clusters: ClusterBuilder,
-        staging: FileShareStaging | None = None,
+        staging: FileShareStaging | Sequence[FileShareStaging] | None = None,
         connection: Connection | None = None,
         resource_group: str | None = None,
         workspace: str | None = None,
@@ -91,6 +95,7 @@ class TrainingSession:
         idle_timeout: float | None = None,
         max_lifetime: float | None = None,
         ready_timeout: float | None = None,
+        run_folder: str | os.PathLike[str] | None = None,
         report: Callable[[str], None] | None = None,
         pacing: Pacing | None = None,
     ) -> None:
@@ -112,6 +117,7 @@ class TrainingSession:
             idle_timeout=idle_timeout,
             max_lifetime=max_lifetime,
             ready_timeout=ready_timeout,
+            run_folder=run_folder,
             report=report,
             pacing=self._worker.pacing,
         )
@@ -150,6 +156,11 @@ class TrainingSession:
         return self._session.names
 
     @property
+    def run_folder(self) -> Path | None:
+        """The folder in which the session leaves what explains it."""
+        return self._session.run_folder
+
+    @property
     def staged(self) -> StagedManifest | None:
         """What the session's staging put on its share, or found there unchanged."""
         return self._session.staged
@@ -162,6 +173,54 @@ class TrainingSession:
             cluster: The name of the cluster to run them on; None for the only one.
         """
         return await in_thread(self._session.plan, *jobs, cluster=cluster)
+
+    async def detach(self, deadline: datetime | timedelta) -> None:
+        """Hand the session over to the service: nothing is deleted when the block ends.
+
+        Args:
+            deadline: Until when the session stays, or for how long from now.
+        """
+        await self._worker.call(self._session.detach, deadline)
+
+    @classmethod
+    def attach(
+        cls,
+        id: str,  # noqa: A002 - the word of :attr:`id`
+        *,
+        connection: Connection | None = None,
+        clean_up: CleanUp = "always",
+        keep_outputs: bool = False,
+        report: Callable[[str], None] | None = None,
+        pacing: Pacing | None = None,
+    ) -> "TrainingSession":
+        """Take a session up again that was detached; entering what is returned takes it over.
+
+        Args:
+            id: The session's id.
+            connection: Where it is, entered; None for :meth:`Connection.default`.
+            clean_up: When to delete what was made.
+            keep_outputs: Whether the share stays.
+            report: Told, line by line, what happens.
+            pacing: How often to look while waiting.
+
+        Raises:
+            ConfigurationError: There is no such session.
+        """
+        worker = Worker("batchai-session", pacing)
+        found = Synchronous.attach(
+            id,
+            connection=connection.synchronous if connection else None,
+            clean_up=clean_up,
+            keep_outputs=keep_outputs,
+            report=report,
+            pacing=worker.pacing,
+        )
+        session = cls(*map(ClusterBuilder, found.names.clusters), connection=connection)
+        session._worker.close()
+        session._worker, session._session = worker, found
+        session._pacing = pacing or session._pacing
+        session._report = report or session._report
+        return session
 
     async def submit(self, job: JobBuilder, *, cluster: str | None = None) -> JobRun:
         """Create a job on a cluster of the session; it starts as soon as its nodes are free.
