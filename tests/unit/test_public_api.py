@@ -6,10 +6,12 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import batchai_recipes
+from batchai_recipes import aio, testing
 
 if sys.version_info < (3, 11):
     from exceptiongroup import ExceptionGroup
@@ -99,9 +101,19 @@ RECORD = Path(__file__).with_name("public_api.txt")
 
 def public_api() -> list[str]:
     """Write down the public names, and the parameters of what can be called."""
+    return [
+        line
+        for module in (batchai_recipes, aio, testing)
+        for line in public_names(module, module.__name__.partition(".")[2])
+    ]
+
+
+def public_names(module: ModuleType, prefix: str) -> list[str]:
+    """Write down the public names of one module, those of a submodule with its name before."""
     lines = []
-    public = {name: getattr(batchai_recipes, name) for name in batchai_recipes.__all__}
-    for name, thing in public.items():
+    public = {name: getattr(module, name) for name in module.__all__}
+    for own_name, thing in public.items():
+        name = f"{prefix}.{own_name}" if prefix else own_name
         if not isinstance(thing, type):
             lines.append(name)
             continue

@@ -127,8 +127,14 @@ class TorchEngine(Engine):
     def load_state(self, path: Path) -> None:
         """Go on from what :meth:`save_state` wrote."""
         state = torch.load(path, map_location=self._device, weights_only=True)
-        self._network.load_state_dict(state["network"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        before = {name: value.clone() for name, value in self._network.state_dict().items()}
+        try:
+            self._network.load_state_dict(state["network"])
+            self._optimizer.load_state_dict(state["optimizer"])
+        except Exception:
+            # A training that then begins anew must not begin with the weights of another.
+            self._network.load_state_dict(before)
+            raise
 
     def close(self) -> None:
         """End the threads and leave the other processes."""
@@ -188,7 +194,7 @@ def _device_of(name: str) -> torch.device:
 def _fastest_dtype(device: torch.device) -> torch.dtype:
     """Return what to compute a step in: bf16 where there are matrix units for it.
 
-    The weights stay in single precision. A CPU with bf16 but without AMX is slower so.
+    The weights stay in single precision.
     """
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)

@@ -87,11 +87,7 @@ class Lanes:
 
 
 class _Lane:
-    """A thread with a network.
-
-    Two bare queues hand work over in a third of the time that an executor takes for it, which in
-    each step adds to the time of all lanes.
-    """
+    """A thread with a network, and two bare queues: an executor's futures are not needed here."""
 
     def __init__(self, network: torch.nn.Module, threads: int) -> None:
         self._network = network

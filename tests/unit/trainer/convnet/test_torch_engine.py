@@ -119,6 +119,23 @@ def test_a_saved_state_goes_on_as_if_nothing_had_happened(samples, tmp_path):
         assert torch.equal(one, other)
 
 
+def test_a_state_that_does_not_fit_changes_nothing(samples, tmp_path):
+    """A training that begins anew after it begins with its own weights."""
+    engine = TorchEngine(samples, 16, 1, "cpu")
+    before = [weights.clone() for weights in engine._network.parameters()]
+    other = TorchEngine(samples, 16, 2, "cpu")
+    state = {
+        "network": other._network.state_dict(),
+        "optimizer": {"state": {}, "param_groups": [{"params": [0]}]},
+    }
+    torch.save(state, tmp_path / "state")
+
+    with pytest.raises(ValueError, match="parameter group"):
+        engine.load_state(tmp_path / "state")
+
+    assert all(map(torch.equal, before, engine._network.parameters()))
+
+
 def test_an_onnx_file_gives_what_the_network_gives(samples, tmp_path):
     """For one image and for many."""
     pytest.importorskip("onnx")
