@@ -276,7 +276,7 @@ def test_a_failed_clean_up_never_hides_what_the_block_raised(batchai, session, c
         session(),
     ):
         _ = 1 / 0
-    assert "Could not be deleted: Failed to delete cluster c" in caplog.text
+    assert "Deleting cluster c failed: Failed to delete cluster c" in caplog.text
 
 
 @pytest.mark.parametrize("fault", [BUSY, THROTTLED, RESET], ids=["503", "429", "reset"])

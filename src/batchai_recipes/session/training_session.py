@@ -261,10 +261,7 @@ Preparing: 0; Leaving: 0
             self._left = True
             self._signals.stop()
         if failures and error is None:
-            raise clean_up_error(failures)
-        if self._live:
-            for failure in failures:
-                self._live.folder.report(f"Could not be deleted: {failure}")
+            raise clean_up_error(failures)  # with an error, what was reported of them must do
 
     def _beginning(self, closing: ExitStack) -> Beginning:
         connection = self._given_connection or closing.enter_context(Connection.default())

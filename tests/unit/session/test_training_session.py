@@ -124,7 +124,7 @@ def test_a_failed_deletion_does_not_hide_the_blocks_exception(batchai, connectio
 
     with pytest.raises(ZeroDivisionError), session(connection, clock, report=said.append):
         _ = 1 / 0
-    assert [line for line in said if "Could not be deleted" in line and "busy" in line]
+    assert len([line for line in said if "busy" in line]) == 1
 
 
 def test_something_that_is_gone_already_counts_as_deleted(batchai, connection, clock):
