@@ -43,7 +43,19 @@ def bell():
     return Bell()
 
 
-@pytest.fixture(params=ENGINES, ids=lambda name: name.rpartition(":")[2])
+def pytest_generate_tests(metafunc):
+    """What is common to engines is tested on each, what only the local one promises on that."""
+    if "engine_name" in metafunc.fixturenames:
+        common = metafunc.module.__name__.rpartition(".")[2] == "test_every_engine"
+        metafunc.parametrize(
+            "engine_name",
+            ENGINES if common else ENGINES[:1],
+            ids=lambda name: name.rpartition(":")[2],
+            indirect=True,
+        )
+
+
+@pytest.fixture
 def engine_name(request):
     """The name of what makes an engine."""
     if "Ray" in request.param:

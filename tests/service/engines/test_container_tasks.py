@@ -1,5 +1,6 @@
 """Tasks in containers: a real Podman with an image built from scratch, and none."""
 
+import fcntl
 import json
 import os
 import signal
@@ -15,6 +16,14 @@ from batchai_recipes.service.engines.supervision.task_record import read_record
 KEY = TaskKey("job", "uid", "process-0")
 KEY0 = TaskKey("job", "uid", "preparation-0")
 NAME = "batchai-uid-process-0"
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path_factory):
+    """One such test at a time: Podman has the containers of all processes that share the tests."""
+    with Path(tmp_path_factory.getbasetemp().parent, "containers.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture

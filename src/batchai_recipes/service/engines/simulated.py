@@ -44,6 +44,7 @@ class SimulatedEngine:
         >>> from batchai_recipes.service.clock import SystemClock
         >>> engine = SimulatedEngine(SystemClock())
         >>> engine.prepare_node("node-1", ())
+        True
         >>> sorted(engine.prepared_nodes)
         ['node-1']
     """
