@@ -227,12 +227,12 @@ class Ours:
         """Make a share that is empty."""
         self._count += 1
         name = f"share{self._count}"
-        self._create_share(self.connection.files, name)
+        self._create_share(self.connection, name)
         return name
 
     def stage(self, staging: Any) -> None:
         """Stage, as a session does on entering."""
-        self._upload(self.connection.files, staging, lambda _: None)
+        self._upload(self.connection, staging, lambda _: None)
 
     def download(self, output: str, target: Path, connections: int) -> None:
         """Download the outputs of the job."""

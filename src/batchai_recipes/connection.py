@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 from typing_extensions import Self
 
 from batchai_recipes.builders.admin_user import AdminUser
+from batchai_recipes.concurrency import Concurrency, Threads
 from batchai_recipes.errors import BatchAIRecipesError, ConfigurationError, ServiceStartError
 from batchai_recipes.profiles import Profile, configured, read_profile
 from batchai_recipes.service.address import ServiceAddress
@@ -24,6 +25,7 @@ from batchai_recipes.settings import (
     journals_of,
 )
 from batchai_recipes.staging.storage_account import StorageAccount, is_loopback
+from batchai_recipes.staging.web_file import Fetch, fetch
 
 if TYPE_CHECKING:
     from azure.core import PipelineClient
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from azure.mgmt.batchai import BatchAI
     from azure.mgmt.resource.resources import ResourceManagementClient
     from azure.storage.file import FileService
+
+    from batchai_recipes.staging.file_shares import FileShares
 
 _LOG: Final = logging.getLogger("batchai_recipes.connection")
 # The packages read 4 KiB at a time, which costs large downloads most of their rate.
@@ -95,6 +99,7 @@ class Connection:
             self._closing.callback(on_close)
         self._lock = threading.RLock()
         self._closed = False
+        self._concurrency: Concurrency = Threads()
         self._batchai: BatchAI | None = None
         self._resources: ResourceManagementClient | None = None
         self._files: FileService | None = None
@@ -290,6 +295,14 @@ class Connection:
                 raise ConfigurationError("The embedded service takes no other credential")
             return cls.embedded(profile.state_dir)
         return cls(profile.settings, credential=credential)
+
+    def _shares(self) -> "FileShares":
+        from batchai_recipes.staging.file_shares import AccountShares  # noqa: PLC0415
+
+        return AccountShares(self.files)
+
+    def _fetch(self) -> Fetch:
+        return fetch
 
     def _check_open(self) -> None:
         if self._closed:

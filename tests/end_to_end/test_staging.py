@@ -14,7 +14,7 @@ ACCOUNT_SHARES = "shares"
 @pytest.fixture
 def share(connection, state_dir):
     """A share's folder on disk: what a job would see."""
-    create_share(connection.files, "data")
+    create_share(connection, "data")
     return next((state_dir / ACCOUNT_SHARES).glob("*/data"))
 
 
@@ -30,8 +30,8 @@ def test_what_was_staged_is_there_and_a_second_staging_sends_nothing(connection,
         (tmp_path / name).write_bytes(content)
     staging = FileShareStaging("data").directory("x/y").upload(*(tmp_path / n for n in contents))
 
-    first = upload(connection.files, staging, str)
-    second = upload(connection.files, staging, str)
+    first = upload(connection, staging, str)
+    second = upload(connection, staging, str)
 
     assert {n: (share / "x" / "y" / n).read_bytes() for n in contents} == contents
     assert set(first.sent) == {f"x/y/{name}" for name in contents}
@@ -42,12 +42,12 @@ def test_a_file_that_a_job_changed_is_sent_again(connection, share, tmp_path):
     """Also when its size and its time stayed the same."""
     (tmp_path / "a").write_bytes(b"mine")
     staging = FileShareStaging("data").upload(tmp_path / "a")
-    upload(connection.files, staging, str)
+    upload(connection, staging, str)
     status = (share / "a").stat()
     (share / "a").write_bytes(b"jobs")
     os.utime(share / "a", ns=(status.st_atime_ns, status.st_mtime_ns))
 
-    assert upload(connection.files, staging, str).sent == ("a",)
+    assert upload(connection, staging, str).sent == ("a",)
     assert (share / "a").read_bytes() == b"mine"
 
 
@@ -55,11 +55,11 @@ def test_a_file_that_a_job_deleted_is_sent_again(connection, share, tmp_path):
     """And its directory made again."""
     (tmp_path / "a").write_bytes(b"mine")
     staging = FileShareStaging("data").directory("d").upload(tmp_path / "a")
-    upload(connection.files, staging, str)
+    upload(connection, staging, str)
     (share / "d" / "a").unlink()
     (share / "d").rmdir()
 
-    assert upload(connection.files, staging, str).sent == ("d/a",)
+    assert upload(connection, staging, str).sent == ("d/a",)
 
 
 def test_two_stagings_share_a_share(connection, share, tmp_path):
@@ -67,7 +67,7 @@ def test_two_stagings_share_a_share(connection, share, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).write_bytes(name.encode())
     stagings = [FileShareStaging("data").upload(tmp_path / name) for name in ("a", "b")]
-    sent = [upload(connection.files, staging, str).sent for staging in [*stagings, *stagings]]
+    sent = [upload(connection, staging, str).sent for staging in [*stagings, *stagings]]
 
     assert sent == [("a",), ("b",), (), ()]
 
@@ -89,7 +89,7 @@ def test_a_tree_arrives_with_its_empty_folders(connection, share, tmp_path):
     (root / "größe" / "数据").write_bytes(b"1")
     (root / "__pycache__" / "a.pyc").write_bytes(b"2")
     staging = FileShareStaging("data").directory("t").upload_tree(root, ignore=["__pycache__/"])
-    upload(connection.files, staging, str)
+    upload(connection, staging, str)
 
     assert sorted(str(path.relative_to(share / "t")) for path in (share / "t").rglob("*")) == [
         "empty",
@@ -97,7 +97,7 @@ def test_a_tree_arrives_with_its_empty_folders(connection, share, tmp_path):
         "größe",
         "größe/数据",
     ]
-    assert upload(connection.files, staging, str).sent == ()
+    assert upload(connection, staging, str).sent == ()
 
 
 WRITER = """

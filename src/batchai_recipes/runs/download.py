@@ -12,9 +12,7 @@ import logging
 import os
 import re
 import secrets
-import threading
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
@@ -24,16 +22,17 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
+from batchai_recipes.concurrency import Pending, concurrency_of
 from batchai_recipes.errors import RequestError, StagingError
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
 from batchai_recipes.staging.progress import Advance
 from batchai_recipes.staging.share_files import HASH_METADATA
-from batchai_recipes.tracing import carried
 
 if TYPE_CHECKING:
-    from azure.core import PipelineClient
-    from azure.core.rest import HttpRequest, HttpResponse
+    from azure.core.rest import HttpResponse
+
+    from batchai_recipes.connection import Connection
 
 _LOG: Final = logging.getLogger("batchai_recipes.runs")
 _RANGE: Final = 8 << 20
@@ -71,7 +70,7 @@ class Downloads:
     """Downloads files; may be used from several threads.
 
     Args:
-        client: What sends the requests.
+        connection: What sends the requests.
         owner: Whose files they are, for messages.
         advance: Told of bytes that need not be waited for any more.
         max_connections: How many parts of files come at a time, beside the files' first ones.
@@ -80,22 +79,24 @@ class Downloads:
 
     def __init__(
         self,
-        client: "PipelineClient[HttpRequest, HttpResponse]",
+        connection: "Connection",
         owner: str,
         advance: Advance,
         max_connections: int,
         pacing: Pacing,
     ) -> None:
-        self._client = client
+        self._client = connection.downloads
         self._owner = owner
         self.advance = advance
         self.pacing = pacing
-        self._ranges = ThreadPoolExecutor(max_connections, thread_name_prefix="batchai-range")
-        self.slots = threading.BoundedSemaphore(max_connections)
+        concurrency = concurrency_of(connection)
+        self.aside = concurrency.aside
+        self._ranges = concurrency.crew(max_connections, "batchai-range")
+        self.slots = concurrency.slots(max_connections)
 
     def close(self) -> None:
         """Give up what has not come yet."""
-        self._ranges.shutdown(cancel_futures=True)
+        self._ranges.close()
 
     def fetch(self, source: Source, target: Path) -> None:
         """Download a file, unless the target is it already.
@@ -152,7 +153,7 @@ class Downloads:
             expected = _expected_digest(headers)
             if expected is None:
                 return _mark(headers)
-            digest = _digest(part, expected[0])
+            digest = self.aside(_digest, part, expected[0])
             # The hash tells what a client once wrote. A job that wrote the file since then, through
             # the mount, left it as it was: two downloads that agree are right, not the hash.
             if digest in {expected[1], seen}:
@@ -169,12 +170,12 @@ class Downloads:
             headers = first.fetch(0, _RANGE - 1)
             size = _whole_size(headers)
             etag = headers.get("etag")
-            rest: list[Future[Mapping[str, str]]] = []
+            rest: list[Pending[Mapping[str, str]]] = []
             try:
                 for start in range(_RANGE, size, _RANGE):
                     piece = _Piece(self, source, out.fileno(), etag)
                     end = min(start + _RANGE, size) - 1
-                    rest.append(self._ranges.submit(carried(piece.fetch), start, end))
+                    rest.append(self._ranges.submit(piece.fetch, start, end))
                 for done in rest:
                     done.result()
             finally:
@@ -271,7 +272,7 @@ class _Piece:
                 length = headers.get("content-length")
                 self._end = int(length) - 1 if length else None
             for chunk in response.iter_raw():
-                self._write(chunk)
+                self._downloads.aside(self._write, chunk)
             if self._end is None:  # an answer of unknown length that ended as it should
                 self._end = self._position - 1
         finally:

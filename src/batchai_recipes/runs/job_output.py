@@ -3,13 +3,13 @@
 import io
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final, Literal, overload
 
 from attrs import field, frozen
 
+from batchai_recipes.concurrency import concurrency_of
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import ConfigurationError, RequestError
 from batchai_recipes.names import checked_relative_path, nearest
@@ -21,7 +21,7 @@ from batchai_recipes.runs.output_reader import BUFFER_BYTES, OutputReader
 from batchai_recipes.runs.range_reader import PIECE_BYTES, RangeReader
 from batchai_recipes.staging.connections import MAX_CONNECTIONS, checked_connections
 from batchai_recipes.staging.progress import progress
-from batchai_recipes.tracing import carried, span
+from batchai_recipes.tracing import span
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import File
@@ -139,10 +139,9 @@ class JobOutput:
             _make_folder(root.joinpath(*PurePosixPath(directory).parts))
         with progress("Downloading", sum(file.size for file in files)) as advance:
             owner = f"job {self._place.job}"
-            downloads = Downloads(
-                self._connection.downloads, owner, advance, max_connections, self._pacing
-            )
-            pool = ThreadPoolExecutor(max_connections, thread_name_prefix="batchai-download")
+            downloads = Downloads(self._connection, owner, advance, max_connections, self._pacing)
+            concurrency = concurrency_of(self._connection)
+            crew = concurrency.crew(max_connections, "batchai-download")
 
             def fetch(file: OutputFile) -> Path:
                 target = root.joinpath(*PurePosixPath(file.path).parts)
@@ -150,10 +149,10 @@ class JobOutput:
                 return target
 
             try:
-                return list(pool.map(carried(fetch), files))
+                return list(crew.map(fetch, files))
             finally:
                 downloads.close()
-                pool.shutdown(cancel_futures=True)
+                crew.close()
 
     @overload
     def open(self, path: str, mode: Literal["rb"] = "rb") -> io.BufferedReader: ...

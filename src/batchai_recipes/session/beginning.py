@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 
+from batchai_recipes.concurrency import concurrency_of
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.pacing import Pacing
@@ -77,7 +78,7 @@ class Beginning:
                 f"Session {session} cannot be taken up: another process has it, or it has ended"
             )
         journal = abandoned.resume()
-        wait_for_keeper(journals, session)
+        concurrency_of(self._connection).aside(wait_for_keeper, journals, session)
         return self._live(journal, self._folder(), abandoned)
 
     def _live(

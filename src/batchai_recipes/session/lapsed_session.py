@@ -12,6 +12,7 @@ from batchai_recipes.session.lease import SHARE_METADATA, Lease
 from batchai_recipes.session.made import Made
 from batchai_recipes.session.other_users import other_user
 from batchai_recipes.session.service_clock import ServiceClock
+from batchai_recipes.staging.file_shares import shares_of
 
 if TYPE_CHECKING:
     from azure.core.pipeline import PipelineResponse
@@ -157,13 +158,8 @@ def _shares(connection: Connection, lease: Lease) -> list[Made]:
 
 
 def _is_of(session: str, share: str, connection: Connection) -> bool:
-    from azure.common import AzureMissingResourceHttpError  # noqa: PLC0415 - on first use
-
     with explained(f"look at file share {share}"):
-        try:
-            metadata = connection.files.get_share_metadata(share)
-        except AzureMissingResourceHttpError:
-            return False
+        metadata = shares_of(connection).metadata(share)
     return bool((metadata or {}).get(SHARE_METADATA) == session)
 
 

@@ -1,11 +1,11 @@
 """LiveSession: what there is of a session while it is entered, and its end."""
 
-import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.builders.job import JobBuilder
+from batchai_recipes.concurrency import concurrency_of
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import BatchAIRecipesError, ClusterError
 from batchai_recipes.pacing import Pacing
@@ -69,7 +69,9 @@ class LiveSession:
         self._pacing = pacing
         self._journal = journal
         self._undo = UndoStack(folder.report)
-        self._lock = threading.Lock()  # no cluster is retired while a job is submitted to it
+        self._lock = concurrency_of(connection).slots(
+            1
+        )  # no cluster is retired while a job is submitted to it
         self._retired: dict[str, str] = {}
         self._deadline = deadline
         self.lease = lease
@@ -90,6 +92,7 @@ class LiveSession:
             retire=self._retire,
             report=folder.report,
             monotonic=pacing.monotonic,
+            concurrency=concurrency_of(connection),
         )
 
     def provision(self, ready_timeout: float | None) -> None:
@@ -243,7 +246,8 @@ class LiveSession:
             f"TrainingSession.attach({session!r})"
         )
         if state_dir:
-            start_keeper(state_dir, self.connection.journals, session)
+            aside = concurrency_of(self.connection).aside
+            aside(start_keeper, state_dir, self.connection.journals, session)
 
     def _adopt(self, cluster: ClusterBuilder) -> None:
         there = mounts_of(self.provisioning.cluster(cluster.name), self.connection.storage.name)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from attrs import field, frozen
 
 from batchai_recipes.refusals import explained
+from batchai_recipes.staging.file_shares import shares_of
 from batchai_recipes.tracing import span
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Made:
             case "resource group":
                 connection.resources.resource_groups.begin_delete(*self.names).wait()
             case "file share":
-                connection.files.delete_share(self.names[-1])
+                shares_of(connection).delete(self.names[-1])
             case "workspace":
                 batchai.workspaces.begin_delete(*self.names).wait()
             case "cluster":

@@ -21,6 +21,7 @@ from batchai_recipes.session.session_plan import body_of
 from batchai_recipes.session.undo import UndoStack
 from batchai_recipes.settings import default_state_dir
 from batchai_recipes.staging.file_share_staging import FileShareStaging
+from batchai_recipes.staging.file_shares import shares_of
 from batchai_recipes.staging.staged_manifest import StagedManifest
 from batchai_recipes.staging.upload import create_share, upload
 from batchai_recipes.tracing import span
@@ -112,18 +113,18 @@ class Provisioning:
             return self._stage(staging)
 
     def _stage(self, staging: FileShareStaging) -> StagedManifest:
-        files = self.connection.files
         share = staging.share
         if share_exists(self.connection, share):
             self._report(f"Using file share {share}")
         else:
             made = Made("file share", (share,))
             with self._making(made):
-                is_new = create_share(files, share, {SHARE_METADATA: self.blueprint.session})
+                metadata = {SHARE_METADATA: self.blueprint.session}
+                is_new = create_share(self.connection, share, metadata)
             if not is_new:
                 self._leave(made)  # somebody else made it in between
             self._report(f"Created file share {share}")
-        return upload(files, staging, self._report)
+        return upload(self.connection, staging, self._report)
 
     def create_cluster(self, cluster: ClusterBuilder) -> bool:
         """Make a cluster, or use the one that is there; its nodes come later.
@@ -337,4 +338,4 @@ def share_exists(connection: Connection, share: str) -> bool:
         RequestError: The service refused, for one because the account's key is wrong.
     """
     with explained(f"look for file share {share}"):
-        return bool(connection.files.exists(share))
+        return shares_of(connection).exists(share)

@@ -5,7 +5,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Final, TypeAlias
+
+_Handler: TypeAlias = Callable[[int, FrameType | None], object] | int | None
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _EXIT_STATUS_OF_SIGTERM: Final = 128 + signal.SIGTERM
@@ -32,6 +34,36 @@ class _SigtermRaises:
         self._sessions -= 1
         if self._sessions == 0 and signal.getsignal(signal.SIGTERM) is _exit:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+class _HeldSignals:
+    """The signals that wait for clean-ups, those of one session or of several that overlap."""
+
+    def __init__(self) -> None:
+        self._reports: list[Callable[[str], None]] = []
+        self._previous: dict[int, _Handler] = {}
+        self._arrived: list[int] = []
+
+    def add(self, report: Callable[[str], None]) -> None:
+        """Hold signals from now on, and tell of those that arrive."""
+        self._reports.append(report)
+        if len(self._reports) == 1:
+            self._previous = {number: signal.signal(number, self._hold) for number in _SIGNALS}
+
+    def remove(self, report: Callable[[str], None]) -> int | None:
+        """Let go where nobody else holds them; return the first that arrived meanwhile."""
+        self._reports.remove(report)
+        if self._reports:
+            return None
+        for number, handler in self._previous.items():
+            # None: a handler that was not installed from Python; Python cannot restore it.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        arrived, self._arrived = self._arrived, []
+        return arrived[0] if arrived else None
+
+    def _hold(self, number: int, _frame: FrameType | None) -> None:
+        self._arrived.append(number)
+        self._reports[-1]("Still cleaning up; the signal takes effect after it")
 
 
 class TerminationSignals:
@@ -65,21 +97,13 @@ class TerminationSignals:
         if not _in_main_thread():
             yield
             return
-        arrived: list[int] = []
-
-        def hold(number: int, _frame: FrameType | None) -> None:
-            arrived.append(number)
-            self._report("Still cleaning up; the signal takes effect after it")
-
-        previous = {number: signal.signal(number, hold) for number in _SIGNALS}
+        _held.add(self._report)
         try:
             yield
         finally:
-            for number, handler in previous.items():
-                # None: a handler that was not installed from Python; Python cannot restore it.
-                signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        if arrived:
-            signal.raise_signal(arrived[0])
+            arrived = _held.remove(self._report)
+        if arrived is not None:
+            signal.raise_signal(arrived)
 
 
 def _exit(_number: int, _frame: FrameType | None) -> None:
@@ -87,6 +111,7 @@ def _exit(_number: int, _frame: FrameType | None) -> None:
 
 
 _sigterm: Final = _SigtermRaises()
+_held: Final = _HeldSignals()
 
 
 def _in_main_thread() -> bool:

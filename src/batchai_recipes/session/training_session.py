@@ -264,8 +264,11 @@ Preparing: 0; Leaving: 0
             raise clean_up_error(failures)  # with an error, what was reported of them must do
 
     def _beginning(self, closing: ExitStack) -> Beginning:
-        connection = self._given_connection or closing.enter_context(Connection.default())
+        connection = self._given_connection or closing.enter_context(self._connect())
         return Beginning(self._options, connection, self._report, self._pacing)
+
+    def _connect(self) -> Connection:
+        return Connection.default()
 
     def _active(self) -> LiveSession:
         if self._live is None:

@@ -1,10 +1,10 @@
-"""Watcher: what is seen to while a session lives, in a thread of its own."""
+"""Watcher: what is seen to while a session lives, beside what the program does."""
 
-import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from batchai_recipes.concurrency import Concurrency, Repeated, Threads
 from batchai_recipes.errors import BatchAIRecipesError
 from batchai_recipes.session.cluster_limits import ClusterAge, ClusterLimits
 from batchai_recipes.session.lease import LEASE
@@ -24,6 +24,7 @@ class Watcher:
         retire: Deletes a cluster for a reason.
         report: Told of what failed; it is tried again.
         monotonic: Tells seconds on a clock that never goes back.
+        concurrency: How the looks are done beside the program; None for a thread.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Watcher:
         retire: Callable[[str, str], None],
         report: Callable[[str], None],
         monotonic: Callable[[], float],
+        concurrency: Concurrency | None = None,
     ) -> None:
         self._limits = limits
         self._renew = renew
@@ -44,8 +46,8 @@ class Watcher:
         self._monotonic = monotonic
         self._renewed = monotonic()
         self._ages: dict[str, ClusterAge] = {}
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._concurrency = concurrency or Threads()
+        self._looks: Repeated | None = None
 
     def watch(self, cluster: str) -> None:
         """Begin to count the time of a cluster.
@@ -57,15 +59,17 @@ class Watcher:
 
     def start(self) -> None:
         """Begin to look now and then."""
-        self._thread = threading.Thread(target=self._run, name="batchai-session", daemon=True)
-        self._thread.start()
+        shortest = self._limits.shortest
+        pause = RENEWAL_SECONDS
+        if shortest is not None:
+            pause = min(shortest / _LOOKS_PER_LIMIT, _LONGEST_LOOK_SECONDS)
+        self._looks = self._concurrency.every(pause, self.look, "batchai-session")
 
     def stop(self) -> None:
         """Look no more; waits for a look that is under way."""
-        self._stop.set()
-        if self._thread:
-            self._thread.join()
-            self._thread = None
+        looks, self._looks = self._looks, None
+        if looks:
+            looks.stop()
 
     def look(self) -> None:
         """Do what is due now; what fails is reported and tried again with the next look."""
@@ -89,11 +93,3 @@ class Watcher:
             act()
         except BatchAIRecipesError as error:
             self._report(f"Could not {what}, trying again: {error}")
-
-    def _run(self) -> None:
-        shortest = self._limits.shortest
-        pause = RENEWAL_SECONDS
-        if shortest is not None:
-            pause = min(shortest / _LOOKS_PER_LIMIT, _LONGEST_LOOK_SECONDS)
-        while not self._stop.wait(pause):
-            self.look()

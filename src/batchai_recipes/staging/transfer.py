@@ -3,12 +3,12 @@
 import hashlib
 import logging
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
+from batchai_recipes.concurrency import Concurrency, Pending
+from batchai_recipes.staging.file_shares import Share
 from batchai_recipes.staging.local_file import LocalFile
 from batchai_recipes.staging.progress import Advance
-from batchai_recipes.staging.share_files import ShareFiles
 from batchai_recipes.staging.staged_manifest import StagedContent
 
 _LOG: Final = logging.getLogger("batchai_recipes.staging")
@@ -25,18 +25,20 @@ class Transfer:
     Args:
         files: The share.
         advance: Told of bytes that were sent.
+        concurrency: How things are done side by side.
     """
 
-    def __init__(self, files: ShareFiles, advance: Advance) -> None:
+    def __init__(self, files: Share, advance: Advance, concurrency: Concurrency) -> None:
         self._files = files
         self._advance = advance
-        self._ranges = ThreadPoolExecutor(files.max_connections, thread_name_prefix="batchai-range")
+        self._aside = concurrency.aside
+        self._ranges = concurrency.crew(files.max_connections, "batchai-range")
         self._in_memory = files.max_connections + 2
         self._zeros = bytes(files.range_size)
 
     def close(self) -> None:
         """Give up what has not been sent yet."""
-        self._ranges.shutdown(cancel_futures=True)
+        self._ranges.close()
 
     def send(self, local: LocalFile, path: str) -> StagedContent:
         """Send a file.
@@ -57,9 +59,10 @@ class Transfer:
         return self._send_in_parts(local, path)
 
     def _send_at_once(self, local: LocalFile, path: str) -> StagedContent:
-        content = local.read(local.size)
-        local.check_unchanged()
-        sha256 = hashlib.sha256(content).hexdigest()
+        if local.size <= _WORTH_ONE_REQUEST:
+            content, sha256 = _read_and_hashed(local)
+        else:
+            content, sha256 = self._aside(_read_and_hashed, local)
         etag = self._send_content(path, content, sha256)
         self._advance(len(content))
         return StagedContent(path, len(content), sha256, etag)
@@ -79,12 +82,12 @@ class Transfer:
         # Read once, in order: what is hashed is what is sent.
         self._files.create(path, local.size)
         digest = hashlib.sha256()
-        parts: deque[Future[None]] = deque()
+        parts: deque[Pending[None]] = deque()
         for start in range(0, local.size, self._files.range_size):
             if len(parts) == self._in_memory:
                 parts.popleft().result()
-            content = local.read(min(self._files.range_size, local.size - start))
-            digest.update(content)
+            size = min(self._files.range_size, local.size - start)
+            content = self._aside(_read_into, local, digest, size)
             parts.append(self._ranges.submit(self._send_part, path, content, start))
         for part in parts:
             part.result()
@@ -101,3 +104,15 @@ class Transfer:
         return content == (
             self._zeros if len(content) == len(self._zeros) else self._zeros[: len(content)]
         )
+
+
+def _read_and_hashed(local: LocalFile) -> tuple[bytes, str]:
+    content = local.read(local.size)
+    local.check_unchanged()
+    return content, hashlib.sha256(content).hexdigest()
+
+
+def _read_into(local: LocalFile, digest: "hashlib._Hash", size: int) -> bytes:
+    content = local.read(size)
+    digest.update(content)
+    return content

@@ -10,17 +10,18 @@ more than sending again.
 
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from batchai_recipes.concurrency import Pending, concurrency_of
 from batchai_recipes.errors import StagingError
 from batchai_recipes.refusals import explained
 from batchai_recipes.staging.file_share_staging import FileShareStaging, StagedFile
+from batchai_recipes.staging.file_shares import shares_of
 from batchai_recipes.staging.local_file import opened
 from batchai_recipes.staging.progress import Advance, progress
-from batchai_recipes.staging.share_files import Listing, ShareFiles
+from batchai_recipes.staging.share_files import Listing
 from batchai_recipes.staging.staged_manifest import (
     StagedContent,
     StagedManifest,
@@ -28,10 +29,10 @@ from batchai_recipes.staging.staged_manifest import (
     index_to_json,
 )
 from batchai_recipes.staging.transfer import Transfer
-from batchai_recipes.staging.web_file import StagedUrl
+from batchai_recipes.staging.web_file import StagedUrl, fetch_of
 
 if TYPE_CHECKING:
-    from azure.storage.file import FileService
+    from batchai_recipes.connection import Connection
 
 INDEX: Final = ".batchai-recipes-staged.json"
 """The file in the root of a share that says what was staged to it."""
@@ -41,12 +42,12 @@ _FILES_WORTH_A_LINE_EACH: Final = 20
 
 
 def create_share(
-    service: "FileService", share: str, metadata: Mapping[str, str] | None = None
+    connection: "Connection", share: str, metadata: Mapping[str, str] | None = None
 ) -> bool:
     """Create a file share unless it exists.
 
     Args:
-        service: The client of the storage account.
+        connection: The connection that has the storage account.
         share: The share's name.
         metadata: What to note on the share.
 
@@ -57,16 +58,16 @@ def create_share(
         StagingError: The service refused or did not answer.
     """
     with explained(f"create file share {share}", StagingError):
-        return bool(service.create_share(share, metadata=dict(metadata or {}) or None))
+        return shares_of(connection).create(share, metadata or {})
 
 
 def upload(
-    service: "FileService", staging: FileShareStaging, report: Callable[[str], None]
+    connection: "Connection", staging: FileShareStaging, report: Callable[[str], None]
 ) -> StagedManifest:
     """Create the directories of a staging on its share and upload its files that changed.
 
     Args:
-        service: The client of the storage account.
+        connection: The connection that has the storage account.
         staging: What goes to the share, which exists.
         report: Told of what was uploaded.
 
@@ -78,19 +79,24 @@ def upload(
             while it was sent. What was sent before is not sent again the next time.
     """
     with progress("Uploading", sum(file.size for file in staging.files)) as advance:
-        files = ShareFiles(service, staging.share, staging.max_connections)
-        manifest = _Upload(files, staging, advance).run()
+        manifest = _Upload(connection, staging, advance).run()
     _report(manifest, report)
     return manifest
 
 
 class _Upload:
-    def __init__(self, files: ShareFiles, staging: FileShareStaging, advance: Advance) -> None:
+    def __init__(
+        self, connection: "Connection", staging: FileShareStaging, advance: Advance
+    ) -> None:
+        concurrency = concurrency_of(connection)
+        files = shares_of(connection).files(staging.share, staging.max_connections)
         self._files = files
+        self._fetch = fetch_of(connection)
+        self._aside = concurrency.aside
         self._staging = staging
         self._advance = advance
-        self._transfer = Transfer(files, advance)
-        self._pool = ThreadPoolExecutor(files.max_connections, thread_name_prefix="batchai-upload")
+        self._transfer = Transfer(files, advance, concurrency)
+        self._crew = concurrency.crew(files.max_connections, "batchai-upload")
         self._listings: dict[str, Listing] = {}
         self._index: dict[str, StagedContent] = {}
         self._sent: set[str] = set()
@@ -98,12 +104,12 @@ class _Upload:
         self._unsaved = False
 
     def run(self) -> StagedManifest:
-        tasks: list[Future[tuple[StagedContent, bool]]] = []
+        tasks: list[Pending[tuple[StagedContent, bool]]] = []
         try:
             self._look()
-            tasks += [self._pool.submit(self._stage, file) for file in self._staging.files]
-            tasks += [self._pool.submit(self._stage_url, url) for url in self._staging.urls]
-            for task in as_completed(tasks):
+            tasks += [self._crew.submit(self._stage, file) for file in self._staging.files]
+            tasks += [self._crew.submit(self._stage_url, url) for url in self._staging.urls]
+            for task in self._crew.completed(tasks):
                 self._note(*task.result())
                 if time.monotonic() - self._saved_at > _SECONDS_BETWEEN_INDICES:
                     self._save()
@@ -128,7 +134,7 @@ class _Upload:
         with self._explained("list it"):
             self._listings[""] = self._files.list("") or Listing(frozenset(), {})
         for level in _by_depth(self._staging):
-            for directory, listing in zip(level, self._pool.map(self._reach, level), strict=True):
+            for directory, listing in zip(level, self._crew.map(self._reach, level), strict=True):
                 self._listings[directory] = listing
         if INDEX in self._listings[""].files:
             with self._explained(f"read {INDEX}"):
@@ -154,14 +160,14 @@ class _Upload:
             known = self._index.get(item.path)
             if known and known.sha256 == item.sha256 and self._is_there(known):
                 return known, False
-            with item.fetched() as source:
+            with item.fetched(self._fetch) as source:
                 return self._stage_content(source, item.path)
 
     def _stage_content(self, source: Path, path: str) -> tuple[StagedContent, bool]:
         with opened(source) as local:
             known = self._index.get(path)
             if known and local.size == known.size and self._is_there(known):
-                same = local.sha256() == known.sha256
+                same = self._aside(local.sha256) == known.sha256
                 local.check_unchanged()
                 if same:
                     self._advance(local.size)
@@ -199,7 +205,7 @@ class _Upload:
 
     def _stop(self) -> None:
         self._transfer.close()
-        self._pool.shutdown(cancel_futures=True)
+        self._crew.close()
 
     def _explained(self, action: str) -> AbstractContextManager[None]:
         return explained(f"stage to share {self._staging.share}: {action}", StagingError)

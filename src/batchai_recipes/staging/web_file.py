@@ -3,19 +3,21 @@
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from batchai_recipes.errors import ConfigurationError, StagingError
 
+if TYPE_CHECKING:
+    from batchai_recipes.connection import Connection
+
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
-_TIMEOUT_SECONDS: Final = 60
-_CHUNK: Final = 1 << 20
 
 
 def _checked_url(url: str) -> str:
@@ -59,8 +61,11 @@ class StagedUrl:
     sha256: str | None = field(default=None, converter=_checked_sha256)
 
     @contextmanager
-    def fetched(self) -> Iterator[Path]:
+    def fetched(self, fetch_file: "Fetch | None" = None) -> Iterator[Path]:
         """Fetch the file and keep it while the block runs.
+
+        Args:
+            fetch_file: Fetches what is at an address; None for requests.
 
         Yields:
             Where it is.
@@ -68,43 +73,99 @@ class StagedUrl:
         Raises:
             StagingError: It cannot be had, came incomplete, or has another hash.
         """
-        import requests  # noqa: PLC0415 - loaded on first use
-
         with tempfile.TemporaryDirectory(prefix="batchai-recipes-") as folder:
             target = Path(folder, "file")
-            digest = hashlib.sha256()
             try:
-                with (
-                    requests.get(
-                        self.url,
-                        stream=True,
-                        timeout=_TIMEOUT_SECONDS,
-                        # Not compressed once more on the way: the length is that of the file.
-                        headers={"Accept-Encoding": "identity"},
-                    ) as response,
-                    target.open("wb") as out,
-                ):
-                    if response.status_code != requests.codes.ok:
-                        raise self._failure(f"it answers {response.status_code} {response.reason}")
-                    for chunk in response.iter_content(_CHUNK):
-                        digest.update(chunk)
-                        out.write(chunk)
-                    length = response.headers.get("Content-Length")
-                if length is not None and int(length) != target.stat().st_size:
-                    raise self._failure("it came incomplete")
-            except requests.RequestException as error:
-                # The message of requests has the address with its query.
-                raise self._failure(type(error).__name__) from error
+                answer = (fetch_file or fetch)(self.url, target)
+            except NotFetchedError as error:
+                raise self._failure(str(error)) from error
             except OSError as error:
                 raise self._failure(error.strerror or str(error)) from error
-            if self.sha256 not in {None, digest.hexdigest()}:
+            if answer.status != HTTPStatus.OK:
+                raise self._failure(f"it answers {answer.status} {answer.reason}")
+            if answer.length is not None and answer.length != target.stat().st_size:
+                raise self._failure("it came incomplete")
+            if self.sha256 not in {None, answer.sha256}:
                 raise self._failure(
-                    f"its SHA-256 is {digest.hexdigest()}, not {self.sha256}: check both"
+                    f"its SHA-256 is {answer.sha256}, not {self.sha256}: check both"
                 )
             yield target
 
     def _failure(self, why: str) -> StagingError:
         return StagingError(f"Cannot stage {_shown(self.url)}: {why}")
+
+
+class NotFetchedError(Exception):
+    """There was no answer, or no whole one; the message does not have the address."""
+
+
+@frozen
+class WebAnswer:
+    """What came of fetching a file.
+
+    Args:
+        status: The HTTP status; nothing is kept of the file but with 200.
+        reason: The status in words.
+        length: How long the server says the file is, in bytes; None where it does not.
+        sha256: The SHA-256 of what came, in hexadecimal digits.
+    """
+
+    status: int
+    reason: str
+    length: int | None
+    sha256: str = ""
+
+
+Fetch: TypeAlias = Callable[[str, Path], WebAnswer]
+"""Writes what is at an address to a file; raises a NotFetchedError, or an OSError of the file."""
+
+FETCH_HEADERS: Final = {"Accept-Encoding": "identity"}
+"""Not compressed once more on the way: the length is that of the file."""
+FETCH_TIMEOUT_SECONDS: Final = 60
+FETCH_BLOCK_BYTES: Final = 1 << 20
+
+
+def fetch(url: str, target: Path) -> WebAnswer:
+    """Write what is at an address to a file.
+
+    Args:
+        url: The address.
+        target: The file.
+
+    Raises:
+        NotFetchedError: There was no answer, or no whole one.
+        OSError: The file cannot be written.
+    """
+    import requests  # noqa: PLC0415 - loaded on first use
+
+    try:
+        with requests.get(
+            url, stream=True, timeout=FETCH_TIMEOUT_SECONDS, headers=FETCH_HEADERS
+        ) as response:
+            length = response.headers.get("Content-Length")
+            answer = WebAnswer(
+                response.status_code, response.reason, int(length) if length else None
+            )
+            if answer.status != HTTPStatus.OK:
+                return answer
+            digest = hashlib.sha256()
+            with target.open("wb") as out:
+                for chunk in response.iter_content(FETCH_BLOCK_BYTES):
+                    digest.update(chunk)
+                    out.write(chunk)
+    except requests.RequestException as error:
+        # The message of requests has the address with its query.
+        raise NotFetchedError(type(error).__name__) from error
+    return evolve(answer, sha256=digest.hexdigest())
+
+
+def fetch_of(connection: "Connection") -> Fetch:
+    """Return how files of the web are fetched on a connection.
+
+    Args:
+        connection: The connection.
+    """
+    return connection._fetch()  # noqa: SLF001 - not for users, who have no use for it
 
 
 def name_of(url: str) -> str:

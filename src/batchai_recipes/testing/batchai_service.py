@@ -111,7 +111,7 @@ class BatchAIService:
         """
         name = f"share-{secrets.token_hex(_NAME_BYTES)}"
         with self.connect() as connection:
-            create_share(connection.files, name)
+            create_share(connection, name)
             try:
                 yield FileShare(connection, name)
             finally:

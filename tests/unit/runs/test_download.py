@@ -67,7 +67,7 @@ def remote(endpoint, monkeypatch):
 def downloads(connection, clock):
     """Downloads that tell how far they are."""
     moved = []
-    downloads = Downloads(connection.downloads, "job j", moved.append, 4, clock.pacing())
+    downloads = Downloads(connection, "job j", moved.append, 4, clock.pacing())
     downloads.moved = moved
     yield downloads
     downloads.close()

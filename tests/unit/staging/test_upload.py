@@ -66,7 +66,7 @@ def test_directories_come_before_files_and_parents_before_children(share, connec
     staging = FileShareStaging("data").directory("x/y").upload(script)
     said = []
 
-    upload(connection.files, staging, said.append)
+    upload(connection, staging, said.append)
 
     assert share.made("PUT") == ["x", "y", "train.py", "train.py", INDEX, INDEX]
     assert said == ["Uploaded x/y/train.py (7 bytes)"]
@@ -74,7 +74,7 @@ def test_directories_come_before_files_and_parents_before_children(share, connec
 
 def test_the_manifest_says_what_was_staged(share, connection, script):
     """Sizes and hashes, and which files were sent."""
-    manifest = upload(connection.files, FileShareStaging("data").upload(script), str)
+    manifest = upload(connection, FileShareStaging("data").upload(script), str)
     staged = manifest["train.py"]
 
     assert [staged.size, staged.sha256, staged.etag] == ENTRY["train.py"]
@@ -83,7 +83,7 @@ def test_the_manifest_says_what_was_staged(share, connection, script):
 
 def test_the_hash_is_in_the_files_metadata(share, connection, script):
     """For whoever looks at the file alone."""
-    upload(connection.files, FileShareStaging("data").upload(script), str)
+    upload(connection, FileShareStaging("data").upload(script), str)
     sent = [r.headers.get("x-ms-meta-batchai_sha256") for r in share.requests]
 
     assert ENTRY["train.py"][1] in sent
@@ -93,7 +93,7 @@ def test_an_unchanged_file_costs_a_listing_and_the_index(share, connection, scri
     """Where listings tell entity tags."""
     staged_before(share, etag("&quot;0x1&quot;"))
     said = []
-    manifest = upload(connection.files, FileShareStaging("data").upload(script), said.append)
+    manifest = upload(connection, FileShareStaging("data").upload(script), said.append)
 
     assert [call.split("/")[-1] for call in share.calls] == ["data", INDEX]
     assert manifest.sent == ()
@@ -106,7 +106,7 @@ def test_an_endpoint_that_lists_no_entity_tags_is_asked_for_each(share, connecti
     """As all were before 2020."""
     staged_before(share, "")
     share.raw("HEAD", "/train.py", (200, {"ETag": '"0x1"', "Content-Length": "7"}, ""))
-    manifest = upload(connection.files, FileShareStaging("data").upload(script), str)
+    manifest = upload(connection, FileShareStaging("data").upload(script), str)
 
     assert (manifest.sent, share.made("HEAD")) == ((), ["train.py"])
 
@@ -127,7 +127,7 @@ def test_an_endpoint_that_lists_no_entity_tags_is_asked_for_each(share, connecti
 def test_a_file_that_differs_anywhere_is_sent_again(share, connection, script, change):
     """No stale file is taken for the new one."""
     change(share, script)
-    manifest = upload(connection.files, FileShareStaging("data").upload(script), str)
+    manifest = upload(connection, FileShareStaging("data").upload(script), str)
 
     assert manifest.sent == ("train.py",)
     assert share.made("PUT") == ["train.py", "train.py", INDEX, INDEX]
@@ -137,7 +137,7 @@ def test_a_dropped_connection_is_taken_up_again(share, connection, script, monke
     """By the client's retries, which do not really wait here."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     share.raw("PUT", "/train.py", WRITTEN, requests.ConnectionError("reset by peer"), WRITTEN)
-    upload(connection.files, FileShareStaging("data").upload(script), str)
+    upload(connection, FileShareStaging("data").upload(script), str)
 
     assert share.made("PUT").count("train.py") == 3
 
@@ -150,7 +150,7 @@ def test_a_file_sent_half_is_not_in_the_index_and_the_others_are(share, connecti
     staging = FileShareStaging("data").upload(tmp_path / "b", tmp_path / "a")
 
     with pytest.raises(StagingError, match=r"upload .*a as a"):
-        upload(connection.files, staging, str)
+        upload(connection, staging, str)
     assert list(json.loads(share.requests[-1].body)["files"]) == ["b"]
 
 
@@ -161,7 +161,7 @@ def test_a_file_that_changes_while_it_is_sent_is_named(share, connection, tmp_pa
     share.before = lambda path: big.write_bytes(b"new") if path.endswith("/big") else None
 
     with pytest.raises(StagingError, match=r"big changed while it was being uploaded"):
-        upload(connection.files, FileShareStaging("data").upload(big), str)
+        upload(connection, FileShareStaging("data").upload(big), str)
     assert INDEX not in share.made("PUT")
 
 
@@ -169,7 +169,7 @@ def test_a_large_file_gets_its_hash_after_its_last_part(share, connection, tmp_p
     """So that one that was sent half never has it; parts of zeros need not be sent."""
     content = bytes(4 << 20) + os.urandom((4 << 20) + 1)
     (tmp_path / "big").write_bytes(content)
-    manifest = upload(connection.files, FileShareStaging("data").upload(tmp_path / "big"), str)
+    manifest = upload(connection, FileShareStaging("data").upload(tmp_path / "big"), str)
     made = [r for r in share.requests if urlsplit(r.url).path.endswith("/big")]
 
     assert sorted(r.headers.get("x-ms-range", "") for r in made) == [
@@ -192,7 +192,7 @@ def test_a_share_that_exists_is_told_from_a_new_one(endpoint, connection):
         (409, {"x-ms-error-code": "ShareAlreadyExists"}, exists),
     )
 
-    assert [create_share(connection.files, "data") for _ in range(2)] == [True, False]
+    assert [create_share(connection, "data") for _ in range(2)] == [True, False]
 
 
 def test_a_refused_signature_says_what_to_check(endpoint, connection):
@@ -200,7 +200,7 @@ def test_a_refused_signature_says_what_to_check(endpoint, connection):
     endpoint.raw("PUT", "/data", (403, {"x-ms-error-code": "AuthenticationFailed"}, ""))
 
     with pytest.raises(StagingError, match=r"create file share data.*check the storage account"):
-        create_share(connection.files, "data")
+        create_share(connection, "data")
 
 
 def test_a_file_that_went_away_is_named(share, connection, tmp_path):
@@ -211,7 +211,7 @@ def test_a_file_that_went_away_is_named(share, connection, tmp_path):
     gone.unlink()
 
     with pytest.raises(StagingError, match=r"Cannot upload .*train\.py: No such file"):
-        upload(connection.files, staging, lambda _: None)
+        upload(connection, staging, lambda _: None)
 
 
 def test_a_small_file_goes_in_one_request_where_the_service_takes_it(share, connection, script):
@@ -219,7 +219,7 @@ def test_a_small_file_goes_in_one_request_where_the_service_takes_it(share, conn
     md5 = base64.b64encode(hashlib.md5(CONTENT, usedforsecurity=False).digest()).decode()
     taken = (201, {"ETag": '"0x1"', "Content-MD5": md5}, "")
     share.raw("PUT", "/data/train.py", taken)
-    upload(connection.files, FileShareStaging("data").upload(script), str)
+    upload(connection, FileShareStaging("data").upload(script), str)
 
     assert share.made("PUT").count("train.py") == 1
     (request,) = [one for one in share.requests if one.url.partition("?")[0].endswith("train.py")]
@@ -236,7 +236,7 @@ def test_a_service_that_refuses_content_is_not_asked_again(share, connection, tm
     refused = (400, {"x-ms-error-code": "InvalidHeaderValue"}, "")
     share.raw("PUT", "/data/a", refused, WRITTEN, WRITTEN)
     staging = FileShareStaging("data", max_connections=1).upload(*files)
-    manifest = upload(connection.files, staging, str)
+    manifest = upload(connection, staging, str)
 
     assert [share.made("PUT").count(name) for name in ("a", "b", "c")] == [3, 2, 2]
     assert len(manifest.sent) == 3
@@ -246,5 +246,5 @@ def test_another_refusal_of_content_is_an_error(share, connection, script):
     """It would be one in two requests as well."""
     share.raw("PUT", "/data/train.py", (403, {"x-ms-error-code": "AuthenticationFailed"}, ""))
     with pytest.raises(StagingError, match="train.py"):
-        upload(connection.files, FileShareStaging("data").upload(script), str)
+        upload(connection, FileShareStaging("data").upload(script), str)
     assert share.made("PUT").count("train.py") == 1

@@ -27,7 +27,7 @@ def web(endpoint):
 def test_it_goes_to_the_directory_named_last(web, connection, sha256):
     """Under the name that its address ends with."""
     staging = FileShareStaging("data").directory("d").from_url(URL, sha256=sha256)
-    manifest = upload(connection.files, staging, str)
+    manifest = upload(connection, staging, str)
 
     assert (manifest["d/train set.csv"].sha256, manifest.sent) == (SHA256, ("d/train set.csv",))
     assert CONTENT in [request.body for request in web.requests]
@@ -36,7 +36,7 @@ def test_it_goes_to_the_directory_named_last(web, connection, sha256):
 def test_one_whose_hash_the_share_has_is_not_fetched(web, connection):
     """Listing and index tell."""
     staging = FileShareStaging("data").from_url(URL, name="t", sha256=SHA256)
-    upload(connection.files, staging, str)
+    upload(connection, staging, str)
     text = web.requests[-1].body
     place = f"bytes 0-{len(text) - 1}/{len(text)}"
     web.raw("GET", f"/{INDEX}", (206, {"Content-Range": place}, text))
@@ -48,7 +48,7 @@ def test_one_whose_hash_the_share_has_is_not_fetched(web, connection):
     web.raw("GET", "/data", (200, {}, EMPTY.replace("<Entries/>", f"<Entries>{files}</Entries>")))
     web.calls.clear()
 
-    assert upload(connection.files, staging, str).sent == ()
+    assert upload(connection, staging, str).sent == ()
     assert web.made("GET") == ["data", INDEX]
 
 
@@ -66,7 +66,7 @@ def test_what_goes_wrong_is_told_without_secrets(web, connection, answer, messag
     staging = FileShareStaging("data").from_url(URL, sha256=SHA256)
 
     with pytest.raises(StagingError, match=f"Cannot stage https://web.test/a/.*{message}") as error:
-        upload(connection.files, staging, str)
+        upload(connection, staging, str)
     assert "hidden" not in f"{error.value}{staging!r}"
 
 
