@@ -29,7 +29,7 @@ from batchai_recipes.staging.staged_manifest import (
     index_to_json,
 )
 from batchai_recipes.staging.transfer import Transfer
-from batchai_recipes.staging.web_file import StagedUrl, fetch_of
+from batchai_recipes.staging.web_file import StagedUrl
 
 if TYPE_CHECKING:
     from batchai_recipes.connection import Connection
@@ -91,7 +91,7 @@ class _Upload:
         concurrency = concurrency_of(connection)
         files = shares_of(connection).files(staging.share, staging.max_connections)
         self._files = files
-        self._fetch = fetch_of(connection)
+        self._fetch = connection._fetch()  # noqa: SLF001 - not for users, who have no use for it
         self._aside = concurrency.aside
         self._staging = staging
         self._advance = advance

@@ -7,15 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from attrs import evolve, field, frozen
 
 from batchai_recipes.errors import ConfigurationError, StagingError
-
-if TYPE_CHECKING:
-    from batchai_recipes.connection import Connection
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -157,15 +154,6 @@ def fetch(url: str, target: Path) -> WebAnswer:
         # The message of requests has the address with its query.
         raise NotFetchedError(type(error).__name__) from error
     return evolve(answer, sha256=digest.hexdigest())
-
-
-def fetch_of(connection: "Connection") -> Fetch:
-    """Return how files of the web are fetched on a connection.
-
-    Args:
-        connection: The connection.
-    """
-    return connection._fetch()  # noqa: SLF001 - not for users, who have no use for it
 
 
 def name_of(url: str) -> str:
