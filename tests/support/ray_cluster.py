@@ -1,8 +1,9 @@
-"""A Ray cluster of four machines on this one: separate processes in a network of their own.
+"""A Ray cluster of four machines on this one: separate processes in networks of their own.
 
-Ray asks a cloud's metadata address and DNS when it starts, so its network has the loopback only.
-Each machine has a view of the file system of its own that hides a folder, as if the share's
-directory were not mounted there.
+Each machine has its own network, hostname and view of the file system; the latter hides a folder,
+as if the share's directory were not mounted there. A bridge is all that joins the networks: Ray
+asks a cloud's metadata address and DNS when it starts, and nothing shall leave this machine. The
+first machine has the head and the bridge, and the tests and their services run in its network.
 """
 
 import contextlib
@@ -27,7 +28,10 @@ HEAD_PORT = 6379
 MACHINES = 4
 PATIENCE_SECONDS = 90.0
 _CLONE_NEWNET = 0x40000000
-_HIDE = 'mount --make-rprivate / && mount -t tmpfs none "$0" && exec "$@"'
+_HIDE = (
+    'mount --make-rprivate / && mount -t tmpfs none "$0" && '
+    'echo "$1" > /proc/sys/kernel/hostname && shift && exec "$@"'
+)
 _STARTED = b"Ray runtime started"
 
 
@@ -42,9 +46,38 @@ class Machine:
     def __init__(self, cluster, number):
         self.cluster = cluster
         self.number = number
-        self.address = f"127.0.0.{number}"
+        self.address = f"10.77.0.{number}"
+        self.network = _Network()
         self.process = None
         self._drain = None
+
+    def join(self, first):
+        """Connect its network to the bridge, which the first machine has."""
+        if self is first:
+            self._ip("link", "add", "br0", "type", "bridge")
+            self._ip("addr", "add", f"{self.address}/24", "dev", "br0")
+            self._ip("link", "set", "br0", "up")
+            return
+        pair = ("type", "veth", "peer", "name", "eth0", "netns", str(self.network.pid))
+        first._ip("link", "add", self._port, *pair)
+        first._ip("link", "set", self._port, "master", "br0", "up")
+        self._ip("addr", "add", f"{self.address}/24", "dev", "eth0")
+        self._ip("link", "set", "eth0", "up")
+
+    def cut_off(self):
+        """Let nothing from it reach the others, nor the other way round."""
+        self.cluster.machines[0]._ip("link", "set", self._port, "down")
+
+    def reconnect(self):
+        """Let it reach the others again."""
+        self.cluster.machines[0]._ip("link", "set", self._port, "up")
+
+    @property
+    def _port(self):
+        return f"port{self.number}"
+
+    def _ip(self, *arguments):
+        subprocess.run(["nsenter", f"--net={self.network.path}", "ip", *arguments], check=True)
 
     def begin(self):
         """Begin to start it."""
@@ -54,8 +87,8 @@ class Machine:
         folder = self.cluster.folder / f"m{self.number}-{time.monotonic_ns() % 10**6}"
         self.process = subprocess.Popen(
             [
-                *("nsenter", f"--net={self.cluster.network}", "unshare", "--mount"),
-                *("sh", "-c", _HIDE, str(self.cluster.hidden)),
+                *("nsenter", f"--net={self.network.path}", "unshare", "--mount", "--uts"),
+                *("sh", "-c", _HIDE, str(self.cluster.hidden), f"machine{self.number}"),
                 *(sys.executable, "-m", "ray.scripts.scripts", "start", *role, "--block"),
                 *("--node-ip-address", self.address, "--temp-dir", str(folder)),
                 *("--num-cpus", "32", "--num-gpus", "4", "--memory", str(200 << 30)),
@@ -120,24 +153,40 @@ class Machine:
         self.wait()
 
 
+class _Network:
+    """A network of its own, with nothing but the loopback at first."""
+
+    def __init__(self):
+        self._keeper = subprocess.Popen(
+            ["unshare", "--net", "sh", "-c", "ip link set lo up && echo up && exec cat"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._keeper.stdout.readline() == b"up\n"
+        self.pid = self._keeper.pid
+        self.path = f"/proc/{self.pid}/ns/net"
+
+    def close(self):
+        """Give it up; it goes when nothing is in it any more."""
+        self._keeper.stdin.close()
+        self._keeper.wait()
+        self._keeper.stdout.close()
+
+
 class RayCluster:
     """Four machines of Ray, the first of which has the head."""
 
     def __init__(self):
-        self.address = f"127.0.0.1:{HEAD_PORT}"
         # Paths of Unix sockets must be short.
         self.folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
         self.hidden = self.folder / "hidden"
         self.hidden.mkdir()
         self.node_folder = self.folder / "nodes"
-        self._network = subprocess.Popen(
-            ["unshare", "--net", "sh", "-c", "ip link set lo up && echo up && exec cat"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert self._network.stdout.readline() == b"up\n"
-        self.network = f"/proc/{self._network.pid}/ns/net"
         self.machines = [Machine(self, number) for number in range(1, MACHINES + 1)]
+        self.host = self.machines[0].address
+        self.address = f"{self.host}:{HEAD_PORT}"
+        for machine in self.machines:
+            machine.join(self.machines[0])
 
     def start(self):
         """Start all machines; the others beside each other."""
@@ -153,15 +202,15 @@ class RayCluster:
         """End all that was started, and remove its folders."""
         for machine in self.machines:
             machine.kill()
-        self._network.stdin.close()
-        self._network.wait()
-        self._network.stdout.close()
+        for machine in self.machines:
+            machine.network.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def entered(self):
-        """Let this thread, and what it starts, be in the cluster's network."""
-        with Path("/proc/thread-self/ns/net").open() as own, Path(self.network).open() as other:
+        """Let this thread, and what it starts, be in the first machine's network."""
+        other_path = Path(self.machines[0].network.path)
+        with Path("/proc/thread-self/ns/net").open() as own, other_path.open() as other:
             _set_network(other)
             try:
                 yield
@@ -186,11 +235,11 @@ def _why_not():
     if not all(map(shutil.which, ("unshare", "nsenter", "ip", "mount"))):
         return "unshare, nsenter, ip and mount are not all installed"
     allowed = subprocess.run(
-        ["unshare", "--net", "--mount", "ip", "link", "set", "lo", "up"],
+        ["unshare", "--net", "--mount", "--uts", "ip", "link", "add", "br0", "type", "bridge"],
         capture_output=True,
         check=False,
     )
-    return "" if allowed.returncode == 0 else "network and mount namespaces are not permitted"
+    return "" if allowed.returncode == 0 else "namespaces and bridges of networks are not permitted"
 
 
 @pytest.fixture(scope="session")

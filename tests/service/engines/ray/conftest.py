@@ -29,7 +29,8 @@ class RayService:
         self._arguments = [
             *(sys.executable, "-m", "batchai_recipes.cli", "serve", "--engine", "ray"),
             *("--ray-address", cluster.address, "--ray-node-folder", str(cluster.node_folder)),
-            *("--state-dir", str(state), "--env-file", str(self.env_file), *arguments),
+            *("--state-dir", str(state), "--env-file", str(self.env_file)),
+            *("--host", cluster.host, *arguments),
         ]
         self.process = None
 
@@ -104,13 +105,13 @@ def service(request, new_service):
 
 
 @pytest.fixture
-def environment(service):
+def environment(service, in_ray_cluster):
     """The environment of a user of the service."""
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("AZURE_")},
         **read_env_file(service.env_file),
         "HTTPS_PROXY": "http://127.0.0.1:9",
-        "NO_PROXY": "127.0.0.1",
+        "NO_PROXY": in_ray_cluster.host,
         "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": "1",
         "BATCHAI_ADMIN_USER": "demo",
