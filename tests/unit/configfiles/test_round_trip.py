@@ -26,6 +26,7 @@ from batchai_recipes import (
     StorageAccount,
     TensorFlowJobBuilder,
 )
+from batchai_recipes.builders.mount import BlobContainerMount
 
 STORAGE = StorageAccount("demo", "a2V5", "http://127.0.0.1:1/demo")
 PROVIDERS = "/subscriptions/s/resourceGroups/g/providers"
@@ -209,7 +210,8 @@ def jobs(draw):
 def secrets_of(builder):
     """Return the placeholders of a builder's secrets with their values."""
     found = {}
-    for mount in builder.mounts:
+    # Numbers follow the document, where file shares stand before blob containers.
+    for mount in sorted(builder.mounts, key=lambda mount: isinstance(mount, BlobContainerMount)):
         account = getattr(mount, "account", None)
         if account:
             found.setdefault(f"STORAGE_KEY_{account.name.upper()}", []).append(account.key)
