@@ -7,7 +7,6 @@ import contextlib
 import importlib
 import os
 import queue
-import secrets
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -16,15 +15,19 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from attrs import evolve
-
+from batchai_recipes.service.engines.ray.actors import (
+    find_actor,
+    first_line,
+    is_passing,
+    make_actor,
+)
+from batchai_recipes.service.engines.ray.following import Following, later
 from batchai_recipes.service.engines.ray.groups import Groups, NoPlaceError, Place
 from batchai_recipes.service.engines.ray.messages import (
     Adopt,
     Answer,
     Call,
     Changed,
-    Changes,
     Connected,
     Failed,
     Gone,
@@ -47,7 +50,6 @@ _RETRY_SECONDS: Final = 1.0
 _RELEASE_SECONDS: Final = 15.0
 _PING_SECONDS: Final = 2.0
 _PING_PATIENCE_SECONDS: Final = 10.0
-_THREADS_OF_NODE: Final = 16
 
 _ray: Any = None
 
@@ -81,10 +83,14 @@ class Driver:
         self._groups = Groups(
             options.strategy, options.patience_seconds, lambda node_id: node_id in self._wanted
         )
-        self._shares = ServiceShares(Path(home.state) / "shares")
-        self._received: dict[str, int] = {}
+        self._following = Following(
+            ServiceShares(Path(home.state) / "shares"),
+            ask=self._ask,
+            changed=lambda node_id, changes: self._send(Changed(node_id, changes)),
+            lost=self._lose,
+            patience_seconds=options.silence_seconds,
+        )
         self._ending: list[threading.Thread] = []
-        self._follower = secrets.randbits(63) | 1
 
     def run(self) -> None:
         """Work until the service has gone."""
@@ -133,6 +139,7 @@ class Driver:
                 error = TimeoutError(f"no answer within {_PING_PATIENCE_SECONDS:g} s")
             if error is not None:
                 self._fail(f"Ray's head does not answer any more ({error})")
+            self._following.look()
             threading.Event().wait(_PING_SECONDS)
 
     def _fail(self, message: str) -> None:
@@ -148,7 +155,7 @@ class Driver:
             gathered = self._gathered.setdefault(key, [])
             gathered.append(node)
             if len(gathered) == 1:
-                _later(_GATHERING_SECONDS, self._make_gathered, key)
+                later(_GATHERING_SECONDS, self._make_gathered, key)
 
     def _make_gathered(self, key: str) -> None:
         with self._lock:
@@ -157,7 +164,7 @@ class Driver:
 
     def _find(self, node: WantedNode) -> bool:
         """Take over a node that was made for a service that did not live to hear of it."""
-        actor = _actor(node.node_id)
+        actor = find_actor(node.node_id)
         if actor is None:
             return False
         with self._lock:
@@ -191,7 +198,7 @@ class Driver:
             if node_id not in self._wanted:
                 self._groups.give_back(node_id)
                 return
-            actor = _make_actor(place, self._home)
+            actor = make_actor(place, self._home)
             self._actors[node_id] = actor
         self._welcome(node_id, place.node.machine.cluster_uid, actor)
 
@@ -204,7 +211,7 @@ class Driver:
             facts = answer.result()
             self._groups.adopt(node_id, cluster_uid, facts.group, facts.machine_id)
             self._send(Up(node_id, facts))
-            self._follow(node_id, actor)
+            self._following.follow(node_id, actor)
 
         self._ask(actor.facts.remote(), told)
 
@@ -215,52 +222,19 @@ class Driver:
         )
         with self._lock:
             self._wanted.add(node_id)
-            actor = _actor(node_id)
+            actor = find_actor(node_id)
             if actor is not None:
                 self._actors[node_id] = actor
         if actor is None:
             self._lose(node_id, "Ray has no actor of it any more")
         else:
-            self._follow(node_id, actor)
-
-    def _follow(self, node_id: str, actor: Any) -> None:
-        def told(answer: "Future[Changes]") -> None:
-            if self._actors.get(node_id) is not actor:
-                return
-            error = answer.exception()
-            if error is None:
-                if answer.result().superseded:
-                    _later(_RETRY_SECONDS, self._follow, node_id, actor)
-                    return
-                self._take_in(node_id, actor, answer.result())
-                self._follow(node_id, actor)
-            elif _is_passing(error):
-                _later(_RETRY_SECONDS, self._follow, node_id, actor)
-            else:
-                self._lose(node_id, _first_line(error))
-
-        received = self._received.get(node_id, 0)
-        self._ask(actor.changes.remote(self._follower, received), told)
-
-    def _take_in(self, node_id: str, actor: Any, changes: Changes) -> None:
-        """Write what a node has written, and only then tell what became of its tasks."""
-        for change in changes.shares:
-            self._shares.take_in(change)
-        self._received[node_id] = changes.number
-        if changes.tasks or changes.whole:
-            self._send(Changed(node_id, evolve(changes, shares=())))
-        if changes.wanted:
-            threading.Thread(target=self._supply, args=(actor, changes.wanted), daemon=True).start()
-
-    def _supply(self, actor: Any, wanted: Sequence[str]) -> None:
-        # What fails, the node tells; and a lost one is noticed by itself.
-        actor.supply.remote({share: self._shares.state(share) for share in wanted})
+            self._following.follow(node_id, actor)
 
     def _lose(self, node_id: str, why: str) -> None:
         with self._lock:
             actor = self._actors.pop(node_id, None)
             self._wanted.discard(node_id)
-            self._received.pop(node_id, None)
+        self._following.forget(node_id)
         if actor is not None:
             # One that is cut off, or whose answers fail, must not go on where nobody hears of it.
             with contextlib.suppress(Exception):
@@ -272,6 +246,7 @@ class Driver:
         with self._lock:
             self._wanted.discard(node_id)
             actor = self._actors.pop(node_id, None)
+        self._following.forget(node_id)
         if actor is None:
             self._groups.give_back(node_id)
             return
@@ -288,75 +263,49 @@ class Driver:
         self._groups.give_back(node_id)
 
     def _sweep(self, known: set[str]) -> None:
-        for name in _ray.util.list_named_actors():
-            if name not in known:
-                actor = _actor(name)
-                if actor is not None:
-                    self._release_unknown(name, actor)
-        self._groups.sweep()
+        # In a thread, since those that are ended may take their time.
+        threading.Thread(target=self._end_all_but, args=(known,), daemon=True).start()
 
-    def _release_unknown(self, node_id: str, actor: Any) -> None:
-        thread = threading.Thread(target=self._end, args=(node_id, actor), daemon=True)
-        thread.start()
-        thread.join(_RELEASE_SECONDS)
+    def _end_all_but(self, known: set[str]) -> None:
+        found = [name for name in _ray.util.list_named_actors() if name not in known]
+        threads = []
+        for name in found:
+            with self._lock:
+                actor = None if name in self._wanted else find_actor(name)
+            if actor is not None:
+                threads.append(threading.Thread(target=self._end, args=(name, actor), daemon=True))
+                threads[-1].start()
+        for thread in threads:
+            thread.join(_RELEASE_SECONDS)
+        self._groups.sweep()
 
     # Calls.
 
     def _call(self, call: Call) -> None:
         actor = self._actors.get(call.node_id)
         if actor is None:
-            self._send(Answer(call.number, unreachable="the node is gone"))
+            self._answer(Answer(call.number, unreachable="the node is gone"))
             return
 
         def told(answer: "Future[object]") -> None:
             error = answer.exception()
-            if error is not None:
-                self._send(Answer(call.number, unreachable=_first_line(error)))
+            if error is None:
+                self._answer(Answer(call.number, answer.result()))
+            elif is_passing(error):
+                # Whether it was heard is not known; a node does nothing twice.
+                later(_RETRY_SECONDS, self._call, call)
             else:
-                self._send(Answer(call.number, answer.result()))
+                self._answer(Answer(call.number, unreachable=first_line(error)))
 
         self._ask(getattr(actor, call.method).remote(*call.arguments), told)
+
+    def _answer(self, answer: Answer) -> None:
+        if answer.number:  # else nobody waits for it
+            self._send(answer)
 
     def _ask(self, reference: Any, told: "Callable[[Future[Any]], None]") -> None:
         # Ray calls back from a thread that must not wait for anything.
         reference.future().add_done_callback(lambda answer: self._events.put(lambda: told(answer)))
-
-
-def _later(seconds: float, function: Callable[..., None], *arguments: object) -> None:
-    timer = threading.Timer(seconds, function, arguments)
-    timer.daemon = True
-    timer.start()
-
-
-def _make_actor(place: Place, home: Home) -> Any:
-    from batchai_recipes.service.engines.ray.groups import bundle_of  # noqa: PLC0415
-    from batchai_recipes.service.engines.ray.node_actor import actor_class  # noqa: PLC0415
-
-    bundle = bundle_of(place.node)
-    strategy = importlib.import_module("ray.util.scheduling_strategies")
-    return (
-        actor_class()
-        .options(
-            name=place.node.node_id,
-            lifetime="detached",
-            num_cpus=bundle["CPU"],
-            num_gpus=bundle.get("GPU", 0),
-            memory=bundle.get("memory"),
-            max_restarts=0,
-            max_concurrency=_THREADS_OF_NODE,
-            scheduling_strategy=strategy.PlacementGroupSchedulingStrategy(
-                place.group, placement_group_bundle_index=place.bundle
-            ),
-        )
-        .remote(place.node.node_id, home, place.group_name)
-    )
-
-
-def _actor(node_id: str) -> Any:
-    try:
-        return _ray.get_actor(node_id)
-    except ValueError:
-        return None
 
 
 def _ask_head(asked: "queue.SimpleQueue[Exception | None]") -> None:
@@ -366,17 +315,6 @@ def _ask_head(asked: "queue.SimpleQueue[Exception | None]") -> None:
         asked.put(error)
     else:
         asked.put(None)
-
-
-def _is_passing(error: BaseException) -> bool:
-    return type(error).__name__ in {"ActorUnavailableError", "GetTimeoutError"}
-
-
-def _first_line(error: BaseException) -> str:
-    """Shorten what Ray says of a dead actor to its first sentence and the cause."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    cause = next((line for line in lines if line.startswith("The actor is dead because")), "")
-    return (cause or (lines[0] if lines else type(error).__name__))[:300]
 
 
 def _read(connection: Connection, messages: "queue.SimpleQueue[object]") -> None:

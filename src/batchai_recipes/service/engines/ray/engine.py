@@ -22,14 +22,12 @@ from batchai_recipes.service.engines.engine import (
     Node,
     Notify,
     Owner,
-    Running,
     Task,
     TaskKey,
     TaskStatus,
 )
 from batchai_recipes.service.engines.folders import check_source, job_folders, remove_folder
 from batchai_recipes.service.engines.ray.driver_link import DriverLink, UnreachableError
-from batchai_recipes.service.engines.ray.launched import Launched
 from batchai_recipes.service.engines.ray.messages import (
     Adopt,
     Changed,
@@ -48,6 +46,7 @@ from batchai_recipes.service.engines.ray.messages import (
     WantedNode,
 )
 from batchai_recipes.service.engines.ray.nodes import KnownNode, load_nodes
+from batchai_recipes.service.engines.ray.runs import Runs
 from batchai_recipes.service.engines.ray.share_copies import ShareSource
 from batchai_recipes.service.state_directory import StateDirectory, write_private
 
@@ -55,8 +54,6 @@ _ANSWER_SECONDS: Final = 20.0
 _ASK_AGAIN_SECONDS: Final = 2.0
 # Ray gives up on a head after a minute; its machines end what they run then.
 _HEAD_PATIENCE_SECONDS: Final = 120.0
-
-_Owner = tuple[Owner, str]
 
 _logger = logging.getLogger(__name__)
 
@@ -74,6 +71,7 @@ class RayEngine:
         memory_limit_bytes: How much memory a task may have; None for all there is.
         share_url: Says where an account's share can be read, for machines that do not see its
             folder: its URL, and the query that permits it. Without it, they mount no shares.
+        monotonic: A clock in seconds, which says how long Ray's head has been away.
     """
 
     def __init__(
@@ -84,6 +82,7 @@ class RayEngine:
         containers: ContainerPolicy = "auto",
         memory_limit_bytes: int | None = None,
         share_url: Callable[[str, str], tuple[str, str]] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._state = state
         self._options = options or RayOptions()
@@ -99,14 +98,14 @@ class RayEngine:
             cache_bytes=self._options.cache_bytes,
         )
         self._share_url = share_url
+        self._monotonic = monotonic
         self._link = DriverLink(
             self._home, self._options, state.root / "ray-driver.log", self._hear
         )
         self._notify: Notify = lambda *_: None
         self._lock = threading.RLock()
         self._nodes: dict[str, KnownNode] = {}
-        self._launched: dict[_Owner, Launched] = {}
-        self._statuses: dict[_Owner, dict[str, TaskStatus]] = {}
+        self._runs = Runs(state)
         self._mounts: dict[str, tuple[Mount, ...]] = {}
         self._out_since: float | None = None
 
@@ -179,8 +178,7 @@ class RayEngine:
         """Remove a node, and its placement group where no other node is in that."""
         with self._lock:
             self._nodes.pop(node_id, None)
-            self._launched.pop(("node", node_id), None)
-            self._statuses.pop(("node", node_id), None)
+            self._runs.forget("node", node_id)
             remove_folder(self._state.nodes / node_id)
         self._link.send(Release(node_id))
 
@@ -197,12 +195,12 @@ class RayEngine:
 
     def job(self, job_uid: str, node_ids: tuple[str, ...]) -> JobFolders:
         """Say where a job's folders are on its nodes."""
-        launched = self._run_of("job", job_uid, node_ids)
-        return job_folders(Path(self._home.folder) / "jobs" / launched.run, node_ids)
+        run = self._runs.of("job", job_uid, node_ids).run
+        return job_folders(Path(self._home.folder) / "jobs" / run, node_ids)
 
     def ports(self, job_uid: str, node_id: str, count: int) -> tuple[int, ...]:
         """Have a node choose ports that are free on its machine."""
-        run = self._run_of("job", job_uid, (node_id,)).run
+        run = self._runs.of("job", job_uid, (node_id,)).run
         ports = self._call(node_id, "ports", run, count)
         return tuple(ports) if isinstance(ports, tuple) else ()
 
@@ -212,11 +210,8 @@ class RayEngine:
 
     def release_job(self, job_uid: str) -> None:
         """Have the nodes of a job remove its folders."""
-        with self._lock:
-            launched = self._load("job", job_uid)
-            self._launched.pop(("job", job_uid), None)
-            self._statuses.pop(("job", job_uid), None)
-            self._mounts.pop(job_uid, None)
+        launched = self._runs.forget("job", job_uid)
+        self._mounts.pop(job_uid, None)
         if launched is not None:
             for node_id in launched.nodes:
                 self._link.tell(node_id, "release_run", launched.run)
@@ -227,30 +222,27 @@ class RayEngine:
     def launch(self, task: Task) -> None:
         """Start a task, unless it has been started before."""
         key = task.key
-        with self._lock:
-            launched = self._run_of(key.owner, key.owner_id, (task.node_id,))
-            if key.name in launched.tasks:
-                return
-            self._check_up(task.node_id)
-            launched.tasks[key.name] = task.node_id
-            launched.save()
-            mounts = self._mounts.get(key.owner_id, ())
-            message = Launch(
-                task,
-                launched.run,
-                mounts,
-                self._host_file(launched.nodes) if key.owner == "job" else "",
-                self._sources(mounts),
-            )
+        if key.name in self._runs.tasks(key.owner, key.owner_id):
+            return
+        self._check_up(task.node_id)
+        launched = self._runs.launch(key, task.node_id)
+        if launched is None:
+            return
+        mounts = self._mounts.get(key.owner_id, ())
+        message = Launch(
+            task,
+            launched.run,
+            mounts,
+            self._host_file(launched.nodes) if key.owner == "job" else "",
+            self._sources(mounts),
+        )
         try:
             self._call(task.node_id, "launch", message)
         except UnreachableError as error:
             # It may have been heard. The node tells, or is lost.
             _logger.warning("%s", error)
         except EngineError:
-            with self._lock:
-                launched.tasks.pop(key.name, None)
-                launched.save()
+            self._runs.refuse(key)
             raise
 
     def tasks(self, owner: Owner, owner_id: str) -> Mapping[str, TaskStatus]:
@@ -258,23 +250,17 @@ class RayEngine:
 
         What a node has not told yet counts as running, and what it had not told as lost with it.
         """
-        with self._lock:
-            launched = self._load(owner, owner_id)
-            if launched is None:
-                return {}
-            told = self._statuses.get((owner, owner_id), {})
-            return {
-                name: self._status(told.get(name, Running()), node_id)
-                for name, node_id in launched.tasks.items()
-            }
+        return {
+            name: self._status(told, node_id)
+            for name, (node_id, told) in self._runs.tasks(owner, owner_id).items()
+        }
 
     def terminate(self, key: TaskKey) -> None:
-        """Ask a task to end, through its node."""
-        with self._lock:
-            launched = self._load(key.owner, key.owner_id)
-            node_id = launched and launched.tasks.get(key.name)
-        if launched is not None and node_id:
-            self._link.tell(node_id, "terminate", key.owner, launched.run, key.name)
+        """Ask a task to end, through its node, which is asked again where it may not have heard."""
+        found = self._runs.end(key)
+        if found is not None:
+            node_id, run = found
+            self._link.tell(node_id, "terminate", key.owner, run, key.name)
 
     def _status(self, told: TaskStatus, node_id: str) -> TaskStatus:
         node = self._nodes.get(node_id)
@@ -311,39 +297,10 @@ class RayEngine:
                 slots[address] = slots.get(address, 0) + max(node.prepared.gpu_count, 1)
         return "".join(f"{address} slots={count}\n" for address, count in slots.items())
 
-    # Runs.
-
     def _notify_later(self, owner: Owner, owner_id: str) -> None:
         timer = threading.Timer(_ASK_AGAIN_SECONDS, self._notify, (owner, owner_id))
         timer.daemon = True
         timer.start()
-
-    def _folder_of(self, owner: Owner, owner_id: str) -> Path:
-        return (self._state.jobs if owner == "job" else self._state.nodes) / owner_id
-
-    def _load(self, owner: Owner, owner_id: str) -> Launched | None:
-        known = self._launched.get((owner, owner_id))
-        if known is None:
-            known = Launched.load(self._folder_of(owner, owner_id))
-            if known is not None:
-                self._launched[owner, owner_id] = known
-        return known
-
-    def _run_of(self, owner: Owner, owner_id: str, node_ids: tuple[str, ...]) -> Launched:
-        with self._lock:
-            known = self._load(owner, owner_id)
-            if known is None:
-                folder = self._folder_of(owner, owner_id)
-                known = (
-                    Launched.begin(folder, owner_id)
-                    if owner == "job"
-                    else Launched(folder, owner_id)
-                )
-                self._launched[owner, owner_id] = known
-            if not known.nodes.issuperset(node_ids):
-                known.nodes.update(node_ids)
-                known.save()
-        return known
 
     # What the driver says.
 
@@ -364,6 +321,7 @@ class RayEngine:
         if self._out_since is not None:
             _logger.warning("Ray is reached again at %s", self._options.address)
         self._out_since = None
+        self._runs.begin_driver()
         with self._lock:
             living = {i: n for i, n in self._nodes.items() if not (n.lost or n.refused)}
             for node_id, node in living.items():
@@ -376,7 +334,7 @@ class RayEngine:
             self._notify("node", node_id)  # which may wait for Ray
 
     def _be_out(self, why: str) -> None:
-        now = time.monotonic()
+        now = self._monotonic()
         if self._out_since is None:
             self._out_since = now
             _logger.warning("Ray cannot be reached: %s; trying again", why)
@@ -410,56 +368,18 @@ class RayEngine:
         self._notify("node", message.node_id)
 
     def _take_in(self, message: Changed) -> None:
-        node_id, changes = message.node_id, message.changes
+        node_id = message.node_id
         with self._lock:
             node = self._nodes.get(node_id)
             if node is None or node.lost:
                 return  # what a lost node says late does not count
-            changed = [
-                owner
-                for owner, tasks in changes.tasks.items()
-                if self._learn(node_id, owner, tasks)
-            ]
-            if changes.whole:
-                changed += self._forget_unheard(node_id)
-        for owner, owner_id in changed:
-            self._notify(owner, owner_id.partition(".")[0])
-
-    def _learn(
-        self, node_id: str, owner: tuple[Owner, str], tasks: Mapping[str, TaskStatus]
-    ) -> bool:
-        """Take in what became of the tasks of a run, and tell whether that is news."""
-        kind, run = owner
-        owner_id = run.partition(".")[0]
-        launched = self._load(kind, owner_id)
-        if launched is None or launched.run != run:
-            if kind == "job":  # of a run that is over
-                self._link.tell(node_id, "release_run", run)
-            return False
-        known = self._statuses.setdefault((kind, owner_id), {})
-        news = {
-            name: status
-            for name, status in tasks.items()
-            if launched.tasks.get(name) == node_id and known.get(name) != status
-        }
-        known.update(news)
-        return bool(news)
-
-    def _forget_unheard(self, node_id: str) -> list[_Owner]:
-        """Forget the tasks that an earlier service meant to launch and a node never heard of."""
-        forgotten: list[_Owner] = []
-        for uid in self.jobs():
-            launched = self._load("job", uid)
-            if launched is None:
-                continue
-            known = self._statuses.get(("job", uid), {})
-            unheard = [n for n, at in launched.tasks.items() if at == node_id and n not in known]
-            for name in unheard:
-                del launched.tasks[name]
-            if unheard:
-                launched.save()
-                forgotten.append(("job", uid))
-        return forgotten
+            learnt = self._runs.learn(node_id, message.changes)
+        for run in learnt.over:
+            self._link.tell(node_id, "release_run", run)
+        for kind, run, name in learnt.unheard:
+            self._link.tell(node_id, "terminate", kind, run, name)
+        for owner, owner_id in learnt.changed:
+            self._notify(owner, owner_id)
 
 
 def _service_id(probe: Path) -> str:

@@ -63,6 +63,7 @@ class Groups:
         # The machine and the group of each node, by cluster and node.
         self._machines: dict[str, dict[str, str]] = {}
         self._groups: dict[str, str] = {}
+        self._making: set[str] = set()
 
     def place(self, nodes: Sequence[WantedNode]) -> list[Place]:
         """Find places for nodes of one cluster, on machines of their own where that is asked for.
@@ -77,9 +78,20 @@ class Groups:
         Raises:
             NoPlaceError: There was none in time.
         """
+        name = f"{_PREFIX}{uuid.uuid4().hex}"
+        with self._lock:
+            self._making.add(name)
+        try:
+            places = self._place(name, nodes)
+        finally:
+            with self._lock:
+                self._making.discard(name)
+        # Else others of the cluster came to these machines in the meantime.
+        return self.place(nodes) if places is None else places
+
+    def _place(self, name: str, nodes: Sequence[WantedNode]) -> list[Place] | None:
         deadline = time.monotonic() + self._patience_seconds
         split_at = time.monotonic() + _SPLIT_AFTER_SECONDS
-        name = f"{_PREFIX}{uuid.uuid4().hex}"
         group = self._make(name, nodes)
         while not group.wait(_LOOK_SECONDS):
             now = time.monotonic()
@@ -98,9 +110,8 @@ class Groups:
                     of_cluster[node.node_id] = machines[index]
                     self._groups[node.node_id] = name
                 return [Place(n, name, group, i, machines[i]) for i, n in enumerate(nodes)]
-        # Others of the cluster came to these machines in the meantime.
         self._ray.remove_placement_group(group)
-        return self.place(nodes)
+        return None
 
     def adopt(self, node_id: str, cluster_uid: str, group_name: str, machine_id: str) -> None:
         """Take over a node's place from an earlier driver.
@@ -133,8 +144,9 @@ class Groups:
         """Remove the groups of this service that hold no node."""
         for row in self._ray.placement_group_table().values():
             name = row["name"]
-            in_use = row["state"] == "REMOVED" or name in self._groups.values()
-            if name.startswith(_PREFIX) and not in_use:
+            with self._lock:
+                in_use = name in self._making or name in self._groups.values()
+            if name.startswith(_PREFIX) and not in_use and row["state"] != "REMOVED":
                 self._remove(name)
 
     def _remove(self, name: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from batchai_recipes.service.engines.engine import EngineError
+from batchai_recipes.service.engines.engine import EngineError, TaskStatus
 
 _FILE: Final = "ray.json"
 
@@ -22,6 +22,12 @@ class Launched:
         run: The name.
         nodes: The nodes that may have folders of the run.
         tasks: The node of each task.
+
+    Attributes:
+        told: What the nodes have told of tasks, by name.
+        sent: To which driver's nodes each task was sent, by name; those of the file to an earlier
+            one than any.
+        ending: The tasks that were asked to end.
     """
 
     def __init__(
@@ -31,6 +37,9 @@ class Launched:
         self.run = run
         self.nodes = set(nodes)
         self.tasks = dict(tasks or {})
+        self.told: dict[str, TaskStatus] = {}
+        self.sent: dict[str, int] = {}
+        self.ending: set[str] = set()
 
     @classmethod
     def load(cls, folder: Path) -> "Launched | None":
@@ -69,3 +78,7 @@ class Launched:
             temporary.replace(self._folder / _FILE)
         except OSError as error:
             raise EngineError(f"What is launched cannot be written down: {error}") from error
+
+    def remove(self) -> None:
+        """Remove the file."""
+        (self._folder / _FILE).unlink(missing_ok=True)

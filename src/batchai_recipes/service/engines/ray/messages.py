@@ -26,6 +26,7 @@ class RayOptions:
         node_folder: The folder on each machine in which nodes keep what they need.
         patience_seconds: How long a node may wait for a machine.
         cache_bytes: How much of shares that a machine does not see it keeps between jobs.
+        silence_seconds: How long a node that Ray takes for alive may be silent.
     """
 
     address: str = "auto"
@@ -33,6 +34,7 @@ class RayOptions:
     node_folder: str = "/var/tmp/batchai-recipes"  # noqa: S108  # private folders are made in it
     patience_seconds: float = 600.0
     cache_bytes: int = 20 << 30
+    silence_seconds: float = 60.0
 
 
 @frozen
@@ -131,6 +133,11 @@ class Launch:
     mounts: tuple[Mount, ...] = ()
     host_file: str = ""
     sources: tuple[ShareSource, ...] = ()
+
+    @property
+    def owner(self) -> tuple[Owner, str]:
+        """Whose the task is: its kind, and its id or run."""
+        return self.task.key.owner, self.run
 
 
 @frozen

@@ -1,21 +1,13 @@
 """A node: the actor in its bundle, which runs tasks as the local engine does on one machine."""
 
-import fcntl
 import logging
-import os
-import socket
-import struct
-import threading
-import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Final
 
 from attrs import evolve
 
 from batchai_recipes.service.engines.engine import (
-    Ended,
     EngineError,
     Mount,
     MountError,
@@ -28,6 +20,7 @@ from batchai_recipes.service.engines.engine import (
 from batchai_recipes.service.engines.local import LocalEngine
 from batchai_recipes.service.engines.ray.content_cache import ContentCache
 from batchai_recipes.service.engines.ray.fetching import FetchError
+from batchai_recipes.service.engines.ray.launches import Launches
 from batchai_recipes.service.engines.ray.messages import (
     Changes,
     Home,
@@ -36,6 +29,8 @@ from batchai_recipes.service.engines.ray.messages import (
     Prepared,
     Refusal,
 )
+from batchai_recipes.service.engines.ray.network_interface import interface_of
+from batchai_recipes.service.engines.ray.news import News
 from batchai_recipes.service.engines.ray.node_shares import NodeShares
 from batchai_recipes.service.engines.ray.share_copies import Change, ShareSource, ShareState
 from batchai_recipes.service.file_lock import FileLock
@@ -43,9 +38,6 @@ from batchai_recipes.service.state_directory import StateDirectory
 
 _LONGEST_WAIT_SECONDS: Final = 20.0
 _END_PATIENCE_SECONDS: Final = 10.0
-_SCAN_SECONDS: Final = 0.5
-_TERMINATED_CODE: Final = 143
-_SIOCGIFADDR: Final = 0x8915  # of <linux/sockios.h>
 
 _logger = logging.getLogger(__name__)
 
@@ -81,17 +73,10 @@ class RayNode:
             memory_limit_bytes=home.memory_limit_bytes,
             outlived=False,
         )
-        self._news = threading.Condition(threading.RLock())
-        self._changed: set[tuple[Owner, str]] = set()
-        self._follower = 0
-        self._number = 0
-        self._in_flight: Changes | None = None
-        self._wants = False
-        self._runs: set[tuple[Owner, str]] = set()
-        self._pending: dict[tuple[Owner, str], dict[str, Launch]] = {}
-        self._unstarted: dict[tuple[Owner, str], dict[str, Ended]] = {}
+        self._launches = Launches()
         cache = ContentCache(self._state.root / "contents", home.cache_bytes)
         self._shares = NodeShares(self._state.nodes / node_id / "volumes", cache)
+        self._news = News(self)
         self._engine.start(self._notice)
         self._remove_left_over()
 
@@ -128,16 +113,20 @@ class RayNode:
         """
         try:
             mounted = self._mounted(launch.mounts, launch.sources)
-            ready = evolve(launch, mounts=mounted)
-            if not self._shares:
-                self._start(ready)
-                return None
         except EngineError as error:
             return _refusal(error)
-        with self._news:
-            self._pending.setdefault(_owner_of(launch), {})[launch.task.key.name] = ready
-            self._wants = True
-            self._news.notify_all()
+        ready = evolve(launch, mounts=mounted)
+        waits = bool(self._shares)
+        if not self._launches.add(ready, waits=waits):
+            self._news.notice(launch.owner)  # whoever launches it again has not heard of it
+        elif waits:
+            self._news.want_shares()
+        else:
+            try:
+                self._start(ready)
+            except EngineError as error:
+                self._launches.forget(launch.owner, launch.task.key.name)
+                return _refusal(error)
         return None
 
     def supply(self, states: Mapping[str, ShareState]) -> None:
@@ -146,8 +135,7 @@ class RayNode:
         Args:
             states: What is in each share.
         """
-        with self._news:
-            due = [launch for each in self._pending.values() for launch in each.values()]
+        due = self._launches.waiting()
         try:
             self._shares.bring_up_to_date(states)
             problem = ""
@@ -164,11 +152,9 @@ class RayNode:
             run: The run of the job, or the node's id.
             name: The task.
         """
-        with self._news:
-            if self._pending.get((owner, run), {}).pop(name, None) is not None:
-                ended = Ended("terminated", _TERMINATED_CODE, datetime.now(timezone.utc))
-                self._end_unstarted((owner, run), name, ended)
-                return
+        if self._launches.terminate((owner, run), name):
+            self._news.notice((owner, run))
+            return
         self._engine.terminate(TaskKey(owner, run, name))
 
     def ports(self, run: str, count: int) -> tuple[int, ...] | Refusal:
@@ -189,116 +175,94 @@ class RayNode:
         Args:
             run: The run; what is left of it is ended first.
         """
-        self._end_all("job", [run])
-        with self._news:
-            for known in (self._pending, self._unstarted):
-                known.pop(("job", run), None)
-            self._runs.discard(("job", run))
+        self._end_all("job", run)
+        self._launches.forget(("job", run))
         try:
             self._engine.release_job(run)
         except EngineError as error:
             _logger.warning("%s", error)
 
-    def changes(self, follower: int, received: int = 0) -> Changes:
-        """Wait until something changes, at most for some seconds, and say what.
+    def changes(
+        self, follower: int, received: int = 0, seconds: float = _LONGEST_WAIT_SECONDS
+    ) -> Changes:
+        """Wait until something changes, and say what.
 
         Args:
             follower: Who asks. One that asks for the first time is told everything.
             received: The number of the last changes that have arrived.
+            seconds: How long to wait at most.
         """
-        with self._news:
-            whole = follower != self._follower
-            if whole:
-                self._follower = follower
-                self._changed = {("node", self._node_id), *self._unstarted}
-                self._changed |= {("job", run) for run in self._engine.jobs()}
-                self._wants = bool(self._pending)
-                self._in_flight = None
-                self._shares.begin_anew()
-                self._news.notify_all()
-            if self._in_flight is not None and self._in_flight.number != received:
-                return self._in_flight  # what was told before did not arrive
-        deadline = time.monotonic() + _LONGEST_WAIT_SECONDS
-        while True:
-            with self._news:
-                pause = _SCAN_SECONDS if self._is_copying() else _LONGEST_WAIT_SECONDS
-                self._news.wait_for(
-                    lambda: self._changed or self._wants or self._follower != follower, pause
-                )
-                if self._follower != follower:
-                    return Changes(superseded=True)  # another driver follows by now
-            found = self._collect(whole=whole)
-            if found is not None or time.monotonic() > deadline:
-                return found or Changes(number=received)
+        return self._news.tell(follower, received, seconds)
 
-    def _collect(self, *, whole: bool) -> Changes | None:
-        with self._news:
-            changed, self._changed = self._changed, set()
-            wanted, self._wants = self._wants, False
-        tasks = {owner: self._tasks(owner) for owner in changed}
-        copying = self._is_copying()
-        shares: tuple[Change, ...] = ()
-        if copying:
-            final = any(isinstance(s, Ended) for each in tasks.values() for s in each.values())
-            shares, is_all = self._shares.changes(final=final)
-            if not is_all:  # a task has not ended before what it wrote is there
-                tasks = {}
-                with self._news:
-                    self._changed |= changed
-        if not (tasks or shares or wanted or whole):
-            return None
-        with self._news:
-            self._number += 1
-            self._in_flight = Changes(
-                tasks,
-                self._number,
-                shares,
-                self._shares.names if wanted else (),
-                whole=whole and not shares,
-            )
-            return self._in_flight
+    # What there is to tell of.
 
-    def _is_copying(self) -> bool:
-        return bool(self._shares) and bool(self._runs)
+    def owners(self) -> Iterable[tuple[Owner, str]]:
+        """Return all that have tasks, by kind and its id or run."""
+        # Those too that an earlier actor left on this machine, so that they are released.
+        runs: set[tuple[Owner, str]] = {("job", run) for run in self._engine.jobs()}
+        return {("node", self._node_id), *runs, *self._launches.owners()}
 
-    def _tasks(self, owner: tuple[Owner, str]) -> dict[str, TaskStatus]:
-        with self._news:
-            waiting = dict.fromkeys(self._pending.get(owner, {}), Running())
-            unstarted = dict(self._unstarted.get(owner, {}))
-        return {**waiting, **self._engine.tasks(*owner), **unstarted}
+    def tasks(self, owner: tuple[Owner, str]) -> Mapping[str, TaskStatus]:
+        """Return the status of all tasks of an owner, by name.
+
+        Args:
+            owner: Whose they are.
+        """
+        names = self._launches.names(owner)
+        # After that, lest one that is being started be in neither.
+        seen = self._engine.tasks(*owner)
+        return {
+            name: seen.get(name) or self._launches.status(owner, name, was_started=was_started)
+            for name, was_started in names.items()
+        }
+
+    def is_copying(self) -> bool:
+        """Tell whether something may be written to copies of shares."""
+        return bool(self._shares) and any(
+            _running(self.tasks(owner)) for owner in self._launches.owners()
+        )
+
+    def written(self, *, final: bool) -> tuple[tuple[Change, ...], bool]:
+        """Return what was written to copies of shares, and whether that is all.
+
+        Args:
+            final: Whether to look again at what was sent while it was written.
+        """
+        return self._shares.changes(final=final)
+
+    def shares(self) -> tuple[str, ...]:
+        """Return the shares of which to know what is in them, where something waits for that."""
+        return self._shares.names if self._launches.waiting() else ()
+
+    def begin_anew(self) -> None:
+        """Forget what was sent of copies of shares."""
+        self._shares.begin_anew()
 
     def end(self) -> None:
         """End all tasks and remove the node's folder."""
-        self._end_all("node", [self._node_id])
+        self._end_all("node", self._node_id)
         self._engine.stop()
         self._engine.release_node(self._node_id)
         Path(self._state.nodes / f"{self._node_id}.lock").unlink(missing_ok=True)
 
     def _start(self, launch: Launch) -> None:
-        self._runs.add(_owner_of(launch))
         if launch.task.key.owner == "job":
             self._prepare_run(launch)
         self._engine.launch(_of_run(launch.task, launch.run))
+        if self._launches.started(launch):
+            self._engine.terminate(TaskKey(*launch.owner, launch.task.key.name))
 
     def _start_pending(self, launch: Launch, problem: str) -> None:
-        owner, name = _owner_of(launch), launch.task.key.name
-        with self._news:
-            if self._pending.get(owner, {}).pop(name, None) is None:
-                return  # terminated, or started by another call
+        if not self._launches.take(launch):
+            return
         if not problem:
             try:
                 self._start(launch)
             except EngineError as error:
                 problem = str(error)
         if problem:
-            now = datetime.now(timezone.utc)
-            with self._news:
-                self._end_unstarted(owner, name, Ended("not started", None, now, problem))
-
-    def _end_unstarted(self, owner: tuple[Owner, str], name: str, ended: Ended) -> None:
-        self._unstarted.setdefault(owner, {})[name] = ended
-        self._changed.add(owner)
-        self._news.notify_all()
+            self._launches.fail(launch, problem)
+            self._news.notice(launch.owner)
 
     def _prepare_run(self, launch: Launch) -> None:
         # Several nodes may be on this machine, and share the folders of the run.
@@ -342,19 +306,14 @@ class RayNode:
     def _notice(self, owner: Owner | None = None, owner_id: str = "", /) -> None:
         if owner is None or (owner == "node" and owner_id != self._node_id):
             return
-        with self._news:
-            self._changed.add((owner, owner_id))
-            self._news.notify_all()
+        self._news.notice((owner, owner_id))
 
-    def _end_all(self, owner: Owner, runs: Iterable[str]) -> None:
-        deadline = time.monotonic() + _END_PATIENCE_SECONDS
-        for run in runs:
-            while running := _running(self._engine.tasks(owner, run)):
-                for name in running:
-                    self._engine.terminate(TaskKey(owner, run, name))
-                if time.monotonic() > deadline:
-                    return
-                time.sleep(0.05)
+    def _end_all(self, owner: Owner, run: str) -> None:
+        for name in _running(self._engine.tasks(owner, run)):
+            self._engine.terminate(TaskKey(owner, run, name))
+        self._news.wait_for(
+            lambda: not _running(self._engine.tasks(owner, run)), _END_PATIENCE_SECONDS
+        )
 
     def _remove_left_over(self) -> None:
         """Remove the folders of nodes of this machine whose actors were killed."""
@@ -370,40 +329,9 @@ def _running(tasks: Mapping[str, TaskStatus]) -> list[str]:
     return [name for name, status in tasks.items() if isinstance(status, Running)]
 
 
-def _owner_of(launch: Launch) -> tuple[Owner, str]:
-    return launch.task.key.owner, launch.run
-
-
 def _of_run(task: Task, run: str) -> Task:
     return evolve(task, key=evolve(task.key, owner_id=run))
 
 
 def _refusal(error: EngineError) -> Refusal:
     return Refusal(type(error).__name__, str(error))
-
-
-def interface_of(address: str) -> str:
-    """Find the network interface that has an address.
-
-    Args:
-        address: The address, IPv4.
-
-    Returns:
-        Its name, or nothing where there is none.
-
-    Example:
-        >>> interface_of("127.0.0.1"), interface_of("192.0.2.1")
-        ('lo', '')
-    """
-    if address.startswith("127."):
-        return "lo"
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for _, name in socket.if_nameindex():
-            request = struct.pack("256s", os.fsencode(name)[:15])
-            try:
-                answer = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)
-            except OSError:
-                continue  # it has none
-            if socket.inet_ntoa(answer[20:24]) == address:
-                return name
-    return ""

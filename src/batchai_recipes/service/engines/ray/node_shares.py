@@ -90,17 +90,22 @@ class NodeShares:
             final: Whether to look again at what was sent while it was written.
 
         Returns:
-            What was written, and whether that is all.
+            What was written, and whether that is all; it is not while something is copied in, which
+            this does not wait for.
         """
         found: list[Change] = []
         held = 0
-        with self._lock:
+        if not self._lock.acquire(blocking=False):
+            return (), False
+        try:
             for mirror in self._mirrors.values():
                 for change in mirror.changes(final=final):
                     found.append(change)
                     held += len(change.data) if isinstance(change, Piece) else 0
                     if held >= _MOST_BYTES:
                         return tuple(found), False
+        finally:
+            self._lock.release()
         return tuple(found), True
 
     def begin_anew(self) -> None:
