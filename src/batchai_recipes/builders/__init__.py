@@ -1,4 +1,4 @@
-"""Clusters and jobs as values that build the official models."""
+"""Clusters, jobs and file servers as values that build the official models."""
 
 from batchai_recipes.builders.caffe import CaffeJobBuilder
 from batchai_recipes.builders.caffe2 import Caffe2JobBuilder
@@ -6,6 +6,7 @@ from batchai_recipes.builders.chainer import ChainerJobBuilder
 from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.builders.cntk import CntkJobBuilder
 from batchai_recipes.builders.custom import CustomJobBuilder, CustomMpiJobBuilder
+from batchai_recipes.builders.file_server import FileServerBuilder
 from batchai_recipes.builders.horovod import HorovodJobBuilder
 from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.builders.key_vault import KeyVaultSecret
@@ -21,6 +22,7 @@ __all__ = [
     "CntkJobBuilder",
     "CustomJobBuilder",
     "CustomMpiJobBuilder",
+    "FileServerBuilder",
     "HorovodJobBuilder",
     "JobBuilder",
     "KeyVaultSecret",

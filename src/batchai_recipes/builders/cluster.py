@@ -1,7 +1,6 @@
 """ClusterBuilder: a Batch AI cluster as a value."""
 
 import os
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -15,12 +14,9 @@ from batchai_recipes.builders.mount import mount_volumes
 from batchai_recipes.builders.mounting import MountingBuilder
 from batchai_recipes.builders.scale import AutoScale, DeallocationOption, ManualScale
 from batchai_recipes.builders.setup_task import SetupTask
+from batchai_recipes.builders.subnet import checked_subnet_id
 from batchai_recipes.builders.vm_image import VmImage
-from batchai_recipes.builders.vm_size import (
-    UnknownVmSizeWarning,
-    VmPriority,
-    unknown_vm_size_message,
-)
+from batchai_recipes.builders.vm_size import VmPriority, checked_vm_size
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.names import checked_resource_name
 from batchai_recipes.staging.mounted_path import MountedPath
@@ -75,12 +71,7 @@ class ClusterBuilder(MountingBuilder):
         Raises:
             ConfigurationError: The size is empty.
         """
-        if not size.strip():
-            raise ConfigurationError("The VM size is empty: name one such as 'STANDARD_NC6'")
-        message = unknown_vm_size_message(size)
-        if message:
-            warnings.warn(message, UnknownVmSizeWarning, stacklevel=2)
-        return evolve(self, size=size)
+        return evolve(self, size=checked_vm_size(size))
 
     def nodes(
         self, count: int, *, node_deallocation_option: DeallocationOption | None = None
@@ -169,12 +160,7 @@ class ClusterBuilder(MountingBuilder):
         Raises:
             ConfigurationError: It is none.
         """
-        if "/subnets/" not in subnet_id:
-            raise ConfigurationError(
-                f"{subnet_id!r} is no resource id of a subnet: it ends in "
-                f"'/virtualNetworks/NETWORK/subnets/NAME'"
-            )
-        return evolve(self, subnet_id=subnet_id)
+        return evolve(self, subnet_id=checked_subnet_id(subnet_id))
 
     def setup_task(
         self,

@@ -1,7 +1,10 @@
 """The VM sizes that Batch AI documented, to tell a typo from a size."""
 
 import difflib
+import warnings
 from typing import Final, Literal, TypeAlias
+
+from batchai_recipes.errors import ConfigurationError
 
 VmPriority: TypeAlias = Literal["dedicated", "lowpriority"]
 
@@ -28,6 +31,27 @@ KNOWN_VM_SIZES: Final = frozenset(
 Source:
     Sizes for Linux virtual machines in Azure, 2018, without those that Batch AI did not support.
 """
+
+
+def checked_vm_size(size: str) -> str:
+    """Return a VM size; warn the caller of the builder's method that takes it of an unknown one.
+
+    Args:
+        size: The size by its Azure name.
+
+    Raises:
+        ConfigurationError: The size is empty.
+
+    Example:
+        >>> checked_vm_size("STANDARD_NC6")
+        'STANDARD_NC6'
+    """
+    if not size.strip():
+        raise ConfigurationError("The VM size is empty: name one such as 'STANDARD_NC6'")
+    message = unknown_vm_size_message(size)
+    if message:
+        warnings.warn(message, UnknownVmSizeWarning, stacklevel=3)
+    return size
 
 
 class UnknownVmSizeWarning(UserWarning):

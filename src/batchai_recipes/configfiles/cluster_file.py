@@ -4,8 +4,11 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, cast
 
+from attrs import evolve
+
 from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.builders.scale import DeallocationOption
+from batchai_recipes.configfiles.admin_account import admin_account
 from batchai_recipes.configfiles.document import read_document, write_document
 from batchai_recipes.configfiles.hiding import Hiding, names_needed
 from batchai_recipes.configfiles.placeholders import ACCOUNT, KEY, written
@@ -15,7 +18,11 @@ from batchai_recipes.configfiles.volumes import with_volumes
 from batchai_recipes.staging.storage_account import StorageAccount
 
 if TYPE_CHECKING:
-    from azure.mgmt.batchai.models import ClusterCreateParameters, JobCreateParameters
+    from azure.mgmt.batchai.models import (
+        ClusterCreateParameters,
+        FileServerCreateParameters,
+        JobCreateParameters,
+    )
 
 PLACEHOLDER_STORAGE: Final = StorageAccount(
     written(ACCOUNT), written(KEY), f"https://{written(ACCOUNT)}.file.core.windows.net"
@@ -54,13 +61,13 @@ def write_cluster(cluster: ClusterBuilder, path: str | os.PathLike[str]) -> tupl
 def write_hidden(
     path: str | os.PathLike[str],
     kind: str,
-    model: "ClusterCreateParameters | JobCreateParameters",
+    model: "ClusterCreateParameters | JobCreateParameters | FileServerCreateParameters",
 ) -> tuple[str, ...]:
     """Write a model with placeholders for its secrets.
 
     Args:
         path: The file.
-        kind: ``cluster`` or ``job``.
+        kind: ``cluster``, ``job`` or ``file_server``.
         model: The model.
 
     Returns:
@@ -84,15 +91,8 @@ def _with_machines(cluster: ClusterBuilder, file: Section) -> ClusterBuilder:
             raise file.error("vmPriority", problem)
         is_low = priority.lower() == "lowpriority"
         cluster = cluster.low_priority() if is_low else cluster.dedicated()
-    user = file.section("userAccountSettings")
-    key = user.text("adminUserSshPublicKey") if user else None
-    password = user.text("adminUserPassword") if user else None
-    # The service shows neither; without them it is the connection's user.
-    if user and (key or password):
-        with user.at():
-            cluster = cluster.admin_user(
-                user.required("adminUserName"), ssh_public_key=key, password=password
-            )
+    # Without an account it is the connection's user.
+    cluster = evolve(cluster, admin=admin_account(file.section("userAccountSettings")))
     subnet = file.section("subnet")
     if subnet:
         with subnet.at("id"):

@@ -14,6 +14,7 @@ _IGNORED: Final = {
     "JobCreateParameters": (
         *("location", "tags", "apiVersion", "resourceGroup", "experimentName", "priority"),
     ),
+    "FileServerCreateParameters": ("location", "tags", "apiVersion", "resourceGroup"),
     "OutputDirectory": ("type", "createNew"),
     "ResourceId": ("resourceGroup",),
 }
@@ -28,8 +29,12 @@ _SUPPLIED: Final = {
     "AzureBlobFileSystemReference": {"accountName", "credentials"},
     "SetupTask": {"stdOutErrPathPrefix"},
 }
-_READ_BACK: Final = {"ClusterCreateParameters": "Cluster", "JobCreateParameters": "Job"}
-_OTHER: Final = {"ClusterCreateParameters": "job", "JobCreateParameters": "cluster"}
+_READ_BACK: Final = {
+    "ClusterCreateParameters": "Cluster",
+    "FileServerCreateParameters": "FileServer",
+    "JobCreateParameters": "Job",
+}
+_NOUNS: Final = {"Cluster": "cluster", "FileServer": "file server", "Job": "job"}
 _NAMES: Final = {str: "a text", bool: "true or false", int: "a number", float: "a number"}
 
 
@@ -158,7 +163,8 @@ def _unknown(model: str, name: str, known: list[str]) -> str:
     near = same or difflib.get_close_matches(name, known, 1)
     if near:
         return f"no such property: did you mean {near[0]!r}?"
-    other = _OTHER.get(model)
-    if other and name in property_types(f"{other.title()}CreateParameters"):
-        return f"a property of a {other}: is this the {other}'s file?"
+    for other, kind in _READ_BACK.items():
+        if model in _READ_BACK and name in property_types(other):
+            noun = _NOUNS[kind]
+            return f"a property of a {noun}: is this the {noun}'s file?"
     return f"no such property: there are {', '.join(map(repr, sorted(known)))}"

@@ -17,6 +17,7 @@ _AROUND: Final = frozenset(
     {"$schema", "properties", "id", "name", "type", "location", "tags", "apiVersion"}
 )
 _SCHEMAS: Final = "https://raw.githubusercontent.com/Azure/BatchAI/master/schemas/2018-05-01"
+_WITH_SCHEMA: Final = frozenset({"cluster", "job"})  # as the official recipes name them
 
 
 def read_document(
@@ -61,14 +62,15 @@ def write_document(path: str | os.PathLike[str], kind: str, properties: dict[str
 
     Args:
         path: The file; one that is there is replaced.
-        kind: ``cluster`` or ``job``.
+        kind: ``cluster``, ``job`` or ``file_server``.
         properties: What to write.
 
     Raises:
         ConfigFileError: The file cannot be written.
     """
     file = Path(path)
-    document = {"$schema": f"{_SCHEMAS}/{kind}.json", "properties": properties}
+    schema = {"$schema": f"{_SCHEMAS}/{kind}.json"} if kind in _WITH_SCHEMA else {}
+    document = {**schema, "properties": properties}
     text = json.dumps(document, indent=4, ensure_ascii=False) + "\n"
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:

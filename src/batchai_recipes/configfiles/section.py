@@ -54,6 +54,16 @@ class Section:
         """Return a number; None where there is none."""
         return cast("int | None", self.values.get(key))
 
+    def texts(self, key: str) -> list[str]:
+        """Return the texts in a list with their placeholders filled, none where there is no list.
+
+        Raises:
+            ConfigFileError: A placeholder has no value.
+        """
+        with self.at(key):
+            found = cast("list[str]", self.values.get(key) or [])
+            return [self.placeholders.fill(text) for text in found]
+
     def section(self, key: str) -> "Section | None":
         """Return the object in a property; None where there is none."""
         values = self.values.get(key)

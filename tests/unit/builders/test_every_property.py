@@ -16,6 +16,7 @@ from batchai_recipes import (
     CntkJobBuilder,
     CustomJobBuilder,
     CustomMpiJobBuilder,
+    FileServerBuilder,
     HorovodJobBuilder,
     KeyVaultSecret,
     PyTorchJobBuilder,
@@ -64,6 +65,16 @@ CLUSTERS = (
     .vm_size("STANDARD_NC6")
     .auto_scale(minimum=0, maximum=4, initial=1)
     .app_insights(f"{SUBSCRIPTION}/Microsoft.Insights/components/c", instrumentation_key=SECRET),
+)
+
+
+FILE_SERVERS = (
+    FileServerBuilder("server")
+    .vm_size("STANDARD_D1")
+    .data_disks(2, size_gb=10, storage_account_type="Premium_LRS", caching_type="readonly")
+    .admin_user("demo", ssh_public_key="ssh-rsa AAAA", password="hidden")
+    .allow_public_ips("192.0.2.0/24")
+    .subnet(f"{SUBSCRIPTION}/Microsoft.Network/virtualNetworks/n/subnets/default"),
 )
 
 
@@ -118,6 +129,8 @@ JOBS = (
     .std_out_err_path_prefix(ROOT),
 )
 
+BUILDERS = (*CLUSTERS, *JOBS, *FILE_SERVERS)
+
 
 def declared(name, found=None):
     """Return the properties that a client can set of a model and of those that it holds."""
@@ -150,13 +163,17 @@ def built(builder):
     """Build a cluster or a job."""
     if isinstance(builder, ClusterBuilder):
         return builder.build(STORAGE)
+    if isinstance(builder, FileServerBuilder):
+        return builder.build()
     return builder.build(cluster_id="/clusters/c", storage=STORAGE)
 
 
 def test_no_property_is_out_of_reach():
     """A new release of the package with another property is seen here."""
-    wanted = declared("ClusterCreateParameters") | declared("JobCreateParameters")
-    found = {pair for builder in (*CLUSTERS, *JOBS) for pair in reached(built(builder))}
+    wanted = set()
+    for kind in ("Cluster", "FileServer", "Job"):
+        wanted |= declared(f"{kind}CreateParameters")
+    found = {pair for builder in BUILDERS for pair in reached(built(builder))}
     assert wanted - found == set()
     assert len(wanted) > 100
 
@@ -165,11 +182,11 @@ def test_every_builder_has_an_example():
     """Which the doctests run."""
     exported = [getattr(builders, name) for name in builders.__all__]
     made = [thing for thing in exported if thing.__name__.endswith("Builder")]
-    assert len(made) == 11
+    assert len(made) == 12
     assert [one.__name__ for one in made if ">>> " not in (one.__doc__ or "")] == []
 
 
-@pytest.mark.parametrize("builder", [*CLUSTERS, *JOBS], ids=lambda builder: builder.name)
+@pytest.mark.parametrize("builder", BUILDERS, ids=lambda builder: builder.name)
 def test_builders_are_values(builder):
     """Equal and hashable, also after a pickle's round trip; what they hide stays hidden."""
     again = pickle.loads(pickle.dumps(builder))
@@ -178,7 +195,7 @@ def test_builders_are_values(builder):
     assert "hidden" not in repr(builder)
 
 
-@pytest.mark.parametrize("builder", [*CLUSTERS, *JOBS], ids=lambda builder: builder.name)
+@pytest.mark.parametrize("builder", BUILDERS, ids=lambda builder: builder.name)
 def test_what_is_built_survives_the_wire(builder):
     """The official models read back what they wrote."""
     wire = built(builder).serialize()

@@ -14,6 +14,7 @@ from batchai_recipes import (
     ConfigFileError,
     ConfigurationError,
     CustomJobBuilder,
+    FileServerBuilder,
     JobBuilder,
     PyTorchJobBuilder,
     StorageAccount,
@@ -59,8 +60,10 @@ def test_every_example_of_the_old_command_line_reads():
     found = sorted(EXAMPLES.glob("*.json"))
     jobs = [JobBuilder.from_file(path) for path in found if "job" in path.name]
     clusters = [ClusterBuilder.from_file(path) for path in found if "cluster" in path.name]
+    servers = [FileServerBuilder.from_file(path) for path in found if "server" in path.name]
 
-    assert (len(jobs), len(clusters)) == (5, 3)
+    assert (len(jobs), len(clusters), len(servers)) == (5, 3, 1)
+    assert servers[0].build().data_disks.disk_count == 2
     assert {type(job) for job in jobs} == {CustomJobBuilder}
     for job in jobs:
         assert job.build(cluster_id="/c", storage=STORAGE).custom_toolkit_settings
@@ -158,6 +161,76 @@ class TestTheOfficialRecipesShapes:
         assert JobBuilder.from_file(path, name="other").name == "other"
         with pytest.raises(ConfigFileError, match="'a b' is not a name for a job"):
             JobBuilder.from_file(path, name="a b")
+
+
+class TestTheAdminUser:
+    """Whose public key may be one, or the path of one, as Azure's command line took it."""
+
+    @pytest.fixture
+    def user(self, read):
+        """Read a cluster with a public key."""
+
+        def user(key, **more):
+            account = {"adminUserName": "demo", "adminUserSshPublicKey": key, **more}
+            return read({**CLUSTER, "userAccountSettings": account}, ClusterBuilder).admin
+
+        return user
+
+    @pytest.mark.parametrize("kind", ["ssh-rsa", "ecdsa-sha2-nistp256", "sk-ssh-ed25519@x.com"])
+    def test_a_key_is_taken_as_it_is(self, user, kind):
+        """Whatever its type."""
+        assert user(f"{kind} AAAA demo").ssh_public_key == f"{kind} AAAA demo"
+
+    def test_a_path_is_read(self, user, tmp_path, monkeypatch):
+        """From the working directory, or the user's own."""
+        (tmp_path / "id_rsa.pub").write_text("ssh-rsa AAAA demo\n")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.chdir(tmp_path)
+        for path in ("~/id_rsa.pub", "id_rsa.pub", str(tmp_path / "id_rsa.pub")):
+            assert user(path).ssh_public_key == "ssh-rsa AAAA demo"
+
+    def test_what_is_neither_is_told(self, user, tmp_path):
+        """With its place, and what it should be."""
+        place = r"properties\.userAccountSettings"
+        missing = rf"{place}\.adminUserSshPublicKey: 'nokey' is neither .* nor the path of one"
+        with pytest.raises(ConfigFileError, match=missing):
+            user("nokey")
+        with pytest.raises(ConfigFileError, match="is neither a public key"):
+            user("~nobody-of-this-name/key")
+        (tmp_path / "other").write_text("hello")
+        with pytest.raises(ConfigFileError, match="other has no public key, such as 'ssh-rsa"):
+            user(str(tmp_path / "other"))
+        (tmp_path / "id_rsa").write_text("-----BEGIN OPENSSH PRIVATE KEY-----")
+        with pytest.raises(ConfigFileError, match=rf"{place}: .* is a private key"):
+            user(str(tmp_path / "id_rsa"))
+
+    def test_without_key_and_password_it_is_the_connections(self, user):
+        """As in what the service shows."""
+        assert user(None) is None
+
+
+class TestAFileServer:
+    """As `az batchai file-server create -f` took it."""
+
+    def test_mistakes_are_told_with_their_place(self, read):
+        """As in the other files."""
+        disks = {"diskCount": 1, "diskSizeInGB": 0, "storageAccountType": "Standard_LRS"}
+        with pytest.raises(ConfigFileError, match="dataDisks: .*gigabytes"):
+            read({"dataDisks": disks}, FileServerBuilder)
+        with pytest.raises(ConfigFileError, match="did you mean 'Standard_LRS'"):
+            read(
+                {"dataDisks": {**disks, "diskSizeInGB": 1, "storageAccountType": "standard_lrs"}},
+                FileServerBuilder,
+            )
+        with pytest.raises(ConfigFileError, match="is this the cluster's file"):
+            read({"scaleSettings": {}}, FileServerBuilder)
+        with pytest.raises(ConfigurationError, match=r"has no data disks: add .data_disks"):
+            read({"vmSize": "STANDARD_D1"}, FileServerBuilder).build()
+
+    def test_what_the_service_shows_reads_too(self, read):
+        """Without what it alone knows."""
+        shown = {"vmSize": "STANDARD_D1", "provisioningState": "succeeded", "mountSettings": {}}
+        assert read(shown, FileServerBuilder).size == "STANDARD_D1"
 
 
 class TestPlaceholders:

@@ -19,6 +19,7 @@ from batchai_recipes import (
     CntkJobBuilder,
     CustomJobBuilder,
     CustomMpiJobBuilder,
+    FileServerBuilder,
     HorovodJobBuilder,
     JobBuilder,
     KeyVaultSecret,
@@ -93,6 +94,10 @@ MOUNTS = st.one_of(
     ),
     call("mount_unmanaged_file_system", LINE, at=PLACE),
 )
+ADMIN_USER = call(
+    "admin_user", LINE, ssh_public_key=st.just("ssh-rsa AAAA"), password=st.none() | CLEAR
+)
+SUBNET = call("subnet", st.just(f"{PROVIDERS}/Microsoft.Network/virtualNetworks/n/subnets/default"))
 CLUSTER_CALLS = st.one_of(
     MOUNTS,
     call("vm_size", st.sampled_from(["STANDARD_NC6", "standard_d1"])),
@@ -111,7 +116,7 @@ CLUSTER_CALLS = st.one_of(
         maximum=st.integers(3, 9),
         initial=st.integers(0, 3),
     ),
-    call("admin_user", LINE, ssh_public_key=st.just("ssh-rsa AAAA"), password=st.none() | CLEAR),
+    ADMIN_USER,
     call(
         "virtual_machine_image",
         publisher=LINE,
@@ -120,7 +125,7 @@ CLUSTER_CALLS = st.one_of(
         version=OPTIONS,
         custom_image_id=st.sampled_from([None, f"{PROVIDERS}/Microsoft.Compute/images/mine"]),
     ),
-    call("subnet", st.just(f"{PROVIDERS}/Microsoft.Network/virtualNetworks/n/subnets/default")),
+    SUBNET,
     call(
         "setup_task",
         LINE,
@@ -207,11 +212,35 @@ def jobs(draw):
     return told(job, draw(st.lists(JOB_CALLS | possible, max_size=8)))
 
 
+FILE_SERVER_CALLS = st.one_of(
+    call("vm_size", st.sampled_from(["STANDARD_NC6", "standard_d1"])),
+    call(
+        "data_disks",
+        COUNT,
+        size_gb=COUNT,
+        storage_account_type=st.sampled_from(["Standard_LRS", "Premium_LRS"]),
+        caching_type=st.sampled_from([None, "none", "readonly", "readwrite"]),
+    ),
+    ADMIN_USER,
+    call("allow_public_ips", LINE, LINE),
+    SUBNET,
+)
+
+
+@st.composite
+def file_servers(draw):
+    """File servers of any chain of methods."""
+    server = FileServerBuilder(draw(NAME)).vm_size("STANDARD_D1").data_disks(1, size_gb=1)
+    server = server.admin_user("demo", ssh_public_key="ssh-rsa AAAA")
+    return told(server, draw(st.lists(FILE_SERVER_CALLS, max_size=5)))
+
+
 def secrets_of(builder):
     """Return the placeholders of a builder's secrets with their values."""
     found = {}
     # Numbers follow the document, where file shares stand before blob containers.
-    for mount in sorted(builder.mounts, key=lambda mount: isinstance(mount, BlobContainerMount)):
+    mounts = getattr(builder, "mounts", ())
+    for mount in sorted(mounts, key=lambda mount: isinstance(mount, BlobContainerMount)):
         account = getattr(mount, "account", None)
         if account:
             found.setdefault(f"STORAGE_KEY_{account.name.upper()}", []).append(account.key)
@@ -241,6 +270,8 @@ def built(builder):
     """Return what is sent over the wire."""
     if isinstance(builder, ClusterBuilder):
         return builder.build(STORAGE).serialize()
+    if isinstance(builder, FileServerBuilder):
+        return builder.build().serialize()
     return builder.build(cluster_id="/clusters/c", storage=STORAGE).serialize()
 
 
@@ -255,7 +286,7 @@ def is_buildable(builder):
 
 def check(builder):
     """Write, read and compare; nothing secret is in the file."""
-    kind = ClusterBuilder if isinstance(builder, ClusterBuilder) else JobBuilder
+    kind = JobBuilder if isinstance(builder, JobBuilder) else type(builder)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "file.json")
         names = builder.to_file(path)
@@ -283,6 +314,13 @@ def test_clusters_survive_a_file(cluster):
 def test_jobs_of_every_toolkit_survive_a_file(job):
     """The same model comes back, and from then on the same file and builder."""
     check(job)
+
+
+@settings(max_examples=60)
+@given(file_servers())
+def test_file_servers_survive_a_file(server):
+    """The same model comes back, and from then on the same file and builder."""
+    check(server)
 
 
 @pytest.mark.parametrize("toolkit", TOOLKITS, ids=lambda toolkit: toolkit.__name__)

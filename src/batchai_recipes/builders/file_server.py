@@ -1,0 +1,219 @@
+"""FileServerBuilder: a Batch AI file server as a value."""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from attrs import evolve, field, frozen
+from typing_extensions import Self
+
+from batchai_recipes.builders.admin_user import AdminUser
+from batchai_recipes.builders.data_disks import CachingType, DataDisks, StorageAccountType
+from batchai_recipes.builders.subnet import checked_subnet_id
+from batchai_recipes.builders.vm_size import checked_vm_size
+from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.names import checked_resource_name
+from batchai_recipes.notebook import described
+
+if TYPE_CHECKING:
+    from azure.mgmt.batchai.models import FileServerCreateParameters
+
+
+def _file_server_name(name: str) -> str:
+    return checked_resource_name("file server", name)
+
+
+@frozen
+class FileServerBuilder:
+    """Describes a file server of one machine over NFS; each method returns a new builder.
+
+    A session makes none by itself: :meth:`build` gives what the client takes, and a cluster or job
+    mounts the file server by its resource id.
+
+    Args:
+        name: The file server's name: 1 to 64 letters, digits, ``-`` and ``_``.
+
+    Raises:
+        ConfigurationError: The name is not allowed.
+
+    Example:
+        >>> server = (
+        ...     FileServerBuilder("myserver")
+        ...     .vm_size("STANDARD_D1")
+        ...     .data_disks(2, size_gb=10)
+        ...     .admin_user("demo", password="not shown")
+        ... )
+        >>> server.build().data_disks.disk_count
+        2
+    """
+
+    name: str = field(converter=_file_server_name)
+    size: str | None = field(default=None, kw_only=True)
+    disks: DataDisks | None = field(default=None, kw_only=True)
+    admin: AdminUser | None = field(default=None, kw_only=True)
+    public_ips_to_allow: tuple[str, ...] = field(default=(), kw_only=True)
+    subnet_id: str | None = field(default=None, kw_only=True)
+
+    def _repr_html_(self) -> str:
+        """Return what it was given as a table, for notebooks."""
+        return described(self)
+
+    def vm_size(self, size: str) -> Self:
+        """Set the size of the file server's virtual machine.
+
+        Args:
+            size: A size by its Azure name, such as ``STANDARD_D1``. One that is not known here
+                is passed on as it is, with an :class:`UnknownVmSizeWarning`.
+
+        Raises:
+            ConfigurationError: The size is empty.
+        """
+        return evolve(self, size=checked_vm_size(size))
+
+    def data_disks(
+        self,
+        count: int,
+        *,
+        size_gb: int,
+        storage_account_type: StorageAccountType = "Standard_LRS",
+        caching_type: CachingType | None = None,
+    ) -> Self:
+        """Set the disks that hold the file server's data.
+
+        Args:
+            count: How many disks, 1 or more.
+            size_gb: The size of each in gigabytes.
+            storage_account_type: ``Standard_LRS`` or ``Premium_LRS``.
+            caching_type: ``none`` (the service's default), ``readonly`` or ``readwrite``.
+
+        Raises:
+            ConfigurationError: A number is no whole number above 0, or a word is another.
+        """
+        disks = DataDisks.checked(count, size_gb, storage_account_type, caching_type)
+        return evolve(self, disks=disks)
+
+    def admin_user(
+        self, name: str, *, ssh_public_key: str | None = None, password: str | None = None
+    ) -> Self:
+        """Set the administrator account of the virtual machine.
+
+        Args:
+            name: The account's name.
+            ssh_public_key: A public key in OpenSSH's format (``ssh-rsa ...``).
+            password: A password.
+
+        Raises:
+            ConfigurationError: The name is empty, neither key nor password is given, or a private
+                key is given in place of the public one.
+        """
+        admin = AdminUser.checked(name, ssh_public_key=ssh_public_key, password=password)
+        return evolve(self, admin=admin)
+
+    def allow_public_ips(self, *addresses: str) -> Self:
+        """Let only some addresses reach the machine over SSH; without any, all of them.
+
+        Args:
+            addresses: IP addresses or ranges, such as ``192.0.2.0/24``.
+
+        Raises:
+            ConfigurationError: One is empty.
+        """
+        if not all(address.strip() for address in addresses):
+            raise ConfigurationError("A public IP address to allow is empty")
+        return evolve(self, public_ips_to_allow=addresses)
+
+    def subnet(self, subnet_id: str) -> Self:
+        """Put the machine into a virtual network.
+
+        Args:
+            subnet_id: The resource id of the subnet.
+
+        Raises:
+            ConfigurationError: It is none.
+        """
+        return evolve(self, subnet_id=checked_subnet_id(subnet_id))
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> "FileServerBuilder":
+        """Read one from a ``file_server.json`` as ``az batchai file-server create -f`` took it.
+
+        Args:
+            path: The file.
+            name: The file server's name; None for the one in the file, else the file's own.
+            variables: What placeholders stand for, by name, such as ``ADMIN_PASSWORD`` for
+                ``<ADMIN_PASSWORD>``.
+
+        Raises:
+            ConfigFileError: The file cannot be read, is no such file, or has a property that is
+                unknown or wrong, or a placeholder without a value; the message says where.
+
+        Example:
+            >>> import tempfile
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     path = os.path.join(folder, "file_server.json")
+            ...     server = FileServerBuilder("nfs").vm_size("STANDARD_D1")
+            ...     server = server.data_disks(1, size_gb=10).admin_user("demo", password="hidden")
+            ...     _ = server.to_file(path)
+            ...     values = {"ADMIN_USER_PASSWORD": "hidden"}
+            ...     FileServerBuilder.from_file(path, name="nfs", variables=values) == server
+            True
+        """
+        from batchai_recipes.configfiles import (  # noqa: PLC0415 - it needs this class
+            read_file_server,
+        )
+
+        return read_file_server(path, name=name, variables=variables)
+
+    def to_file(self, path: str | os.PathLike[str]) -> tuple[str, ...]:
+        """Write the file server to a ``file_server.json``, with a placeholder for its password.
+
+        Args:
+            path: The file; one that is there is replaced.
+
+        Returns:
+            The names of the placeholders for which :meth:`from_file` needs ``variables``.
+
+        Raises:
+            ConfigurationError: Something is missing that :meth:`build` needs.
+            ConfigFileError: The file cannot be written.
+        """
+        from batchai_recipes.configfiles import write_file_server  # noqa: PLC0415 - likewise
+
+        return write_file_server(self, path)
+
+    def build(self, *, admin: AdminUser | None = None) -> "FileServerCreateParameters":
+        """Return the parameters that azure-mgmt-batchai's ``file_servers.begin_create`` takes.
+
+        Args:
+            admin: The admin user where the builder names none.
+
+        Raises:
+            ConfigurationError: It has no VM size, no data disks or no admin user.
+        """
+        from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
+
+        user = self.admin or admin
+        if self.size is None:
+            raise self._lacks("VM size", ".vm_size('STANDARD_D1')")
+        if self.disks is None:
+            raise self._lacks("data disks", ".data_disks(1, size_gb=10)")
+        if user is None:
+            raise self._lacks("admin user", ".admin_user('demo', ssh_public_key=...)")
+        return models.FileServerCreateParameters(
+            vm_size=self.size,
+            data_disks=self.disks.model(),
+            ssh_configuration=models.SshConfiguration(
+                public_ips_to_allow=list(self.public_ips_to_allow) or None,
+                user_account_settings=user.model(),
+            ),
+            subnet=models.ResourceId(id=self.subnet_id) if self.subnet_id else None,
+        )
+
+    def _lacks(self, what: str, remedy: str) -> ConfigurationError:
+        return ConfigurationError(f"File server {self.name!r} has no {what}: add {remedy}")
