@@ -6,6 +6,7 @@ import warnings
 
 import typer
 
+from batchai_recipes.cli.attach import attach
 from batchai_recipes.cli.cluster import cluster
 from batchai_recipes.cli.console import fail, tell
 from batchai_recipes.cli.data import data
@@ -32,6 +33,7 @@ app.command()(quickstart)
 app.command()(data)
 app.command()(evaluate)
 app.command()(run)
+app.command()(attach)
 app.add_typer(cluster)
 app.add_typer(job)
 app.add_typer(serve)

@@ -33,9 +33,9 @@ MEANINGS: Final = {
     ExitCode.JOB_FAILED: "the job failed",
     ExitCode.NOT_CLEANED_UP: "all went well, but something could not be deleted",
     ExitCode.TIMED_OUT: "a wait took longer than it was allowed to",
-    ExitCode.INTERRUPTED: "interrupted by Ctrl-C; what was made is deleted",
+    ExitCode.INTERRUPTED: "interrupted by Ctrl-C; what was made is deleted, or detached again",
     ExitCode.BROKEN_PIPE: "the reader of the output went away",
-    ExitCode.TERMINATED: "ended by SIGTERM; what was made is deleted",
+    ExitCode.TERMINATED: "ended by SIGTERM; what was made is deleted, or detached again",
 }
 """Each code with its meaning, as ``--help`` and the manual have them."""
 

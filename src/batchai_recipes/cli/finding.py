@@ -1,6 +1,7 @@
 """Finding clusters and jobs by their names, wherever in the subscription they are."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
@@ -79,7 +80,7 @@ class Finder:
     """Looks through workspaces.
 
     Args:
-        connection: Where to look.
+        connect: Connects to where to look; called once, when that is first needed.
         resource_group: The resource group; None for all.
         workspace: The workspace; None for all.
         experiment: The experiment; None for all.
@@ -87,15 +88,25 @@ class Finder:
 
     def __init__(
         self,
-        connection: "Connection",
+        connect: "Callable[[], Connection]",
         resource_group: str | None = None,
         workspace: str | None = None,
         experiment: str | None = None,
     ) -> None:
-        self._batchai = connection.batchai
+        self._connect = connect
         self._group = resource_group
         self._workspace = workspace
         self._experiment = experiment
+
+    @cached_property
+    def connection(self) -> "Connection":
+        """Where it looks.
+
+        Raises:
+            ConfigurationError: The settings are incomplete.
+            ServiceStartError: The embedded service did not start.
+        """
+        return self._connect()
 
     def clusters(self) -> "list[Cluster]":
         """Return the clusters.
@@ -105,10 +116,11 @@ class Finder:
             RequestError: The service did not answer.
         """
         with explained("list clusters"):
+            listing = self.connection.batchai.clusters.list_by_workspace
             return [
                 cluster
                 for group, workspace in self._workspaces()
-                for cluster in _listed(self._batchai.clusters.list_by_workspace, group, workspace)
+                for cluster in _listed(listing, group, workspace)
             ]
 
     def jobs(self) -> "list[Job]":
@@ -122,7 +134,7 @@ class Finder:
             return [
                 job
                 for place in self._experiments()
-                for job in _listed(self._batchai.jobs.list_by_experiment, *place)
+                for job in _listed(self.connection.batchai.jobs.list_by_experiment, *place)
             ]
 
     def cluster(self, name: str) -> "tuple[ClusterPlace, Cluster]":
@@ -152,7 +164,7 @@ class Finder:
         return place_of_job(job), job
 
     def _workspaces(self) -> list[tuple[str, str]]:
-        workspaces = self._batchai.workspaces
+        workspaces = self.connection.batchai.workspaces
         listed: Iterable[Any] = (
             workspaces.list_by_resource_group(self._group) if self._group else workspaces.list()
         )
@@ -163,10 +175,11 @@ class Finder:
         return _named("workspace", self._workspace, places)
 
     def _experiments(self) -> list[tuple[str, ...]]:
+        listing = self.connection.batchai.experiments.list_by_workspace
         places = [
             (group, workspace, str(experiment.name))
             for group, workspace in self._workspaces()
-            for experiment in _listed(self._batchai.experiments.list_by_workspace, group, workspace)
+            for experiment in _listed(listing, group, workspace)
         ]
         if self._experiment is None:
             return [*places]

@@ -59,25 +59,34 @@ def add(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="What to call it.")],
     state_dir: _StateDir = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Add a principal; its secret is shown only now."""
     with _register(context, state_dir) as register:
-        _show(register.add(name))
+        _show(register.add(name), as_json=as_json)
 
 
 @principals.command()
-def rotate(context: typer.Context, which: _Which, state_dir: _StateDir = None) -> None:
+def rotate(
+    context: typer.Context, which: _Which, state_dir: _StateDir = None, *, as_json: AsJson = False
+) -> None:
     """Give a principal a new secret, shown only now; the old one is refused from now on."""
     with _register(context, state_dir) as register:
-        _show(register.rotate(which))
+        _show(register.rotate(which), as_json=as_json)
 
 
 @principals.command()
-def remove(context: typer.Context, which: _Which, state_dir: _StateDir = None) -> None:
+def remove(
+    context: typer.Context, which: _Which, state_dir: _StateDir = None, *, as_json: AsJson = False
+) -> None:
     """Remove a principal; its secret and its tokens are refused from now on."""
     with _register(context, state_dir) as register:
         gone = register.remove(which)
-        say(f"Removed {gone.client_id} {gone.name}")
+        if as_json:
+            show_json({"removed": {"clientId": gone.client_id, "name": gone.name}})
+        else:
+            say(f"Removed {gone.client_id} {gone.name}")
 
 
 @contextmanager
@@ -96,8 +105,18 @@ def _register(context: typer.Context, state_dir: Path | None) -> Iterator["Princ
         fail(error)
 
 
-def _show(secret: "Secret") -> None:
+def _show(secret: "Secret", *, as_json: bool) -> None:
     """Print what signs a principal in, as shell assignments that a client's settings take."""
+    if as_json:
+        show_json(
+            {
+                "name": secret.principal.name,
+                "tenantId": secret.principal.tenant_id,
+                "clientId": secret.principal.client_id,
+                "clientSecret": secret.value,
+            }
+        )
+        return
     say(f"# {secret.principal.name}: the secret is shown only now")
     for name, value in (
         ("AZURE_TENANT_ID", secret.principal.tenant_id),

@@ -1,23 +1,15 @@
 """`batchai-recipes cluster list`."""
 
 from batchai_recipes.cli.cluster.description import COLUMNS, row, wire
-from batchai_recipes.cli.connecting import EnvFile, ProfileName, StateDir, connect
 from batchai_recipes.cli.console import AsJson, show_json, show_table, tell
-from batchai_recipes.cli.finding import Finder, Group, WorkspaceName
+from batchai_recipes.cli.finding import Finder
+from batchai_recipes.cli.offering import among_clusters
 
 
-def list_clusters(
-    resource_group: Group = None,
-    workspace: WorkspaceName = None,
-    *,
-    as_json: AsJson = False,
-    profile: ProfileName = None,
-    env_file: EnvFile = None,
-    state_dir: StateDir = None,
-) -> None:
+@among_clusters
+def list_clusters(finder: Finder, *, as_json: AsJson = False) -> None:
     """List the clusters of the subscription, a group or a workspace."""
-    with connect(profile, env_file, state_dir) as connection:
-        clusters = Finder(connection, resource_group, workspace).clusters()
+    clusters = finder.clusters()
     if as_json:
         show_json([wire(cluster) for cluster in clusters])
     elif clusters:

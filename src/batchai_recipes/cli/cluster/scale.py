@@ -1,14 +1,15 @@
 """`batchai-recipes cluster scale`."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from batchai_recipes.builders.scale import AutoScale, ManualScale
 from batchai_recipes.cli.cluster.description import properties, wire
-from batchai_recipes.cli.connecting import EnvFile, ProfileName, StateDir, connect
 from batchai_recipes.cli.console import AsJson, show_json, show_properties, tell
-from batchai_recipes.cli.finding import ClusterName, ClusterPlace, Finder, Group, WorkspaceName
+from batchai_recipes.cli.finding import ClusterName, ClusterPlace, Finder
+from batchai_recipes.cli.offering import among_clusters
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from batchai_recipes.connection import Connection
 
 
+@among_clusters
 def scale(
+    finder: Finder,
     name: ClusterName,
     *,
     nodes: Annotated[
@@ -35,29 +38,18 @@ def scale(
         int | None,
         typer.Option("--max", help="Have at most so many nodes.", show_default=False),
     ] = None,
-    resource_group: Group = None,
-    workspace: WorkspaceName = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the nodes are ready.")] = False,
     as_json: AsJson = False,
-    profile: ProfileName = None,
-    env_file: EnvFile = None,
-    state_dir: StateDir = None,
 ) -> None:
     """Keep a cluster at --nodes, or let it follow its jobs between --min and --max."""
     wanted = _wanted(nodes, minimum, maximum)
-    with connect(profile, env_file, state_dir) as connection:
-        place, _ = Finder(connection, resource_group, workspace).cluster(name)
-        cluster = _update(connection, place, wanted)
-        if wait:
-            pacing = Pacing()
-            wait_until_ready(
-                place.cluster,
-                lambda: _get(connection, place),
-                report=tell,
-                pacing=pacing,
-                timeout=None,
-            )
-            cluster = _get(connection, place)
+    place, _ = finder.cluster(name)
+    connection = finder.connection
+    cluster = _update(connection, place, wanted)
+    if wait:
+        look = partial(_get, connection, place)
+        wait_until_ready(place.cluster, look, report=tell, pacing=Pacing(), timeout=None)
+        cluster = look()
     if as_json:
         show_json(wire(cluster))
     else:

@@ -5,30 +5,25 @@ from typing import Annotated
 
 import typer
 
-from batchai_recipes.cli.connecting import EnvFile, ProfileName, StateDir, connect
 from batchai_recipes.cli.console import AsJson, say, show_json
-from batchai_recipes.cli.finding import ExperimentName, Finder, Group, JobName, WorkspaceName
+from batchai_recipes.cli.finding import Finder, JobName
 from batchai_recipes.cli.job.output_directories import DirectoryIds, chosen_ids, run_of
+from batchai_recipes.cli.offering import among_jobs
 from batchai_recipes.runs.job_run import JobRun
 
 
+@among_jobs
 def download(
+    finder: Finder,
     name: JobName,
     destination: Annotated[Path, typer.Argument(help="The folder; made where it is missing.")],
     *,
     ids: DirectoryIds = None,
-    resource_group: Group = None,
-    workspace: WorkspaceName = None,
-    experiment: ExperimentName = None,
     as_json: AsJson = False,
-    profile: ProfileName = None,
-    env_file: EnvFile = None,
-    state_dir: StateDir = None,
 ) -> None:
     """Download what a job wrote, each output directory to a folder of its id."""
-    with connect(profile, env_file, state_dir) as connection:
-        place, job = Finder(connection, resource_group, workspace, experiment).job(name)
-        paths = download_all(run_of(connection, place), chosen_ids(job, ids), destination)
+    place, job = finder.job(name)
+    paths = download_all(run_of(finder.connection, place), chosen_ids(job, ids), destination)
     if as_json:
         show_json([str(path) for path in paths])
     else:

@@ -1,28 +1,19 @@
 """`batchai-recipes job files`."""
 
-from batchai_recipes.cli.connecting import EnvFile, ProfileName, StateDir, connect
 from batchai_recipes.cli.console import AsJson, show_json, show_table, tell
-from batchai_recipes.cli.finding import ExperimentName, Finder, Group, JobName, WorkspaceName
+from batchai_recipes.cli.finding import Finder, JobName
 from batchai_recipes.cli.job.output_directories import DirectoryIds, chosen_ids, run_of
+from batchai_recipes.cli.offering import among_jobs
 
 
+@among_jobs
 def files(
-    name: JobName,
-    ids: DirectoryIds = None,
-    resource_group: Group = None,
-    workspace: WorkspaceName = None,
-    experiment: ExperimentName = None,
-    *,
-    as_json: AsJson = False,
-    profile: ProfileName = None,
-    env_file: EnvFile = None,
-    state_dir: StateDir = None,
+    finder: Finder, name: JobName, ids: DirectoryIds = None, *, as_json: AsJson = False
 ) -> None:
     """List the files that a job wrote, with their sizes in bytes."""
-    with connect(profile, env_file, state_dir) as connection:
-        place, job = Finder(connection, resource_group, workspace, experiment).job(name)
-        run = run_of(connection, place)
-        found = [(id_, file) for id_ in chosen_ids(job, ids) for file in run.outputs(id_).files()]
+    place, job = finder.job(name)
+    run = run_of(finder.connection, place)
+    found = [(id_, file) for id_ in chosen_ids(job, ids) for file in run.outputs(id_).files()]
     if as_json:
         # Without their links: these let anybody who sees them read the files for an hour.
         show_json(

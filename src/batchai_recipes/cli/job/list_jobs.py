@@ -1,24 +1,15 @@
 """`batchai-recipes job list`."""
 
-from batchai_recipes.cli.connecting import EnvFile, ProfileName, StateDir, connect
 from batchai_recipes.cli.console import AsJson, show_json, show_table, tell
-from batchai_recipes.cli.finding import ExperimentName, Finder, Group, WorkspaceName
+from batchai_recipes.cli.finding import Finder
 from batchai_recipes.cli.job.description import COLUMNS, row, wire
+from batchai_recipes.cli.offering import among_jobs
 
 
-def list_jobs(
-    resource_group: Group = None,
-    workspace: WorkspaceName = None,
-    experiment: ExperimentName = None,
-    *,
-    as_json: AsJson = False,
-    profile: ProfileName = None,
-    env_file: EnvFile = None,
-    state_dir: StateDir = None,
-) -> None:
+@among_jobs
+def list_jobs(finder: Finder, *, as_json: AsJson = False) -> None:
     """List the jobs of the subscription, a group, a workspace or an experiment."""
-    with connect(profile, env_file, state_dir) as connection:
-        jobs = Finder(connection, resource_group, workspace, experiment).jobs()
+    jobs = finder.jobs()
     if as_json:
         show_json([wire(job) for job in jobs])
     elif jobs:

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from batchai_recipes.cli.connecting import EnvFile, ProfileName, StateDir, connect
 from batchai_recipes.cli.console import AsJson, say, show_json
-from batchai_recipes.cli.finding import ExperimentName, Finder, Group, JobName, WorkspaceName
+from batchai_recipes.cli.finding import Finder, JobName
 from batchai_recipes.cli.job.output_directories import LOGS, run_of
+from batchai_recipes.cli.offering import among_jobs
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.names import nearest
 from batchai_recipes.runs.job_run import JobRun
@@ -16,7 +16,9 @@ from batchai_recipes.runs.job_run import JobRun
 _USUAL = ("stdout*.txt", "stderr*.txt")
 
 
+@among_jobs
 def logs(
+    finder: Finder,
     name: JobName,
     files: Annotated[
         list[str] | None,
@@ -34,25 +36,18 @@ def logs(
         int | None,
         typer.Option(min=0, help="Only so many last lines of each.", show_default="all"),
     ] = None,
-    resource_group: Group = None,
-    workspace: WorkspaceName = None,
-    experiment: ExperimentName = None,
     as_json: AsJson = False,
-    profile: ProfileName = None,
-    env_file: EnvFile = None,
-    state_dir: StateDir = None,
 ) -> None:
     """Print a job's logs; each line after its log's name where there are several."""
     if follow and (as_json or last is not None):
         raise ConfigurationError("--follow goes with neither --json nor --last")
-    with connect(profile, env_file, state_dir) as connection:
-        place, _ = Finder(connection, resource_group, workspace, experiment).job(name)
-        run = run_of(connection, place)
-        if follow:
-            for line in run.stream(*(files or _USUAL)):
-                say(line)
-            return
-        texts = {file: run.logs(file, last=last) for file in _chosen(run, files)}
+    place, _ = finder.job(name)
+    run = run_of(finder.connection, place)
+    if follow:
+        for line in run.stream(*(files or _USUAL)):
+            say(line)
+        return
+    texts = {file: run.logs(file, last=last) for file in _chosen(run, files)}
     if as_json:
         show_json(texts)
         return

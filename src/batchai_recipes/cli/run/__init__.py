@@ -1,8 +1,6 @@
 """`batchai-recipes run`: one job of a configuration file, from nothing and back to nothing."""
 
 import os
-from collections.abc import Callable
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,27 +8,22 @@ import typer
 
 from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.builders.job import JobBuilder
+from batchai_recipes.cli.cleaning_up import CleanUpOption, CleanUpWord, KeepOutputs
 from batchai_recipes.cli.connecting import EnvFile, ProfileName, StateDir, connect
 from batchai_recipes.cli.console import AsJson, say, show_json, tell
-from batchai_recipes.cli.job.description import wire
-from batchai_recipes.cli.job.download import download_all
-from batchai_recipes.cli.job.output_directories import chosen_ids
-from batchai_recipes.cli.run.job_cluster import JobClusterOptions, cluster_of
+from batchai_recipes.cli.finding import Finder
+from batchai_recipes.cli.run.detached import (
+    DAY_SECONDS,
+    Deadline,
+    ServiceOptions,
+    leave_running,
+    time_left,
+)
+from batchai_recipes.cli.run.following import Outputs, follow
+from batchai_recipes.cli.run.job_cluster import JobClusterOptions, cluster_of, used_cluster
 from batchai_recipes.cli.run.staged_shares import staged_shares
-from batchai_recipes.errors import JobFailedError
-from batchai_recipes.runs.job_run import JobRun
+from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.session.training_session import TrainingSession
-
-
-class CleanUpWord(str, Enum):
-    """When a session deletes what it made."""
-
-    ALWAYS = "always"
-    ON_SUCCESS = "on_success"
-    NEVER = "never"
-
-
-_LOGS = ("stdout*.txt", "stderr*.txt")
 
 
 def run(
@@ -43,6 +36,35 @@ def run(
             "-c",
             metavar="CLUSTER.json",
             help="The cluster's file; without one, it is of as many nodes as the job runs on.",
+            show_default=False,
+        ),
+    ] = None,
+    use_cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--use-cluster",
+            metavar="NAME",
+            help="Run on this cluster that exists, by its name or resource id. It is used as it "
+            "is, and never deleted.",
+            show_default=False,
+        ),
+    ] = None,
+    resource_group: Annotated[
+        str | None,
+        typer.Option(
+            "--resource-group",
+            "-g",
+            help="The resource group to run in; with --use-cluster, where to look for it. By "
+            "default a new one, or that of the environment.",
+            show_default=False,
+        ),
+    ] = None,
+    workspace: Annotated[
+        str | None,
+        typer.Option(
+            "--workspace",
+            "-w",
+            help="The workspace to make; with --use-cluster, where to look for it.",
             show_default=False,
         ),
     ] = None,
@@ -71,23 +93,20 @@ def run(
         str | None,
         typer.Option("--vm-size", "-s", help="The size of its nodes.", show_default=False),
     ] = None,
-    outputs: Annotated[
-        Path | None,
-        typer.Option(
-            help="Download what the job wrote into this folder, also when it failed.",
-            show_default=False,
-        ),
-    ] = None,
+    outputs: Outputs = None,
     name: Annotated[
         str | None,
         typer.Option("--name", "-n", help="The job's name; by default the file's."),
     ] = None,
-    keep_outputs: Annotated[
-        bool, typer.Option("--keep-outputs", help="Leave the shares, with what is on them.")
+    keep_outputs: KeepOutputs = False,
+    clean_up: CleanUpOption = CleanUpWord.ALWAYS,
+    detach: Annotated[
+        bool,
+        typer.Option(
+            "--detach", help="End when the job is submitted, and say how to take it up again."
+        ),
     ] = False,
-    clean_up: Annotated[
-        CleanUpWord, typer.Option(help="When to delete what was made for the job.")
-    ] = CleanUpWord.ALWAYS,
+    deadline: Deadline = DAY_SECONDS,
     idle_timeout: Annotated[
         float | None,
         typer.Option(
@@ -115,48 +134,77 @@ def run(
     of their names. What the job's processes print goes to standard output, each line after its
     log's name; what happens around it goes to standard error.
     """
+    left = time_left(deadline)
+    _check_options(
+        {"--outputs": outputs, "--keep-outputs": keep_outputs, "--clean-up": clean_up.value}
+        if detach
+        else {},
+        "give it to `batchai-recipes attach`, not beside --detach",
+    )
+    _check_options(
+        {
+            "--cluster": cluster_file,
+            "--mount": mount,
+            "--nodes": nodes,
+            "--vm-size": vm_size,
+            "--idle-timeout": idle_timeout,
+            "--max-lifetime": max_lifetime,
+        }
+        if use_cluster
+        else {},
+        "it says how a new cluster is to be, and --use-cluster takes one as it is",
+    )
     with connect(profile, env_file, state_dir) as connection:
         storage = connection.storage
         job = JobBuilder.from_file(job_file, name=name, storage=storage, variables=os.environ)
-        cluster = cluster_of(
-            job,
-            ClusterBuilder.from_file(cluster_file, storage=storage, variables=os.environ)
-            if cluster_file
-            else None,
-            JobClusterOptions(mount or (), nodes, vm_size),
-        )
+        if use_cluster:
+            finder = Finder(lambda: connection, resource_group, workspace)
+            place, found = finder.cluster(use_cluster)
+            resource_group, workspace = place.resource_group, place.workspace
+            cluster = used_cluster(job, found, storage.name)
+        else:
+            cluster = cluster_of(
+                job,
+                ClusterBuilder.from_file(cluster_file, storage=storage, variables=os.environ)
+                if cluster_file
+                else None,
+                JobClusterOptions(mount or (), nodes, vm_size),
+            )
         # So that a mistake is told before anything is made.
         job.build(cluster_id="", mounts=cluster.mounts, storage=storage)
-        staging = staged_shares(job, cluster, stage or ())
-        with TrainingSession(
+        session = TrainingSession(
             cluster,
-            staging=staging,
+            staging=staged_shares(job, cluster, stage or ()),
             connection=connection,
+            resource_group=resource_group,
+            workspace=workspace,
+            use_existing=use_cluster is not None,
             clean_up=clean_up.value,
             keep_outputs=keep_outputs,
             idle_timeout=idle_timeout,
             max_lifetime=max_lifetime,
             report=tell,
-        ) as session:
-            submitted = session.submit(job)
-            failure = _follow(submitted, tell if as_json else say)
-            ended = submitted.details()
-            ids = chosen_ids(ended, None)
-            downloaded = download_all(submitted, ids, outputs) if outputs else []
-            if outputs:
-                tell(f"Downloaded {len(downloaded)} files to {outputs}{os.sep}")
-            if as_json:
-                show_json({"job": wire(ended), "downloaded": [str(path) for path in downloaded]})
-            if failure:
-                raise failure
+        )
+        if detach:
+            options = ServiceOptions(profile, env_file, state_dir)
+            leave_running(session, job, left, connection.journals, options, as_json=as_json)
+        else:
+            _run_to_its_end(session, job, outputs, as_json=as_json)
 
 
-def _follow(submitted: JobRun, show: Callable[[str], None]) -> JobFailedError | None:
-    """Show what a job prints until it has ended; return why it failed, if it did."""
-    for line in submitted.stream(*_LOGS, prefix=True):
-        show(line)
-    try:
-        submitted.wait()
-    except JobFailedError as failure:
-        return failure
-    return None
+def _run_to_its_end(
+    session: TrainingSession, job: JobBuilder, outputs: Path | None, *, as_json: bool
+) -> None:
+    with session:
+        ending = follow(session.submit(job), outputs, tell if as_json else say)
+        if as_json:
+            show_json(ending.document())
+        if ending.failure:
+            raise ending.failure
+
+
+def _check_options(options: dict[str, object], why: str) -> None:
+    """Refuse options that would have no effect."""
+    given = [name for name, value in options.items() if value not in (None, False, "always")]
+    if given:
+        raise ConfigurationError(f"{given[0]}: {why}")

@@ -1,14 +1,18 @@
 """The cluster that one job runs on."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.builders.job import JobBuilder
-from batchai_recipes.builders.scale import AutoScale
+from batchai_recipes.builders.scale import AutoScale, ManualScale
 from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.session.existing_cluster import mounts_of
+
+if TYPE_CHECKING:
+    from azure.mgmt.batchai.models import Cluster
 
 _NAME: Final = "cluster"
 _USUAL_SIZE: Final = "STANDARD_D1"
@@ -64,11 +68,42 @@ def cluster_of(
         cluster = cluster.mount(share, at=place)
     if cluster.size is None:
         raise ConfigurationError("The cluster's file has no 'vmSize': add it, or give --vm-size")
+    _check_nodes(job, cluster, f"give --nodes {job.node_count}")
+    return cluster
+
+
+def used_cluster(job: JobBuilder, cluster: "Cluster", account: str) -> ClusterBuilder:
+    """Return a cluster that exists for a job, as it is.
+
+    Args:
+        job: The job.
+        cluster: The cluster, as the service describes it.
+        account: The connection's storage account.
+
+    Raises:
+        ConfigurationError: It has too few nodes, so that the job would wait for ever.
+    """
+    used = evolve(
+        ClusterBuilder(str(cluster.name)), mounts=mounts_of(cluster, account), scale=_scale(cluster)
+    )
+    more = f"batchai-recipes cluster scale {used.name} --nodes {job.node_count}"
+    _check_nodes(job, used, f"scale it first, {more}")
+    return used
+
+
+def _scale(cluster: "Cluster") -> ManualScale | AutoScale:
+    settings = cluster.scale_settings
+    if settings and settings.auto_scale:
+        auto = settings.auto_scale
+        return AutoScale(auto.minimum_node_count, auto.maximum_node_count)
+    return ManualScale(settings.manual.target_node_count if settings and settings.manual else 0)
+
+
+def _check_nodes(job: JobBuilder, cluster: ClusterBuilder, remedy: str) -> None:
     scale = cluster.scale
     most = scale.maximum_node_count if isinstance(scale, AutoScale) else scale.target_node_count
     if most < job.node_count:
         raise ConfigurationError(
             f"Job {job.name!r} runs on {job.node_count} nodes, and the cluster has at most {most}: "
-            f"give --nodes {job.node_count}"
+            f"{remedy}"
         )
-    return cluster
