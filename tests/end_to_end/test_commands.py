@@ -134,8 +134,8 @@ class TestCluster:
             assert command("cluster", "show", identity)[0] == 0
             code, _, messages = command("cluster", "delete", "mycluster", "-w", "other")
             assert (code, "--yes" in messages) == (2, True)
-            code, result, messages = command("cluster", "delete", identity, "--yes")
-            assert (code, result, messages) == (0, "", "Deleted cluster mycluster\n")
+            code, result, messages = command("cluster", "delete", identity, "--yes", "--json")
+            assert (code, json.loads(result), messages) == (0, {"deleted": identity}, "")
             assert len(json.loads(command("cluster", "list", "--json")[1])) == 1
 
 
@@ -211,7 +211,9 @@ class TestJob:
         running[1].submit(CustomJobBuilder("endless").command_line("sleep 1000"))
         code, _, messages = command("job", "terminate", "endless")
         assert (code, messages.splitlines()[-1][:15]) == (0, "Job endless is ")
-        assert command("job", "delete", "endless", "-y")[0] == 0
+        job = json.loads(command("job", "show", "endless", "--json")[1])
+        code, result, _ = command("job", "delete", "endless", "-y", "--json")
+        assert (code, json.loads(result)) == (0, {"deleted": job["id"]})
         code, _, messages = command("job", "show", "endless")
         assert code == 2
         assert "There is no job 'endless': there is 'bad', 'good'" in messages

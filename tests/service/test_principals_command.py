@@ -134,6 +134,23 @@ def test_records_under_a_running_service_are_not_brought_forward(tmp_path, monke
         Store(tmp_path / "state.db", migrate=False)
 
 
+def test_the_results_as_json(state, tmp_path):
+    """With all that signs a principal in."""
+    added = json.loads(run(state, "add", "nightly", "--json").stdout)
+    assert set(added) == {"name", "tenantId", "clientId", "clientSecret"}
+    rotated = json.loads(run(state, "rotate", "nightly", "--json").stdout)
+    assert {**rotated, "clientSecret": ""} == {**added, "clientSecret": ""}
+    assert rotated["clientSecret"] != added["clientSecret"]
+    (listed,) = [
+        one
+        for one in json.loads(run(state, "list", "--json").stdout)
+        if one["clientId"] == added["clientId"]
+    ]
+    assert listed["rotatedAt"]
+    gone = json.loads(run(state, "remove", "nightly", "--json").stdout)
+    assert gone == {"removed": {"clientId": added["clientId"], "name": "nightly"}}
+
+
 def test_a_mistake_is_told_in_one_line(state):
     """No traceback, and what to do."""
     done = run(state, "add", "-bad/name")
