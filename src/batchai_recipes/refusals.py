@@ -43,8 +43,10 @@ def explained(action: str, error_type: type[BatchAIRecipesError] = RequestError)
     try:
         yield
     except (AzureError, AzureException) as error:
-        refused_token = isinstance(error, ClientAuthenticationError)
-        hint = _HINTS.get(HTTPStatus.UNAUTHORIZED if refused_token else status_of(error))
+        status = status_of(error)
+        if status is None and isinstance(error, ClientAuthenticationError):
+            status = HTTPStatus.UNAUTHORIZED  # no token was given
+        hint = _HINTS.get(status)
         text = str(error).strip().splitlines()
         message = text[0] if text else type(error).__name__
         raise error_type(f"Failed to {action}: {message}{f' ({hint})' if hint else ''}") from error

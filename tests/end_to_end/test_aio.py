@@ -48,12 +48,20 @@ def test_a_job_runs_streams_and_gives_its_output(state_dir, tmp_path, nothing_le
                 outputs = run.outputs("OUT")
                 (model,) = await outputs.download(tmp_path / "out")
                 (listed,) = await outputs.files()
+                assert (await outputs.file("m")).size == listed.size
+                async with await outputs.open("m") as file:
+                    await file.seek(2)
+                    assert (await file.read(2), await file.tell()) == (b"ig", 4)
+                async with await outputs.open("m", "r") as file:
+                    assert [line async for line in file] == ["weights\n"]
+                assert file.closed
                 part = await outputs.read(listed.url, 2, 3)
                 state = await session.cluster_state()
                 log = await run.logs(last=1)
                 assert await run.state() == "succeeded"
                 assert [one.name for one in session.runs()] == ["j"]
             groups = [g async for g in connection.resources.resource_groups.list()]
+            assert [share.name async for share in connection.files.list_shares()] == []
             return lines, changes, model.read_text(), part, state.allocated, log, groups
 
     expected = ["née", "two"], ["queued", "running", "succeeded"]

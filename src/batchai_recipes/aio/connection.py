@@ -2,40 +2,44 @@
 
 import os
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from typing_extensions import Self
 
-from batchai_recipes.aio.worker import in_thread
+from batchai_recipes.aio.bridged_connection import BridgedConnection, opened
+from batchai_recipes.aio.fiber import finish
 from batchai_recipes.connection import Connection as Synchronous
-from batchai_recipes.errors import BatchAIRecipesError, ConfigurationError
+from batchai_recipes.errors import BatchAIRecipesError
 from batchai_recipes.settings import ConnectionSettings, CredentialKind
 from batchai_recipes.staging.storage_account import StorageAccount
 
 if TYPE_CHECKING:
-    from azure.core.credentials import AccessToken, TokenCredential
+    from azure.core import AsyncPipelineClient
+    from azure.core.credentials import TokenCredential
     from azure.core.credentials_async import AsyncTokenCredential
+    from azure.core.rest import AsyncHttpResponse, HttpRequest
     from azure.mgmt.batchai.aio import BatchAI
     from azure.mgmt.resource.resources.aio import ResourceManagementClient
+    from azure.storage.fileshare.aio import ShareServiceClient
 
-_POLLING_SECONDS: Final = 1
+    _Credential: TypeAlias = AsyncTokenCredential | TokenCredential | CredentialKind | None
 
 
 class Connection:
     """The asynchronous Azure clients of one endpoint, made when first used and closed together.
 
-    Open between ``async with`` and its end; needs aiohttp (the extra ``aio``). Made like
-    :class:`batchai_recipes.Connection`, whose class methods it has.
+    Open between ``async with`` and its end, where it has what :class:`batchai_recipes.Connection`
+    has. Needs the extra ``aio``.
 
     Args:
         settings: Which endpoint, as whom, with which storage account.
-        credential: As of :class:`batchai_recipes.Connection`; a credential object's tokens are
-            asked for in a thread.
+        credential: As of :class:`batchai_recipes.Connection`, or an asynchronous token credential
+            of azure-core's. A synchronous one is asked for its tokens in a thread.
         state_dir: The state directory, when the endpoint is an embedded service.
+        on_close: Called in a thread when the connection is closed.
 
     Raises:
         ConfigurationError: On entering: the settings are incomplete, or aiohttp is missing.
@@ -51,37 +55,40 @@ class Connection:
         []
     """
 
-    _opener: Callable[[], Synchronous]
-    _synchronous: Synchronous | None
-    _closing: AsyncExitStack
-    _batchai: "BatchAI | None"
-    _resources: "ResourceManagementClient | None"
-    _credential: "AsyncTokenCredential | None"
-
     def __init__(
         self,
         settings: ConnectionSettings,
         *,
-        credential: "TokenCredential | CredentialKind | None" = None,
+        credential: "_Credential" = None,
         state_dir: Path | None = None,
+        on_close: Callable[[], None] | None = None,
     ) -> None:
-        self._begin(partial(Synchronous, settings, credential=credential, state_dir=state_dir))
+        self._open: Callable[[], Synchronous] = partial(
+            BridgedConnection,
+            settings,
+            credential=credential,
+            state_dir=state_dir,
+            on_close=on_close,
+        )
+        self._opened: BridgedConnection | None = None
 
     @classmethod
     def default(cls) -> "Connection":
         """Connect as :meth:`batchai_recipes.Connection.default` does."""
-        return cls._of(Synchronous.default)
+        return cls._of(BridgedConnection.default)
 
     @classmethod
     def from_environment(
-        cls, *, credential: "TokenCredential | CredentialKind | None" = None
+        cls,
+        *,
+        credential: "_Credential" = None,
     ) -> "Connection":
-        """Connect as environment variables say.
+        """Connect as :meth:`batchai_recipes.Connection.from_environment` does.
 
         Args:
             credential: As for :class:`Connection`.
         """
-        return cls._of(partial(Synchronous.from_environment, credential=credential))
+        return cls._of(partial(BridgedConnection.from_environment, credential=_plain(credential)))
 
     @classmethod
     def from_profile(
@@ -89,54 +96,42 @@ class Connection:
         name: str | None = None,
         path: str | os.PathLike[str] | None = None,
         *,
-        credential: "TokenCredential | CredentialKind | None" = None,
+        credential: "_Credential" = None,
     ) -> "Connection":
-        """Connect as a profile of the user's says.
+        """Connect as :meth:`batchai_recipes.Connection.from_profile` does.
 
         Args:
-            name: The profile, as of :meth:`batchai_recipes.Connection.from_profile`.
-            path: The profile file, likewise.
+            name: The profile; None for the default one.
+            path: The profile file; None for the user's own.
             credential: As for :class:`Connection`; None for what the profile says.
         """
-        return cls._of(partial(Synchronous.from_profile, name, path, credential=credential))
+        return cls._of(
+            partial(BridgedConnection.from_profile, name, path, credential=_plain(credential))
+        )
 
     @classmethod
     def embedded(cls, state_dir: Path | None = None) -> "Connection":
-        """Connect to the embedded service, which is started on entering where it does not run.
+        """Connect as :meth:`batchai_recipes.Connection.embedded` does.
 
         Args:
-            state_dir: The folder that holds everything the service knows; None for
-                ``BATCHAI_RECIPES_STATE_DIR`` or the user's own place for state.
+            state_dir: The folder that holds everything the service knows; None for the user's own.
         """
-        return cls._of(partial(Synchronous.embedded, state_dir))
-
-    @property
-    def synchronous(self) -> Synchronous:
-        """The synchronous connection beside it, for what has no asynchronous form.
-
-        Raises:
-            BatchAIRecipesError: It has not been entered.
-        """
-        if self._synchronous is None:
-            raise BatchAIRecipesError(
-                "This connection is not open: write `async with Connection...() as connection:`"
-            )
-        return self._synchronous
+        return cls._of(partial(BridgedConnection.embedded, state_dir))
 
     @property
     def settings(self) -> ConnectionSettings:
         """Which endpoint, as whom, with which storage account."""
-        return self.synchronous.settings
+        return self._bridged.settings
 
     @property
     def state_dir(self) -> Path | None:
         """The state directory, when the endpoint is an embedded service."""
-        return self.synchronous.state_dir
+        return self._bridged.state_dir
 
     @property
     def journals(self) -> Path:
         """The folder in which sessions write down what they make; see `batchai-recipes reap`."""
-        return self.synchronous.journals
+        return self._bridged.journals
 
     @property
     def storage(self) -> StorageAccount:
@@ -146,64 +141,39 @@ class Connection:
     @property
     def batchai(self) -> "BatchAI":
         """The asynchronous client of azure-mgmt-batchai."""
-        if self._batchai is None:
-            from azure.mgmt.batchai.aio import BatchAI  # noqa: PLC0415 - loaded on first use
-
-            settings = self.settings
-            self._batchai = BatchAI(
-                self._token_credential(),
-                settings.subscription_id,
-                base_url=settings.endpoint,
-                polling_interval=_POLLING_SECONDS,
-                **self.synchronous._transport_options(settings.endpoint),
-            )
-            self._closing.push_async_callback(self._batchai.close)
-        return self._batchai
+        return self._bridged.clients.batchai
 
     @property
     def resources(self) -> "ResourceManagementClient":
         """The asynchronous client of azure-mgmt-resource."""
-        if self._resources is None:
-            from azure.mgmt.resource.resources.aio import (  # noqa: PLC0415 - on first use
-                ResourceManagementClient,
-            )
+        return self._bridged.clients.resources
 
-            settings = self.settings
-            self._resources = ResourceManagementClient(
-                self._token_credential(),
-                settings.subscription_id,
-                base_url=settings.endpoint,
-                polling_interval=_POLLING_SECONDS,
-                **self.synchronous._transport_options(settings.endpoint),
-            )
-            self._closing.push_async_callback(self._resources.close)
-        return self._resources
+    @property
+    def files(self) -> "ShareServiceClient":
+        """The asynchronous client of azure-storage-file-share, for the connection's account.
+
+        azure-storage-file, which the synchronous half has, knows no coroutines.
+        """
+        return self._bridged.clients.files
+
+    @property
+    def downloads(self) -> "AsyncPipelineClient[HttpRequest, AsyncHttpResponse]":
+        """An asynchronous azure-core client for download URLs."""
+        return self._bridged.clients.downloads
 
     async def close(self) -> None:
-        """Close the clients and stop using the embedded service."""
-        opened, self._synchronous = self._synchronous, None
-        self._batchai = self._resources = self._credential = None
-        try:
-            await self._closing.aclose()
-        finally:
-            if opened is not None:
-                await in_thread(opened.close)
+        """Close the clients and stop using the embedded service, also when the task is cancelled.
+
+        Without effect the second time.
+        """
+        bridged, self._opened = self._opened, None
+        if bridged is not None:
+            await finish(bridged.close)
 
     async def __aenter__(self) -> Self:
-        try:
-            import aiohttp  # noqa: F401, PLC0415 - what the clients send with
-        except ImportError as error:
-            raise ConfigurationError(
-                "batchai_recipes.aio needs aiohttp: pip install 'batchai-recipes[aio]'"
-            ) from error
-        opened: list[Synchronous] = []
-        try:
-            await in_thread(lambda: opened.append(self._opener()))
-        except BaseException:
-            for connection in opened:
-                await in_thread(connection.close)
-            raise
-        self._synchronous = opened[0]
+        if self._opened is not None:
+            raise BatchAIRecipesError("This connection is open already: make another one")
+        self._opened = await opened(self._open)
         return self
 
     async def __aexit__(
@@ -215,64 +185,24 @@ class Connection:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"aio.{self._synchronous!r}" if self._synchronous else "aio.Connection(not open)"
+        return f"aio.{self._opened!r}" if self._opened else "aio.Connection(not open)"
 
     @classmethod
-    def _of(cls, opener: Callable[[], Synchronous]) -> "Connection":
+    def _of(cls, open_it: Callable[[], Synchronous]) -> "Connection":
         connection = cls.__new__(cls)
-        connection._begin(opener)
+        connection._open = open_it
+        connection._opened = None
         return connection
 
-    def _begin(self, opener: Callable[[], Synchronous]) -> None:
-        self._opener = opener
-        self._synchronous = None
-        self._closing = AsyncExitStack()
-        self._batchai = None
-        self._resources = None
-        self._credential = None
-
-    def _token_credential(self) -> "AsyncTokenCredential":
-        if self._credential is None:
-            # The synchronous half asks for tokens and keeps them until they run out.
-            self._credential = _ThreadCredential(self.synchronous)
-        return self._credential
+    @property
+    def _bridged(self) -> BridgedConnection:
+        if self._opened is None:
+            raise BatchAIRecipesError(
+                "This connection is not open: use it inside of its `async with` block"
+            )
+        return self._opened
 
 
-class _ThreadCredential:
-    """The credential of a synchronous connection, asked in a thread where it has to ask."""
-
-    def __init__(self, connection: Synchronous) -> None:
-        self._connection = connection
-
-    async def get_token(
-        self,
-        *scopes: str,
-        claims: str | None = None,
-        tenant_id: str | None = None,
-        enable_cae: bool = False,
-        **options: object,
-    ) -> "AccessToken":
-        """Ask for a token."""
-        ask = partial(
-            self._connection._token_credential().get_token,
-            *scopes,
-            claims=claims,
-            tenant_id=tenant_id,
-            enable_cae=enable_cae,
-            **options,
-        )
-        return await in_thread(ask)
-
-    async def close(self) -> None:
-        """Leave it to the connection."""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        await self.close()
+def _plain(credential: "_Credential") -> "TokenCredential | CredentialKind | None":
+    # What only hands a credential on need not know that it may be asynchronous.
+    return cast("TokenCredential | CredentialKind | None", credential)

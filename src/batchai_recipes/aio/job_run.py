@@ -1,38 +1,31 @@
 """JobRun, for coroutines."""
 
-import asyncio
 import re
-import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING
 
+from batchai_recipes.aio.bridged_connection import paced
 from batchai_recipes.aio.connection import Connection
+from batchai_recipes.aio.fiber import each, in_thread, run
 from batchai_recipes.aio.job_output import JobOutput
-from batchai_recipes.aio.worker import Worker, in_thread
-from batchai_recipes.errors import WaitTimeoutError
 from batchai_recipes.pacing import Pacing
-from batchai_recipes.refusals import explained
-from batchai_recipes.runs.job_failure import job_failure
 from batchai_recipes.runs.job_place import JobPlace
 from batchai_recipes.runs.job_run import JobRun as Synchronous
 from batchai_recipes.runs.metrics import Metrics
-from batchai_recipes.runs.state_change import ENDED, ExecutionState, StateChange, state_of
-from batchai_recipes.terminal import say
-from batchai_recipes.tracing import span
+from batchai_recipes.runs.state_change import ExecutionState, StateChange
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import Job
     from matplotlib.figure import Figure
 
-_LOGS: Final = "stdouterr"
-_END: Final = object()
-
 
 class JobRun:
     """A submitted job; :meth:`TrainingSession.submit` makes it.
 
-    Its methods are those of :class:`batchai_recipes.JobRun`; ``state`` is one too.
+    Its methods do and raise what those of :class:`batchai_recipes.JobRun` do and raise, and take
+    the same; ``state`` is one too. A wait costs no thread. When its task is cancelled, the job goes
+    on.
 
     Args:
         connection: Where the job is.
@@ -43,6 +36,22 @@ class JobRun:
     Raises:
         JobFailedError: From :meth:`wait`: the job failed.
         RequestError: From all methods: the service did not answer.
+
+    Example:
+        >>> import asyncio
+        >>> from batchai_recipes import ClusterBuilder, CustomJobBuilder, FileShareStaging
+        >>> from batchai_recipes.aio import TrainingSession
+        >>> share = FileShareStaging("demo")
+        >>> cluster = ClusterBuilder("mycluster").vm_size("STANDARD_NC6").mount(share, at="share")
+        >>> async def main():
+        ...     async with TrainingSession(cluster, staging=share) as session:
+        ...         run = await session.submit(CustomJobBuilder("j").command_line("echo hello"))
+        ...         async for line in run.stream():
+        ...             print(line)
+        ...         print(await (await run.wait()).state())
+        >>> asyncio.run(main())
+        hello
+        succeeded
     """
 
     def __init__(
@@ -53,11 +62,7 @@ class JobRun:
         report: Callable[[str], None],
         pacing: Pacing,
     ) -> None:
-        self._connection = connection
-        self._place = place
-        self._report = report
-        self._pacing = pacing
-        self._run = Synchronous(connection.synchronous, place, report=report, pacing=pacing)
+        self._run = Synchronous(connection._bridged, place, report=report, pacing=paced(pacing))
 
     @property
     def name(self) -> str:
@@ -66,12 +71,11 @@ class JobRun:
 
     async def state(self) -> ExecutionState:
         """Ask the service for the job's execution state."""
-        return self._run._state_of(await self.details())
+        return await run(lambda: self._run.state)
 
     async def details(self) -> "Job":
         """Ask the service for everything it says of the job."""
-        with explained(f"get job {self.name}"):
-            return await self._connection.batchai.jobs.get(*self._place.names)
+        return await run(self._run.details)
 
     async def wait(
         self,
@@ -79,100 +83,26 @@ class JobRun:
         *,
         on_change: Callable[[StateChange], object] | None = None,
     ) -> "JobRun":
-        """Wait until the job has succeeded.
-
-        Args:
-            timeout: How long to wait at most, in seconds; None for as long as it takes.
-            on_change: Called with each change of the job's state, those before the call too.
-
-        Returns:
-            This run, for chaining.
-
-        Raises:
-            WaitTimeoutError: The job had not ended in time; it goes on.
-        """
-        told = 0
-        with span("wait for job", job=self.name):
-            async with aclosing(self._looks(timeout)) as looks:
-                async for job in looks:
-                    for change in self._run._changes.all[told:]:
-                        told += 1
-                        if on_change:
-                            on_change(change)
-                    if state_of(job) == "failed":
-                        logs = self._run.outputs(_LOGS)
-                        raise await in_thread(job_failure, self.name, job, logs)
+        """Wait until the job has succeeded, and return this run."""
+        await run(self._run.wait, timeout, on_change=on_change)
         return self
 
     async def watch(self, *files: str, prefix: bool | None = None) -> "JobRun":
-        """Print the lines of logs while the job writes them, and wait until it has succeeded.
+        """Print the lines of logs, wait until the job has succeeded, and return this run."""
+        await run(self._run.watch, *files, prefix=prefix)
+        return self
 
-        Args:
-            files: As for :meth:`stream`.
-            prefix: As for :meth:`stream`.
+    def events(self, timeout: float | None = None) -> AsyncGenerator[StateChange, None]:
+        """Yield each change of the job's state with its time, from the first to the last."""
+        return each(self._run.events(timeout))
 
-        Returns:
-            This run, for chaining.
-        """
-        async with aclosing(self.stream(*files, prefix=prefix)) as lines:
-            async for line in lines:
-                say(line)
-        return await self.wait()
-
-    async def events(
-        self,
-        timeout: float | None = None,
-    ) -> AsyncGenerator[StateChange, None]:
-        """Yield each change of the job's state with its time, from the first to the last.
-
-        Args:
-            timeout: How long to wait at most, in seconds; None for as long as it takes.
-
-        Raises:
-            WaitTimeoutError: The job had not ended in time; it goes on.
-        """
-        told = 0
-        async with aclosing(self._looks(timeout)) as looks:
-            async for _ in looks:
-                for change in self._run._changes.all[told:]:
-                    yield change
-                    told += 1
-
-    async def stream(self, *files: str, prefix: bool | None = None) -> AsyncGenerator[str, None]:
-        """Yield the lines of logs while the job writes them, from the first to the last.
-
-        Ends when the job has ended and its last line is out, whether it succeeded or not.
-
-        Args:
-            files: The logs' names or patterns of them; without any, the standard output of the
-                job's first process.
-            prefix: Whether each line begins with its log's name and a colon; None where several
-                logs, or a pattern, are named.
-
-        Raises:
-            ConfigurationError: A name is empty.
-        """
-        worker = Worker("batchai-stream", self._pacing)
-        run = Synchronous(
-            self._connection.synchronous, self._place, report=self._report, pacing=worker.pacing
-        )
-        run._changes = self._run._changes
-        lines = run.stream(*files, prefix=prefix)
-        try:
-            while (line := await worker.call(next, lines, _END)) is not _END:
-                yield str(line)
-        finally:
-            await worker.finish(lines.close)
-            worker.close()
+    def stream(self, *files: str, prefix: bool | None = None) -> AsyncGenerator[str, None]:
+        """Yield the lines of logs while the job writes them, from the first to the last."""
+        return each(self._run.stream(*files, prefix=prefix))
 
     async def logs(self, file: str | None = None, *, last: int | None = None) -> str:
-        """Return the text of a log, as far as it is written.
-
-        Args:
-            file: The log's name; None for the standard output of the job's first process.
-            last: How many of its last lines; None for all.
-        """
-        return await in_thread(self._run.logs, file, last=last)
+        """Return the text of a log, as far as it is written."""
+        return await run(self._run.logs, file, last=last)
 
     async def metrics(
         self,
@@ -181,14 +111,8 @@ class JobRun:
         file: str | None = None,
         output: str | None = None,
     ) -> Metrics:
-        """Return the metrics that the job has written so far.
-
-        Args:
-            pattern: As of :meth:`batchai_recipes.JobRun.metrics`.
-            file: Likewise.
-            output: Likewise.
-        """
-        return await in_thread(self._run.metrics, pattern, file=file, output=output)
+        """Return the metrics that the job has written so far."""
+        return await run(self._run.metrics, pattern, file=file, output=output)
 
     async def plot(
         self,
@@ -198,50 +122,27 @@ class JobRun:
         file: str | None = None,
         output: str | None = None,
     ) -> "Figure":
-        """Draw the job's metrics with matplotlib.
-
-        Args:
-            columns: What to draw; without any, all columns of numbers but the axis.
-            x: The column along the axis; None for the one that counts the others.
-            pattern: As for :meth:`metrics`.
-            file: As for :meth:`metrics`.
-            output: As for :meth:`metrics`.
-        """
+        """Draw the job's metrics with matplotlib, in a thread."""
         metrics = await self.metrics(pattern, file=file, output=output)
-        return metrics.plot(*columns, x=x, title=f"Job {self.name}")
+        return await in_thread(partial(metrics.plot, *columns, x=x, title=f"Job {self.name}"))
 
     def outputs(self, id: str) -> JobOutput:  # noqa: A002 - the API's own word
-        """Return one of the job's output directories.
-
-        Args:
-            id: The id that the job declared, or ``stdouterr`` for its logs.
-        """
-        return JobOutput(self._run.outputs(id))
+        """Return one of the job's output directories; asks nobody."""
+        return JobOutput._of(self._run.outputs(id))
 
     async def terminate(self) -> None:
         """End the job; without effect when it has ended."""
-        with span("terminate job", job=self.name), explained(f"terminate job {self.name}"):
-            ending = await self._connection.batchai.jobs.begin_terminate(*self._place.names)
-            await ending.wait()
+        await run(self._run.terminate)
 
     def __repr__(self) -> str:
         return f"aio.{self._run!r}"
 
-    async def _looks(self, timeout: float | None) -> AsyncGenerator["Job", None]:
-        pacing = self._pacing
-        started, pause = pacing.monotonic(), pacing.first
-        while True:
-            job = await self.details()
-            state = self._run._state_of(job)
-            yield job
-            if state in ENDED:
-                return
-            if timeout is not None and pacing.monotonic() - started > timeout:
-                raise WaitTimeoutError(
-                    f"Job {self.name} was still {state} after {timeout:g} s; it goes on"
-                )
-            if pacing.sleep is time.sleep:
-                await asyncio.sleep(pause)
-            else:
-                pacing.sleep(pause)
-            pause = min(pause * pacing.growth, pacing.longest)
+    def _repr_html_(self) -> str:
+        """Return where the job is and its states so far as a table, for notebooks."""
+        return self._run._repr_html_()
+
+    @classmethod
+    def _of(cls, run_: Synchronous) -> "JobRun":
+        own = cls.__new__(cls)
+        own._run = run_
+        return own
