@@ -1,8 +1,8 @@
 """The disks of file servers: folders that live as long as the file servers they belong to."""
 
-import shutil
 from pathlib import Path
 
+from batchai_recipes.service.directories_below import remove_tree
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
 
@@ -54,4 +54,4 @@ class FileServerDisks:
             }
         for disk in found:
             if disk not in known:
-                shutil.rmtree(disk, ignore_errors=True)
+                remove_tree(disk)

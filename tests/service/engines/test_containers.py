@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from batchai_recipes.service.engines import containers
-from batchai_recipes.service.engines.containers import Bind, Containers, parse_policy
+from batchai_recipes.service.engines.containers import (
+    CHANGES_PREFIX,
+    Bind,
+    Containers,
+    parse_policy,
+    remove_changes,
+)
 from batchai_recipes.service.engines.engine import Container
 
 IMAGE = Container("cntk:2.1", "echo hi", {"A": "b"})
@@ -165,3 +171,13 @@ def test_a_policy_that_does_not_exist_names_those_that_do():
     """And the variable that holds it."""
     with pytest.raises(ValueError, match="BATCHAI_RECIPES_CONTAINERS is 'always': use auto, req"):
         parse_policy("always")
+
+
+def test_a_record_that_was_half_written_does_not_keep_a_jobs_folder(tmp_path, caplog):
+    """Its supervisor may have been killed while it wrote."""
+    for number, text in enumerate(['{"image":', "{}", "[]"]):
+        (tmp_path / f"{CHANGES_PREFIX}{number}.json").write_text(text)
+
+    remove_changes(tmp_path)
+
+    assert len(caplog.messages) == 3

@@ -1,6 +1,7 @@
 """Folders out of the way at once and removed later."""
 
 import pytest
+from deep_folders import make_deep
 
 from batchai_recipes.service.engines.engine import EngineError
 from batchai_recipes.service.engines.folder_removal import FolderRemoval
@@ -50,3 +51,30 @@ def test_a_folder_that_cannot_be_moved_stays(removal, tmp_path):
     with pytest.raises(EngineError, match="waiting"):
         removal.remove(tmp_path / "job")
     assert (tmp_path / "job").exists()
+
+
+def test_what_a_job_nested_too_deep_for_paths_is_removed_too(removal, tmp_path):
+    """A job may go down as far as it likes, and leave folders that nobody may enter."""
+    folder = tmp_path / "job"
+    folder.mkdir()
+    make_deep(folder, 1200)
+    removal.remove(folder)
+    removal.stop()
+    assert [*(tmp_path / "waiting").iterdir()] == []
+
+
+def test_one_folder_that_cannot_be_prepared_does_not_keep_the_others(tmp_path):
+    """Its reason is in the log, and it goes with the next service."""
+
+    def refuse(folder):
+        if (folder / "odd").exists():
+            raise ValueError("half written")
+
+    removal = FolderRemoval(tmp_path / "waiting", before=refuse)
+    removal.start()
+    for name in ("odd", "even"):
+        (tmp_path / name / name).mkdir(parents=True)
+        removal.remove(tmp_path / name)
+    removal.stop()
+    (left,) = (tmp_path / "waiting").iterdir()
+    assert [path.name for path in left.iterdir()] == ["odd"]

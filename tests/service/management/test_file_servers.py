@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from deep_folders import make_deep
+
 BODY = {
     "properties": {
         "vmSize": "STANDARD_NC6",
@@ -83,3 +85,12 @@ def test_a_wrong_disk_is_named(api, workspace) -> None:
     answer = api("PUT", f"{workspace}/fileServers/server", body)
     assert answer.status_code == 400
     assert answer.json()["error"]["target"] == "properties.dataDisks.diskCount"
+
+
+def test_a_deep_disk_goes_with_its_file_server(api, workspace) -> None:
+    """A job may go down as far as it likes."""
+    path = f"{workspace}/fileServers/server"
+    disk = Path(api.made(path, BODY)["properties"]["mountSettings"]["mountPoint"])
+    make_deep(disk, 1200)
+    assert api("DELETE", path).status_code == 202
+    assert not disk.exists()

@@ -228,8 +228,12 @@ def remove_changes(job_folder: Path) -> None:
         job_folder: The job's folder; nothing of the job runs any more.
     """
     for place in job_folder.glob(f"{CHANGES_PREFIX}*.json"):
-        record = json.loads(place.read_text(encoding="utf-8"))
-        command = [record["runtime"]["program"], "rmi", "--force", record["image"]]
+        try:
+            record = json.loads(place.read_text(encoding="utf-8"))
+            command = [record["runtime"]["program"], "rmi", "--force", record["image"]]
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            _logger.warning("The image that %s is about stays: %r", place, error)
+            continue
         try:
             done = _run(command, os.environ)
         except (OSError, subprocess.SubprocessError) as error:

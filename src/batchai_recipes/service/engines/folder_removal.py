@@ -90,3 +90,5 @@ class FolderRemoval:
                 remove_folder(folder)
             except EngineError as error:
                 _logger.warning("%s; the next start of the service tries again", error)
+            except Exception:  # whatever it is, the other folders go
+                _logger.exception("The folder %s stays until the next start", folder)

@@ -2,11 +2,10 @@
 
 import json
 import os
-import shutil
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from batchai_recipes.service.directories_below import remove_tree
 from batchai_recipes.service.engines.engine import EngineError, JobFolders, Mount, MountError
 from batchai_recipes.service.state_directory import write_private
 
@@ -151,23 +150,10 @@ def remove_folder(path: Path) -> None:
     Raises:
         EngineError: Something in it cannot be removed.
     """
-    if path.is_symlink() or not path.exists():
+    if path.is_symlink():
         return
-    try:
-        _open_up(path)
-        shutil.rmtree(path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise EngineError(f"The folder {path} cannot be removed: {error}") from error
-
-
-def _open_up(path: Path) -> None:
-    # A job may leave folders behind that even their owner cannot list.
-    mode = path.lstat().st_mode
-    if mode & stat.S_IRWXU != stat.S_IRWXU:
-        path.chmod(stat.S_IMODE(mode) | stat.S_IRWXU)
-    with os.scandir(path) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                _open_up(Path(entry.path))
+    remove_tree(path)
+    if path.exists():
+        raise EngineError(
+            f"Part of the folder {path} cannot be removed, since a job made it with other rights"
+        )

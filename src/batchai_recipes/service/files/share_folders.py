@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from batchai_recipes.service.files.whole_trees import remove_tree
+from batchai_recipes.service.directories_below import remove_tree
 from batchai_recipes.service.state_directory import StateDirectory
 
 # No share can have this name, since a share's starts with a letter or digit.

@@ -18,6 +18,7 @@ from typing import Any, Final
 from attrs import evolve
 
 from batchai_recipes.service.clock import iso_timestamp
+from batchai_recipes.service.directories_below import remove_tree
 from batchai_recipes.service.files.errors import ErrorCode, FileServiceError, ShareNotFoundError
 from batchai_recipes.service.files.gates import Gates
 from batchai_recipes.service.files.guard import FREE, Guard
@@ -26,7 +27,7 @@ from batchai_recipes.service.files.share import Share, dump_metadata
 from batchai_recipes.service.files.share_folders import SNAPSHOT_PREFIX, remove_folder
 from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.files.stamps import Stamps, long_timestamp, moment_of, stamp_of
-from batchai_recipes.service.files.whole_trees import copy_tree, remove_tree
+from batchai_recipes.service.files.whole_trees import copy_tree
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
 

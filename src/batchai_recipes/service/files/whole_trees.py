@@ -1,34 +1,21 @@
-"""Whole directories on disk: copying, measuring and removing them, without ever leaving them.
-
-Like :mod:`~batchai_recipes.service.files.tree`, this opens each name relative to the directory
-before it and follows no symbolic links. A job may make directories deeper than Python calls and
-than a process has file descriptors, so nothing here is recursive or keeps one open for each level.
-"""
+"""Copying and measuring whole directories on disk, without ever leaving them."""
 
 import contextlib
-import errno
 import os
 import stat
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from batchai_recipes.service.directories_below import GONE, Names, opened_below
 from batchai_recipes.service.files.byte_range import ByteRange
 from batchai_recipes.service.files.extents import data_extents
 from batchai_recipes.service.files.paths import MAXIMUM_DEPTH
 
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SOURCE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TARGET: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-# How deep a directory is removed where it is; what is deeper is moved up first.
-_FLAT: Final = 64
 _STEP: Final = 64 * 2**20
-# Deleted, or something else put in its place: a link, a FIFO.
-_GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
 
-Names = tuple[str, ...]
 Seen = Callable[[Names, os.stat_result, os.stat_result], None]
 
 
@@ -51,7 +38,7 @@ def copy_tree(source: Path, target: Path, seen: Seen) -> None:
     target.mkdir(mode=0o700)
     done: list[tuple[Names, os.stat_result]] = []
     for names, origin in _walk(source):
-        with _opened(target, names) as copy:
+        with opened_below(target, names) as copy:
             if copy is None:
                 continue
             status = os.fstat(origin)
@@ -63,7 +50,7 @@ def copy_tree(source: Path, target: Path, seen: Seen) -> None:
                 elif len(names) < MAXIMUM_DEPTH:
                     os.mkdir(name, mode=0o700, dir_fd=copy)
     for names, status in reversed(done):  # the times of a directory, once nothing more goes into it
-        with _opened(target, names) as copy:
+        with opened_below(target, names) as copy:
             if copy is not None:
                 os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
 
@@ -85,34 +72,6 @@ def tree_size(root: Path) -> int:
                     if item.is_file(follow_symlinks=False):
                         total += item.stat(follow_symlinks=False).st_size
     return total
-
-
-def remove_tree(root: Path) -> None:
-    """Remove a directory with all in it, as far as this user may.
-
-    Args:
-        root: The directory, which nobody uses any more.
-    """
-    pending: list[Names] = [()]
-    emptied: set[Names] = set()
-    while pending:
-        names = pending[-1]
-        if names in emptied:
-            pending.pop()
-            _remove_empty(root, names)
-            continue
-        emptied.add(names)
-        with contextlib.suppress(OSError), _opened(root, names) as directory:
-            if directory is None:
-                continue
-            for name, kind in list(_all_children(directory)):
-                with contextlib.suppress(OSError):
-                    if kind == "file":
-                        os.unlink(name, dir_fd=directory)
-                    elif len(names) < _FLAT:
-                        pending.append((*names, name))
-                    else:  # moved up, so that no path to it gets long
-                        pending.append((_moved_up(root, directory, name),))
 
 
 def copy_content(source: int, target: int) -> None:
@@ -144,7 +103,7 @@ def _walk(root: Path) -> Iterator[tuple[Names, int]]:
     pending: list[Names] = [()]
     while pending:
         names = pending.pop()
-        with _opened(root, names) as directory:
+        with opened_below(root, names) as directory:
             if directory is None:
                 continue
             if len(names) < MAXIMUM_DEPTH:
@@ -152,57 +111,6 @@ def _walk(root: Path) -> Iterator[tuple[Names, int]]:
                     (*names, name) for name, kind in _children(directory) if kind == "directory"
                 )
             yield names, directory
-
-
-@contextmanager
-def _opened(root: Path, names: Names) -> Iterator[int | None]:
-    """Open a directory below another one, for a block.
-
-    Args:
-        root: The other one.
-        names: The names from there down.
-
-    Yields:
-        Its descriptor, or None where there is no such directory (any more).
-    """
-    descriptor = os.open(root, _DIRECTORY)
-    try:
-        found = True
-        for name in names:
-            try:
-                below = os.open(name, _DIRECTORY, dir_fd=descriptor)
-            except OSError as error:
-                if error.errno not in _GONE:
-                    raise
-                found = False
-                break
-            os.close(descriptor)
-            descriptor = below
-        yield descriptor if found else None
-    finally:
-        os.close(descriptor)
-
-
-def _all_children(directory: int) -> Iterator[tuple[str, str]]:
-    with os.scandir(directory) as items:
-        for item in items:
-            yield item.name, "directory" if item.is_dir(follow_symlinks=False) else "file"
-
-
-def _moved_up(root: Path, directory: int, name: str) -> str:
-    above = f".{uuid.uuid4().hex}"
-    os.rename(name, root / above, src_dir_fd=directory)
-    return above
-
-
-def _remove_empty(root: Path, names: Names) -> None:
-    with contextlib.suppress(OSError):
-        if not names:
-            root.rmdir()
-            return
-        with _opened(root, names[:-1]) as parent:
-            if parent is not None:
-                os.rmdir(names[-1], dir_fd=parent)
 
 
 def _children(directory: int) -> Iterator[tuple[str, str]]:
@@ -218,7 +126,7 @@ def _copy_file(origin: int, copy: int, name: str, names: Names, seen: Seen) -> N
     try:
         source = os.open(name, _SOURCE, dir_fd=origin)
     except OSError as error:
-        if error.errno in _GONE:
+        if error.errno in GONE:
             return
         raise
     try:

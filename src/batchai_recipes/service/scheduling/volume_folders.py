@@ -1,11 +1,11 @@
 """The folders of copies, which go when nobody has any use for them."""
 
-import shutil
 import threading
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
+from batchai_recipes.service.directories_below import remove_tree
 from batchai_recipes.service.scheduling.ledger import Ledger
 from batchai_recipes.service.scheduling.remote_volume import RemoteVolume
 
@@ -74,4 +74,4 @@ class VolumeFolders:
 
 def _remove_all(folders: list[Path]) -> None:
     for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
