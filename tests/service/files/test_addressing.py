@@ -87,6 +87,8 @@ def test_share_urls(url):
         "http://127.0.0.1/demo",
         "http://127.0.0.1/demo/Data",
         "https://demo.file.core.windows.net/data/below",
+        "http://127.0.0.1:port/demo/data",
+        "http://127.0.0.1:99999/demo/data",
     ],
 )
 def test_other_urls_are_refused_with_the_expected_form(url):

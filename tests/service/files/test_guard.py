@@ -72,3 +72,17 @@ def test_the_conditions_of_shares_and_directories(server, share):
         assert (reply.status, reply.code) == (412, "ConditionNotMet")
         etag = server.signed("GET", target).headers["etag"]
         assert server.signed("GET", target, {"if-none-match": etag}).status == 304
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        *("", "yesterday", "Mon, 01 Jan 2020 00:00:00 +2500"),
+        "Mon, 01 Jan 99999999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2020 00:00:00 +99999999999999",
+    ],
+)
+def test_a_condition_that_is_no_date_is_refused(server, etag, date):
+    """Whatever makes it none."""
+    reply = server.signed("GET", "/data/f", {"if-modified-since": date})
+    assert (reply.status, reply.code) == (400, "InvalidHeaderValue")

@@ -174,3 +174,10 @@ def test_a_directory_takes_smb_properties(server, newest, client, share):
     after = directory.get_directory_properties()
     assert after.etag != before
     assert after.metadata == {"a": "b"}
+
+
+def test_a_document_is_no_deeper_than_one_needs(server):
+    """A client cannot make the service dive until it drowns."""
+    nested = "<a>" * 9000 + "</a>" * 9000
+    reply = server.signed("PUT", f"/{TARGET}", {}, ROOT.format(f"<Cors>{nested}</Cors>").encode())
+    assert (reply.status, reply.code) == (400, "InvalidXmlDocument")

@@ -154,6 +154,7 @@ def share_of_url(url: str) -> tuple[str, str]:
     """
     try:
         parts = urlsplit(url)
+        _ = parts.port  # raises where it is none
         address = resolve(parts.hostname or "", parts.path.encode())
         share = share_name(address.share)
     except (FileServiceError, ValueError) as error:

@@ -143,7 +143,7 @@ def _names(value: str, etag: str) -> bool:
 def _time(headers: Mapping[str, str], name: str) -> datetime:
     try:
         moment = parsedate_to_datetime(headers[name])
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise invalid_header(name, headers[name], "it must be a date of RFC 1123") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 

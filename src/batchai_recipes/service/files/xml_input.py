@@ -1,8 +1,12 @@
 """The XML documents that requests carry."""
 
+from typing import Final
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from batchai_recipes.service.files.errors import ErrorCode, FileServiceError
+
+_DEEPEST: Final = 10
+"""More levels than any of the service's documents has, and few enough for recursion."""
 
 
 def read_xml(body: bytes, root: str) -> Element:
@@ -28,6 +32,11 @@ def read_xml(body: bytes, root: str) -> Element:
         raise invalid_document(root, "it is no XML in UTF-8") from error
     if element.tag != root:
         raise invalid_document(root, f"its root must be {root}")
+    below = [element]
+    for _ in range(_DEEPEST):
+        below = [child for parent in below for child in parent]
+    if below:
+        raise invalid_document(root, "its elements are nested too deep")
     return element
 
 

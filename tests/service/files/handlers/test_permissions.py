@@ -29,7 +29,13 @@ def test_a_permission_comes_back(server, share):
     assert json.loads(get(server, share, key).body) == {"permission": SDDL}
 
 
-@pytest.mark.parametrize("body", [None, b"\xff", b"{", b"{}", b'{"permission": 1}', b"{" * 9000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(None, b"\xff", b"{", b"{}", b'{"permission": 1}', b"{" * 9000),
+        b'{"permission": "\\ud800"}',  # half of a pair
+    ],
+)
 def test_what_is_no_permission(server, share, body):
     """It is refused."""
     reply = server.signed("PUT", f"/{share}?restype=share&comp=filepermission", {}, body)

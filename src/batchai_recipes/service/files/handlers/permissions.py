@@ -46,12 +46,12 @@ def _permission(body: bytes) -> str:
     try:
         text = body.decode()
         document = json.loads(text) if text.startswith("{") else {"permission": text}
+        permission = document.get("permission")
+        if isinstance(permission, str) and permission.encode():
+            return permission
     except (ValueError, RecursionError) as error:
         raise _invalid() from error
-    permission = document.get("permission")
-    if not isinstance(permission, str) or not permission:
-        raise _invalid()
-    return permission
+    raise _invalid()
 
 
 def _invalid() -> FileServiceError:
