@@ -131,8 +131,11 @@ def test_links_out_of_the_share_are_left_out(tmp_path: Path, share: Path) -> Non
 def test_what_is_no_directory_is_empty(share: Path) -> None:
     """A directory that is not there yet, or is a file, lists nothing."""
     (share / "out" / "file").write_text("x")
+    (share / "out" / "ring").symlink_to("ring")
     assert _listed(share, "later/on") == []
     assert _listed(share, "file") == []
+    assert _listed(share, "ring") == []
+    assert _listed(share, "long" * 100) == []
 
 
 def test_names_that_are_no_text_are_left_out(share: Path) -> None:

@@ -5,6 +5,7 @@ Where exactly follows from the job's own words, ``$AZ_BATCHAI_MOUNT_ROOT/afs``, 
 cluster and it mount; it is worked out when the job is made, since the cluster may be gone later.
 """
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
@@ -22,6 +23,9 @@ from batchai_recipes.service.variables import expand_known
 # No request can hold a NUL, so no path that a client wrote begins like these.
 _CLUSTER_ROOT: Final = "\0cluster"
 _JOB_ROOT: Final = "\0job"
+_NOTHING_THERE: Final = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENAMETOOLONG, errno.ELOOP}
+)
 
 
 @frozen
@@ -97,8 +101,10 @@ class OutputLocation:
         try:
             with os.scandir(folder) as entries:
                 names = sorted(entry.name for entry in entries if _is_text(entry.name))
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            return []
+        except OSError as error:
+            if error.errno in _NOTHING_THERE:
+                return []
+            raise
         inside = PurePosixPath(*parts)
         found = (_entry(share, folder / name, str(inside / name)) for name in names)
         return [entry for entry in found if entry is not None]
