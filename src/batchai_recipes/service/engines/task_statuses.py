@@ -1,5 +1,6 @@
 """What became of tasks: heard from their supervisors, and read from the records these leave."""
 
+import contextlib
 import json
 import os
 import signal
@@ -132,10 +133,11 @@ class TaskStatuses:
             # A supervisor that holds its lock now cannot have left its id to another process.
             if not is_supervised(path):
                 return
-            if pidfd is None:
-                os.kill(pid, signal.SIGTERM)
-            else:
-                signal.pidfd_send_signal(pidfd, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):  # it has ended since
+                if pidfd is None:
+                    os.kill(pid, signal.SIGTERM)
+                else:
+                    signal.pidfd_send_signal(pidfd, signal.SIGTERM)
         finally:
             if pidfd is not None:
                 os.close(pidfd)
