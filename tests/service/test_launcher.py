@@ -152,3 +152,24 @@ def test_a_state_directory_that_cannot_be_made_is_an_error(tmp_path):
 
     with pytest.raises(LaunchError, match="BATCHAI_RECIPES_STATE_DIR"):
         LocalService(tmp_path / "file" / "state")
+
+
+def test_a_state_directory_that_cannot_be_locked_is_an_error(tmp_path):
+    """As when it is another user's."""
+    state = StateDirectory(tmp_path)
+    for lock in (state.launch_lock, state.users):
+        lock.mkdir()
+        with pytest.raises(LaunchError, match=f"{lock.name}.*BATCHAI_RECIPES_STATE_DIR"):
+            LocalService(tmp_path)
+        lock.rmdir()
+
+
+def test_a_damaged_address_is_an_error_that_says_so(tmp_path):
+    """While the service runs, whoever comes next is told which file it is."""
+    first = LocalService(tmp_path)
+    try:
+        StateDirectory(tmp_path).address.write_text("{")
+        with pytest.raises(LaunchError, match="service.json is damaged"):
+            LocalService(tmp_path)
+    finally:
+        first.close()

@@ -102,3 +102,19 @@ def test_a_file_of_a_later_release_is_left_alone(tmp_path):
 def _insert(store, name):
     with store.write() as records:
         records.execute(INSERT, (name,))
+
+
+def test_a_file_that_is_no_database_is_told_as_damaged(tmp_path):
+    """As every other file of a state directory is."""
+    (tmp_path / "state.db").write_bytes(b"no database " * 1000)
+
+    with pytest.raises(ValueError, match=r"state.db is damaged.*restore it"):
+        Store(tmp_path / "state.db")
+
+
+def test_a_file_that_cannot_be_opened_is_the_systems_error(tmp_path):
+    """Nothing is wrong with what it holds."""
+    (tmp_path / "state.db").mkdir()
+
+    with pytest.raises(OSError, match=r"state.db cannot be used"):
+        Store(tmp_path / "state.db")

@@ -51,14 +51,19 @@ class LocalService:
         self._users = FileLock(self._state.users)
         self._clients = FileLock(self._state.clients)
         launching = FileLock(self._state.launch_lock)
-        launching.exclusive()
         try:
+            launching.exclusive()
             self._users.shared()
             self._clients.shared()
             self._address = self._running() or self._launch()
+        except OSError as error:
+            self._leave()
+            raise LaunchError(
+                f"The state directory {state_dir} cannot be used: {error}; name another with "
+                f"BATCHAI_RECIPES_STATE_DIR"
+            ) from error
         except BaseException:
-            self._users.release()
-            self._clients.release()
+            self._leave()
             raise
         finally:
             launching.release()
@@ -75,10 +80,13 @@ class LocalService:
         next service of the state directory takes them up again.
         """
         last = self._clients.try_exclusive()
-        self._clients.release()
-        self._users.release()
+        self._leave()
         if last and self._address.until_unused:
             self._wait_until_stopped()
+
+    def _leave(self) -> None:
+        self._clients.release()
+        self._users.release()
 
     def _running(self) -> ServiceAddress | None:
         service_lock = FileLock(self._state.lock)
@@ -87,7 +95,7 @@ class LocalService:
         # A service that is about to stop has removed its address but still holds its lock.
         while not service_lock.try_exclusive():
             try:
-                return _whole(ServiceAddress.from_file(self._state.address), self._state)
+                return _whole(self._read_address(), self._state)
             except FileNotFoundError:
                 if time.monotonic() > deadline:
                     raise LaunchError(
@@ -136,7 +144,16 @@ class LocalService:
             raise
         finally:
             os.close(ready)
-        return ServiceAddress.from_file(self._state.address)
+        return self._read_address()
+
+    def _read_address(self) -> ServiceAddress:
+        try:
+            return ServiceAddress.from_file(self._state.address)
+        except ValueError as error:
+            raise LaunchError(
+                f"{self._state.address} is damaged: stop the service of that state directory and "
+                f"start it again ({error})"
+            ) from error
 
     def _wait_until_ready(self, ready: int) -> None:
         readable, _, _ = select.select([ready], [], [], START_TIMEOUT_SECONDS)

@@ -45,7 +45,8 @@ class Store:
     Raises:
         StateTooOldError: The file has an earlier schema version and must not be brought forward.
         StateTooNewError: The file has a schema version that this release does not know.
-        sqlite3.Error: The file is no database or cannot be opened.
+        ValueError: The file is no database, or damaged.
+        OSError: The file cannot be opened or written.
 
     Example:
         >>> import tempfile
@@ -65,9 +66,17 @@ class Store:
         self._local = threading.local()
         self._all: set[sqlite3.Connection] = set()
         self._all_lock = threading.Lock()
-        self._writer = Writer(self._open())
         try:
+            self._writer = Writer(self._open())
             self._migrate(may=migrate)
+        except sqlite3.OperationalError as error:
+            self.close()
+            raise OSError(f"{path} cannot be used: {error}") from error
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise ValueError(
+                f"{path} is damaged: restore it, or use another state directory ({error})"
+            ) from error
         except BaseException:
             self.close()
             raise
@@ -136,12 +145,12 @@ class Store:
             isolation_level=None,
             check_same_thread=False,
         )
+        with self._all_lock:
+            self._all.add(connection)
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
-        with self._all_lock:
-            self._all.add(connection)
         return connection
 
     def _forget(self, connection: sqlite3.Connection) -> None:
