@@ -16,6 +16,7 @@ from batchai_recipes.staging.web_file import (
     FETCH_TIMEOUT_SECONDS,
     NotFetchedError,
     WebAnswer,
+    told_length,
 )
 
 
@@ -42,10 +43,8 @@ async def _fetched(url: str, target: Path) -> WebAnswer:
             aiohttp.ClientSession(timeout=timeout, trust_env=True) as session,
             session.get(url, headers=FETCH_HEADERS) as response,
         ):
-            length = response.headers.get("Content-Length")
-            answer = WebAnswer(
-                response.status, response.reason or "", int(length) if length else None
-            )
+            length = told_length(response.headers.get("Content-Length"))
+            answer = WebAnswer(response.status, response.reason or "", length)
             if answer.status != HTTPStatus.OK:
                 return answer
             with await in_thread(target.open, "wb") as out:

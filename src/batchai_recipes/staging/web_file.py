@@ -139,10 +139,8 @@ def fetch(url: str, target: Path) -> WebAnswer:
         with requests.get(
             url, stream=True, timeout=FETCH_TIMEOUT_SECONDS, headers=FETCH_HEADERS
         ) as response:
-            length = response.headers.get("Content-Length")
-            answer = WebAnswer(
-                response.status_code, response.reason, int(length) if length else None
-            )
+            length = told_length(response.headers.get("Content-Length"))
+            answer = WebAnswer(response.status_code, response.reason, length)
             if answer.status != HTTPStatus.OK:
                 return answer
             digest = hashlib.sha256()
@@ -154,6 +152,19 @@ def fetch(url: str, target: Path) -> WebAnswer:
         # The message of requests has the address with its query.
         raise NotFetchedError(type(error).__name__) from error
     return evolve(answer, sha256=digest.hexdigest())
+
+
+def told_length(header: str | None) -> int | None:
+    """Return how long a file is by its Content-Length; None where that tells no length.
+
+    Args:
+        header: The header's value; None where there is none.
+
+    Example:
+        >>> told_length("5"), told_length("5, 5")
+        (5, None)
+    """
+    return int(header) if header and header.isascii() and header.isdigit() else None
 
 
 def name_of(url: str) -> str:

@@ -87,3 +87,12 @@ def test_a_mistake_is_reported_at_the_call(make, message):
     """Before anything is sent."""
     with pytest.raises(ConfigurationError, match=message):
         make(FileShareStaging("data"))
+
+
+@pytest.mark.parametrize("length", ["some", "5, 5", "-1", "\u00b2"])
+def test_a_length_that_is_none_is_no_matter(web, connection, length):
+    """What came is what counts."""
+    web.raw("GET", "/train%20set.csv", (200, {"Content-Length": length}, CONTENT))
+    manifest = upload(connection, FileShareStaging("data").from_url(URL), str)
+
+    assert manifest["train set.csv"].sha256 == SHA256
