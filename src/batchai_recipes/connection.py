@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, TypedDict
 
+from attrs import evolve
 from typing_extensions import Self
 
 from batchai_recipes.builders.admin_user import AdminUser
@@ -89,7 +90,10 @@ class Connection:
         state_dir: Path | None = None,
         on_close: Callable[[], None] | None = None,
     ) -> None:
-        self.settings = settings
+        # What a cluster needs though nobody may want to log in to its nodes.
+        self.settings = (
+            settings if settings.admin else evolve(settings, admin=AdminUser.generated())
+        )
         self.state_dir = state_dir
         chosen = settings.credential if credential is None else credential
         self._chosen = checked_credential_kind(chosen) if isinstance(chosen, str) else chosen
@@ -389,5 +393,4 @@ def _settings_of(address: ServiceAddress) -> ConnectionSettings:
         storage=StorageAccount(address.account_name, address.account_key, address.files_endpoint),
         authority=address.endpoint,
         ca_file=Path(address.ca_file),
-        admin=AdminUser.generated(),
     )

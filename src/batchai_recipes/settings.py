@@ -66,7 +66,8 @@ class ConnectionSettings:
         authority: Where tokens come from; None for Azure's public one.
         ca_file: The certificate authority to trust (PEM); None for the system's own.
         location: The Azure location to work in where a session names none.
-        admin: The admin user of clusters that name none.
+        admin: The admin user of clusters that name none; None for one of each connection's own
+            with a random password, for nodes that nobody logs in to.
         resource_group: The resource group of sessions that name none; None for one of each
             session's own.
         credential: ``client_secret`` for the service principal, ``default`` for azure-identity's

@@ -7,6 +7,7 @@ import pytest
 from attrs import evolve
 
 from batchai_recipes import BatchAIRecipesError, ConfigurationError, Connection, StorageAccount
+from batchai_recipes.builders.admin_user import AdminUser
 
 SETTINGS = """
 BATCHAI_ENDPOINT=https://batchai.test
@@ -178,3 +179,16 @@ def test_files_by_https_are_checked_with_the_given_authority(settings, tmp_path,
         session = connection.files._httpclient.session
 
     assert session.verify == str(authority)
+
+
+def test_nodes_have_an_admin_user_that_nobody_knows(endpoint, settings):
+    """Where the settings name none: a cluster needs one."""
+    with Connection(evolve(settings, admin=None)) as first, Connection(settings) as second:
+        for connection in (first, second):
+            admin = connection.settings.admin
+            assert admin is not None
+            assert admin.password not in repr(connection.settings)
+        assert first.settings.admin != second.settings.admin
+    named = evolve(settings, admin=AdminUser("me", password="mine"))
+    with Connection(named) as connection:
+        assert connection.settings == named
