@@ -270,7 +270,8 @@ def read_env_file(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The settings file {path} cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(f"The settings file {path} cannot be read: {reason}") from error
     variables: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         try:

@@ -361,6 +361,8 @@ def test_the_result_as_json(command, tmp_path, monkeypatch):
         ({}, ["--mount", "data=external", "--nodes", 0], "give --nodes 1"),
         ({}, ["--mount", "data=external", "--idle-timeout", -1], "give seconds above 0"),
         ({}, ["--cluster", "nowhere.json"], "nowhere.json: cannot be read"),
+        ({}, ["--mount", "data=external", "--outputs", "job.json"], "Cannot download to job.json"),
+        ({}, ["--mount", "data=external", "--name", "a b"], "Error: 'a b' is not a name for a job"),
         ({"mountVolumes": LOGS_AND_SCRIPTS}, ["--stage", "."], "names the place 'external'"),
         (
             {"mountVolumes": LOGS_AND_SCRIPTS},

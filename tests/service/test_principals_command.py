@@ -106,7 +106,7 @@ def test_the_services_own_secret_is_rotated_where_its_library_reads_it(state, ru
     assert sign_in(ServiceAddress.from_file(state.address)).status_code == 200
     assert Credentials.ensure(state).client_secret == rotated["AZURE_CLIENT_SECRET"]
     done = run(state, "remove", "service")
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert "rotate its secret instead" in done.stderr
 
 
@@ -156,7 +156,7 @@ def test_a_mistake_is_told_in_one_line(state):
     done = run(state, "add", "-bad/name")
     assert done.returncode != 0
     done = run(state, "add", "bad/name")
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Error: 'bad/name' cannot name a principal")
     assert "name one of service" in run(state, "rotate", "nobody").stderr
 
@@ -167,3 +167,12 @@ def test_the_list_as_json(state):
     done = run(state, "list", "--json")
     known = {one["name"]: one for one in json.loads(done.stdout)}
     assert set(known["first"]) == {"clientId", "name", "createdAt", "rotatedAt"}
+
+
+@pytest.mark.parametrize("command", [["list"], ["rotate", "service"], ["remove", "service"]])
+def test_a_state_directory_that_is_not_there_is_not_made(tmp_path, command):
+    """But by `add`: the others have nothing to find there."""
+    done = run(StateDirectory(tmp_path / "typo"), *command)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "There is no state directory" in done.stderr
+    assert not (tmp_path / "typo").exists()

@@ -9,6 +9,7 @@ import typer
 from batchai_recipes.cli.cleaning_up import CleanUpOption, CleanUpWord, KeepOutputs
 from batchai_recipes.cli.connecting import EnvFile, ProfileName, StateDir, connect
 from batchai_recipes.cli.console import AsJson, say, show_json, tell
+from batchai_recipes.cli.destination import checked_destination
 from batchai_recipes.cli.run.detached import DAY_SECONDS
 from batchai_recipes.cli.run.following import Ending, Outputs, follow
 from batchai_recipes.errors import JobsFailedError
@@ -42,6 +43,8 @@ def attach(
             keep_outputs=keep_outputs,
             report=tell,
         )
+        if outputs:
+            checked_destination(outputs)
         with taken_up:
             try:
                 endings = _follow_all(taken_up, outputs, as_json=as_json)

@@ -112,7 +112,8 @@ class _Bar:
         try:
             yield bar
         finally:
-            bar._progress.stop()
+            if bar._tasks:
+                bar._progress.stop()
 
     def advance(self, file: str, done: int, total: int) -> None:
         if file not in self._tasks:

@@ -225,9 +225,7 @@ def _only(noun: str, name: str, there: "list[_Model]", options: str) -> "_Model"
             f"There are {len(found)} {noun}s of the name {name!r}: choose by {options}, or give "
             f"the resource id{places}"
         )
-    raise ConfigurationError(
-        f"There is no {noun} {name!r}: {nearest(name, {str(one.name) for one in there})}"
-    )
+    raise _none(noun, name, {str(one.name) for one in there})
 
 
 _Place = TypeVar("_Place", bound=tuple[str, ...])
@@ -236,9 +234,13 @@ _Place = TypeVar("_Place", bound=tuple[str, ...])
 def _named(noun: str, name: str, places: list[_Place]) -> list[_Place]:
     found = [place for place in places if place[-1].casefold() == name.casefold()]
     if not found:
-        hint = nearest(name, {place[-1] for place in places})
-        raise ConfigurationError(f"There is no {noun} {name!r}: {hint}")
+        raise _none(noun, name, {place[-1] for place in places})
     return found
+
+
+def _none(noun: str, name: str, known: set[str]) -> ConfigurationError:
+    hint = f": {nearest(name, known)}" if known else ", nor any other"
+    return ConfigurationError(f"There is no {noun} {name!r}{hint}")
 
 
 def _listed(listing: Callable[..., Iterable[Any]], *names: str) -> Iterator[Any]:

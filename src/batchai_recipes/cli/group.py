@@ -1,9 +1,13 @@
 """Groups of commands, which answer a typo with the nearest command."""
 
 import difflib
+from typing import Final
 
 import typer
 from typer.core import TyperGroup
+
+MARKUP: Final = "markdown"
+"""How the help's texts are read: a paragraph is wrapped anew, and brackets stand for themselves."""
 
 
 class CommandGroup(TyperGroup):
@@ -35,4 +39,5 @@ def command_group(name: str, help: str) -> typer.Typer:  # noqa: A002 - typer's 
         cls=CommandGroup,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
+        rich_markup_mode=MARKUP,
     )

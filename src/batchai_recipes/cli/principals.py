@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from batchai_recipes.cli.console import AsJson, fail, say, show_json
+from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.settings import default_state_dir
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Add a principal; its secret is shown only now."""
-    with _register(context, state_dir) as register:
+    with _register(context, state_dir, must_exist=False) as register:
         _show(register.add(name), as_json=as_json)
 
 
@@ -90,18 +91,24 @@ def remove(
 
 
 @contextmanager
-def _register(context: typer.Context, state_dir: Path | None) -> Iterator["PrincipalRegister"]:
+def _register(
+    context: typer.Context, state_dir: Path | None, *, must_exist: bool = True
+) -> Iterator["PrincipalRegister"]:
     # The service's own packages are loaded by these commands alone.
     from batchai_recipes.service.identity.principals import PrincipalError  # noqa: PLC0415
     from batchai_recipes.service.principal_register import PrincipalRegister  # noqa: PLC0415
     from batchai_recipes.service.state_directory import StateDirectory  # noqa: PLC0415
     from batchai_recipes.service.store import StateTooNewError, StateTooOldError  # noqa: PLC0415
 
-    folder = state_dir or context.obj or default_state_dir()
+    folder: Path = state_dir or context.obj or default_state_dir()
+    if must_exist and not folder.is_dir():
+        fail(ConfigurationError(f"There is no state directory {folder}: name one by --state-dir"))
     try:
         with PrincipalRegister.open(StateDirectory(folder.absolute())) as register:
             yield register
-    except (PrincipalError, StateTooNewError, StateTooOldError, OSError, ValueError) as error:
+    except PrincipalError as error:
+        fail(ConfigurationError(str(error)))
+    except (StateTooNewError, StateTooOldError, OSError, ValueError) as error:
         fail(error)
 
 

@@ -15,6 +15,7 @@ from batchai_recipes.cli.cntk_python import VARIABLE, cntk_python
 from batchai_recipes.cli.connecting import EnvFile, ProfileName, StateDir, connect
 from batchai_recipes.cli.console import AsJson, fail, say, show_json
 from batchai_recipes.cli.data import DataSet, prepare
+from batchai_recipes.cli.destination import checked_destination
 from batchai_recipes.cli.example import load_example
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.settings import APPLICATION
@@ -78,6 +79,7 @@ def quickstart(
     told = redirect_stdout(sys.stderr) if as_json else nullcontext()
     with told, connect(profile, env_file, state_dir) as connection:
         try:
+            checked_destination(models)
             interpreter = _interpreter(engine, cntk, elsewhere=connection.state_dir is None)
             files = _prepare(data)
         except (DataError, ConfigurationError) as error:

@@ -10,6 +10,7 @@ import typer
 
 from batchai_recipes.cli.console import AsJson, fail, say, show_json, tell
 from batchai_recipes.cli.principals import principals
+from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.settings import default_state_dir
 
 if TYPE_CHECKING:
@@ -240,8 +241,12 @@ def run_service(
                 address, state.root, env_file
             ),
         )
-    except (StateInUseError, PortInUseError, StateTooNewError, OSError, ValueError) as error:
+    except (StateInUseError, PortInUseError, StateTooNewError) as error:
         fail(error)
+    except OSError as error:
+        fail(OSError(f"{error.filename or state.root}: {error.strerror or error}"))
+    except ValueError as error:  # the value of an option
+        fail(ConfigurationError(str(error)))
     (tell if as_json else say)("Stopped")
 
 

@@ -45,8 +45,8 @@ class LocalService:
             self._state.create()
         except OSError as error:
             raise LaunchError(
-                f"The state directory {state_dir} cannot be made: {error}; name another with "
-                f"BATCHAI_RECIPES_STATE_DIR"
+                f"The state directory {state_dir} cannot be made: {error.strerror}; name another "
+                f"with BATCHAI_RECIPES_STATE_DIR"
             ) from error
         self._users = FileLock(self._state.users)
         self._clients = FileLock(self._state.clients)

@@ -11,6 +11,7 @@ from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.cli.cleaning_up import CleanUpOption, CleanUpWord, KeepOutputs
 from batchai_recipes.cli.connecting import EnvFile, ProfileName, StateDir, connect
 from batchai_recipes.cli.console import AsJson, say, show_json, tell
+from batchai_recipes.cli.destination import checked_destination
 from batchai_recipes.cli.finding import Finder
 from batchai_recipes.cli.run.detached import (
     DAY_SECONDS,
@@ -23,6 +24,7 @@ from batchai_recipes.cli.run.following import Outputs, follow
 from batchai_recipes.cli.run.job_cluster import JobClusterOptions, cluster_of, used_cluster
 from batchai_recipes.cli.run.staged_shares import staged_shares
 from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.names import checked_resource_name
 from batchai_recipes.session.training_session import TrainingSession
 
 
@@ -156,6 +158,8 @@ def run(
     )
     with connect(profile, env_file, state_dir) as connection:
         storage = connection.storage
+        if name is not None:
+            checked_resource_name("job", name)
         job = JobBuilder.from_file(job_file, name=name, storage=storage, variables=os.environ)
         if use_cluster:
             finder = Finder(lambda: connection, resource_group, workspace)
@@ -195,6 +199,8 @@ def run(
 def _run_to_its_end(
     session: TrainingSession, job: JobBuilder, outputs: Path | None, *, as_json: bool
 ) -> None:
+    if outputs:
+        checked_destination(outputs)
     with session:
         ending = follow(session.submit(job), outputs, tell if as_json else say)
         if as_json:
