@@ -18,13 +18,14 @@ TENANT = "11111111-1111-1111-1111-111111111111"
 SUBSCRIPTION = "22222222-2222-2222-2222-222222222222"
 
 Answer = tuple[int, dict[str, str], str | bytes]
-Responder = Callable[[PreparedRequest], Answer]
+Responder = Callable[[PreparedRequest], Answer | None]
 
 
 class Endpoint:
     """Answers requests in the order in which the test gave answers for them.
 
-    The last answer for a method and path is repeated; a request without any gets 404. What a test
+    The last answer for a method and path is repeated; a request without any gets 404. None in the
+    place of an answer stands for the one that was given before. What a test
     wants to happen before an answer it puts in `before`, which takes the path; one that answers for
     itself puts that in `answer`.
     """
@@ -34,9 +35,13 @@ class Endpoint:
         self.before: Callable[[str], object] = lambda path: None
         self.answer: Responder | None = None
         self.requests: list[PreparedRequest] = []
-        self._answers: list[tuple[str, re.Pattern[str], list[Answer | Exception]]] = []
+        self._answers: list[
+            tuple[str, re.Pattern[str], list[Answer | Exception | Responder | None]]
+        ] = []
         for method in ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH"):
-            mock.add_callback(method, re.compile(r"https://.*"), callback=self._respond)
+            mock.add_callback(
+                method, re.compile(r"https://.*"), callback=self._respond, content_type=None
+            )
 
     def on(
         self, method: str, path: str, *answers: int | dict | tuple[int, dict] | Exception
@@ -45,10 +50,43 @@ class Endpoint:
         pattern = re.compile(f"{path}$", re.IGNORECASE)
         self._answers.insert(0, (method, pattern, [self._answer(a) for a in answers]))
 
-    def raw(self, method: str, path: str, *answers: Answer | Exception) -> None:
+    def raw(self, method: str, path: str, *answers: Answer | Exception | None) -> None:
         """Like :meth:`on`, with status, headers and body as they are."""
         pattern = re.compile(f"{path}$", re.IGNORECASE)
         self._answers.insert(0, (method, pattern, list(answers)))
+
+    def holds(self, path: str) -> None:
+        """Keep resource groups or shares, whose path ends with a regular expression, as they are.
+
+        A condition on the state of one is met.
+        """
+        kept: dict[str, dict[str, str]] = {}
+        json_type = {"Content-Type": "application/json"}
+
+        def answer(request: PreparedRequest) -> Answer | None:
+            name, query = urlsplit(request.url or "")[2:4]
+            if "restype=directory" in query:
+                return None
+            of_share = "restype=share" in query
+            labels = _metadata(request) if of_share else _tags(request)
+            if request.method == "DELETE" and kept.pop(name, None) is not None:
+                return (202 if of_share else 200, {}, "")
+            if request.method == "PUT" and "comp=metadata" not in query:
+                status = 201 if name not in kept else 409 if of_share else 200
+            elif name in kept:
+                status = 200
+            else:
+                code = "ShareNotFound" if of_share else "ResourceNotFound"
+                body = json.dumps({"error": {"code": code, "message": "it is not found"}})
+                return (404, {"x-ms-error-code": code, **json_type}, body)
+            if request.method in {"PUT", "PATCH"}:
+                kept[name] = labels
+            if of_share:
+                return (status, {f"x-ms-meta-{k}": v for k, v in kept[name].items()}, "")
+            return (status, json_type, json.dumps({"location": "eastus", "tags": kept[name]}))
+
+        for method in ("GET", "PUT", "PATCH", "DELETE"):
+            self._answers.insert(0, (method, re.compile(f"{path}$", re.IGNORECASE), [answer]))
 
     def made(self, method: str) -> list[str]:
         """Return the last part of the path of each request of a method, in order."""
@@ -75,9 +113,24 @@ class Endpoint:
                 answer = answers.pop(0) if len(answers) > 1 else answers[0]
                 if isinstance(answer, Exception):
                     raise answer
-                return answer
+                answer = answer(request) if callable(answer) else answer
+                if answer is not None:
+                    return answer
         missing = {"error": {"code": "ResourceNotFound", "message": f"{path} is not found"}}
         return (404, {"Content-Type": "application/json"}, json.dumps(missing))
+
+
+def _metadata(request: PreparedRequest) -> dict[str, str]:
+    start = "x-ms-meta-"
+    return {
+        name.lower().removeprefix(start): value
+        for name, value in request.headers.items()
+        if name.lower().startswith(start)
+    }
+
+
+def _tags(request: PreparedRequest) -> dict[str, str]:
+    return json.loads(request.body or "{}").get("tags") or {}
 
 
 @pytest.fixture(autouse=True)

@@ -36,7 +36,8 @@ READY = {
     }
 }
 MADE = (200, JSON, '{"properties": {}}')
-GROUP = (201, JSON, '{"location": "eastus"}')
+LISTING = (200, {}, "<EnumerationResults><Entries/><NextMarker/></EnumerationResults>")
+GROUP = None  # as the fixture answers
 BUSY = (503, {}, "")
 THROTTLED = (429, {"Retry-After": "17", **JSON}, '{"error": {"code": "TooManyRequests"}}')
 RESET = requests.ConnectionError("connection reset by peer")
@@ -52,11 +53,11 @@ EVERY_STEP = {
 @pytest.fixture
 def batchai(endpoint, waits):
     """A service that makes and deletes everything at once."""
-    endpoint.on("HEAD", "/resourcegroups/[^/]+", 404)
     for path, answer in EVERY_STEP.items():
         endpoint.raw("PUT", path, answer)
     endpoint.on("GET", "/clusters/c", MISSING, READY)
     endpoint.on("DELETE", ".*", 200)
+    endpoint.holds("/resourcegroups/[^/]+")
     return endpoint
 
 
@@ -115,7 +116,7 @@ def test_a_passing_fault_is_gone_over_at_every_step(batchai, session, path, faul
 @pytest.mark.parametrize(
     ("path", "deleted"),
     [
-        ("/resourcegroups/g", ["g"]),
+        ("/resourcegroups/g", []),  # one can see that it was not made
         ("/workspaces/w", ["w", "g"]),
         ("/clusters/c", ["c", "w", "g"]),
         ("/experiments/e", ["e", "c", "w", "g"]),
@@ -306,27 +307,23 @@ def test_staging_goes_over_passing_faults(batchai, session, tmp_path, fault):
     """Of every request to the file service, by its client's own policy."""
     (tmp_path / "train.py").write_text("print()")
     written = (201, {"ETag": '"0x1"', "Last-Modified": "now"}, "")
-    listing = (200, {}, "<EnumerationResults><Entries/><NextMarker/></EnumerationResults>")
-    batchai.raw("GET", "/demo/data", fault, MISSING_SHARE, fault, listing)
-    batchai.raw("PUT", "/demo/data.*", *[fault, written] * 9)
+    batchai.raw("GET", "/demo/data", LISTING)
+    batchai.raw("PUT", "/demo/data/.*", *[fault, written] * 9)
+    batchai.holds("/demo/data")
+    for method in ("GET", "PUT"):
+        batchai.raw(method, "/demo/data", *[fault, None] * 9)
     staging = FileShareStaging("data").directory("code").upload(tmp_path / "train.py")
 
     with session(staging=staging) as running:
         assert running.staged["code/train.py"].size == 7
 
 
-MISSING_SHARE = (404, {"x-ms-error-code": "ShareNotFound"}, "")
-
-
 def test_staging_that_fails_for_good_is_one_error_and_the_share_goes(batchai, session, tmp_path):
     """With the file that could not be sent."""
     (tmp_path / "train.py").write_text("print()")
-    written = (201, {"ETag": '"0x1"', "Last-Modified": "now"}, "")
-    listing = (200, {}, "<EnumerationResults><Entries/><NextMarker/></EnumerationResults>")
-    batchai.raw("GET", "/demo/data", MISSING_SHARE, listing)
-    batchai.raw("PUT", "/demo/data", written)
+    batchai.raw("GET", "/demo/data", LISTING)
+    batchai.holds("/demo/data")
     batchai.raw("PUT", "/demo/data/train.py", RESET)
-    batchai.on("DELETE", "/demo/data", 202)
     staging = FileShareStaging("data").upload(tmp_path / "train.py")
 
     with pytest.raises(StagingError, match=r"upload .*train\.py"), session(staging=staging):

@@ -54,8 +54,6 @@ def spans(exporter):
 @pytest.fixture
 def batchai(endpoint):
     """A service that makes, runs and deletes everything at once."""
-    endpoint.on("HEAD", "/resourcegroups/[^/]+", 404)
-    endpoint.on("PUT", "/resourcegroups/[^/]+", (201, {"location": "eastus"}))
     for noun in ("workspaces", "experiments", "clusters", "jobs"):
         endpoint.on("PUT", f"/{noun}/[^/]+", (200, {"properties": {}}))
     endpoint.on("GET", "/clusters/c", MISSING, READY)
@@ -70,7 +68,8 @@ def batchai(endpoint):
     endpoint.raw("GET", "/demo/data", (404, {"x-ms-error-code": "ShareNotFound"}, ""), LISTING)
     endpoint.raw("PUT", "/demo/data.*", (201, {"ETag": '"0x1"', "Last-Modified": "now"}, ""))
     endpoint.on("DELETE", ".*", 200)
-    endpoint.on("DELETE", "/demo/data", 202)
+    endpoint.holds("/resourcegroups/[^/]+")
+    endpoint.holds("/demo/data")
     return endpoint
 
 
@@ -109,6 +108,7 @@ def test_a_session_and_its_steps_are_spans(batchai, connection, clock, spans, tm
     assert tree(spans()) == [
         ("create resource group", whole),
         ("create workspace", whole),
+        ("create file share", "stage"),
         ("stage", whole),
         ("create cluster", whole),
         ("wait for cluster", whole),

@@ -14,6 +14,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.storage.fileshare import DirectoryProperties
 
 from batchai_recipes.aio.fiber import wait_for
+from batchai_recipes.staging.file_shares import Noted
 from batchai_recipes.staging.share_files import (
     HASH_METADATA,
     Created,
@@ -39,10 +40,6 @@ class AccountShares:
     def __init__(self, service: "ShareServiceClient") -> None:
         self._service = service
 
-    def exists(self, share: str) -> bool:
-        """Tell whether there is a share of a name."""
-        return self.metadata(share) is not None
-
     def create(self, share: str, metadata: Mapping[str, str]) -> bool:
         """Make a share unless it exists, and tell whether it was made now."""
         noted = dict(metadata) or None
@@ -52,19 +49,25 @@ class AccountShares:
             return False
         return True
 
-    def metadata(self, share: str) -> Mapping[str, str] | None:
-        """Return what is noted on a share; None where there is no such share."""
+    def noted(self, share: str) -> Noted | None:
+        """Return what is noted on a share and its state; None where there is no such share."""
         client = self._service.get_share_client(share)
         try:
             properties = wait_for(client.get_share_properties)
         except ResourceNotFoundError:
             return None
-        return dict(properties.metadata or {})
+        return Noted(dict(properties.metadata or {}), str(properties.etag or ""))
 
-    def delete(self, share: str) -> None:
+    def note(self, share: str, noted: Noted) -> None:
+        """Replace what is noted on a share, only in the state that is named."""
+        client = self._service.get_share_client(share)
+        metadata, condition = dict(noted.metadata), _condition(noted.etag)
+        wait_for(lambda: client.set_share_metadata(metadata, headers=condition))
+
+    def delete(self, share: str, etag: str = "") -> None:
         """Delete a share with all that is on it; without effect where there is no such share."""
         with suppress(ResourceNotFoundError):
-            wait_for(lambda: self._service.delete_share(share))
+            wait_for(lambda: self._service.delete_share(share, headers=_condition(etag)))
 
     def files(self, share: str, max_connections: int) -> "ShareFiles":
         """Return the files of a share, so many of which are moved at a time."""
@@ -185,6 +188,10 @@ class ShareFiles:
 
 async def _content(file: "ShareFileClient") -> bytes:
     return bytes(await (await file.download_file(max_concurrency=1)).readall())
+
+
+def _condition(etag: str) -> dict[str, str]:
+    return {"If-Match": etag} if etag else {}
 
 
 def _plain(etag: object) -> str:

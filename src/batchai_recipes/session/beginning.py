@@ -39,15 +39,16 @@ class Beginning:
         self._connection = connection
         self._report = report
         self._pacing = pacing
-        shares = tuple(f"{connection.storage.name}/{one.share}" for one in options.stagings)
+        shares = tuple(f"{connection.storage.name}/{share}" for share in options.shares)
         clock = ServiceClock(pacing.monotonic)
-        self._lease = LeaseHolder(connection, options.id, shares, clock)
+        self._lease = LeaseHolder(connection, options.id, shares, clock, pacing)
         self.blueprint = Blueprint(
             options.id,
             options.names,
             connection.settings,
             options.location or connection.settings.location,
             self._lease.tags,
+            self._lease.group_tags,
         )
 
     def new(self) -> LiveSession:
@@ -93,6 +94,7 @@ class Beginning:
             folder,
             lease=self._lease,
             stagings=options.stagings,
+            mounted=options.mounted,
             pacing=self._pacing,
             limits=options.limits,
             use_existing=options.use_existing,

@@ -1,7 +1,7 @@
 """The requests of a session: what is sent to make each of its resources, before it is sent."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
@@ -27,7 +27,8 @@ class Blueprint:
         names: What everything is called.
         settings: The endpoint, and what clusters take from it.
         location: The Azure location.
-        tags: Gives the tags of the resource group and the workspace, when they are made.
+        tags: Gives the tags of the workspace, when it is made.
+        group_tags: Gives the tags of the resource group, when it is made.
     """
 
     session: str
@@ -35,6 +36,7 @@ class Blueprint:
     settings: ConnectionSettings
     location: str
     tags: Callable[[], dict[str, str]] = field(default=dict[str, str])
+    group_tags: Callable[[], dict[str, str]] = field(default=dict[str, str])
 
     def cluster_id(self, cluster: str) -> str:
         """Return the resource id of one of the session's clusters.
@@ -64,9 +66,9 @@ class Blueprint:
             path += "/providers/Microsoft.BatchAI"
         return path + "".join(f"/{noun}/{name}" for noun, name in zip(nouns, inner, strict=True))
 
-    def resource_group(self) -> dict[str, object]:
+    def resource_group(self) -> dict[str, Any]:
         """Return the parameters of the resource group."""
-        return {"location": self.location, "tags": self.tags()}
+        return {"location": self.location, "tags": self.group_tags()}
 
     def workspace(self) -> "WorkspaceCreateParameters":
         """Return the parameters of the workspace."""

@@ -8,11 +8,13 @@ from attrs import frozen
 
 from batchai_recipes.connection import Connection
 from batchai_recipes.refusals import explained
-from batchai_recipes.session.lease import SHARE_METADATA, Lease
+from batchai_recipes.session.condition import only_as_read
+from batchai_recipes.session.departure import Departure
+from batchai_recipes.session.joint_things import JointFileShare, JointResourceGroup
+from batchai_recipes.session.joint_use import uses
+from batchai_recipes.session.lease import OWNER_TAG, Lease
 from batchai_recipes.session.made import Made
-from batchai_recipes.session.other_users import other_user
 from batchai_recipes.session.service_clock import ServiceClock
-from batchai_recipes.staging.file_shares import shares_of
 
 if TYPE_CHECKING:
     from azure.core.pipeline import PipelineResponse
@@ -56,7 +58,7 @@ def lapsed_sessions(
             if one.kind == "workspace":
                 made[lease.session] += _shares(connection, lease)
     found = [LapsedSession(leases[session], tuple(made[session])) for session in sorted(leases)]
-    return [one for one in found if not _lives_elsewhere(one, connection, clock)]
+    return [one for one in found if not _is_in_use(one, connection, clock)]
 
 
 def delete_lapsed(
@@ -78,14 +80,13 @@ def delete_lapsed(
     Raises:
         RequestError: The service refused or did not answer.
     """
-    user = other_user(made, session.lease.session, session.made, connection, clock)
-    if user:
-        report(f"Left {made}: {user} uses it")
-    elif made.kind == "workspace":
+    if made.kind == "workspace":
         _delete_workspace(session, made, connection, clock, report)
-    else:
-        report(f"Deleting {made}")
-        made.delete(connection)
+        return
+    report(f"Deleting {made}")
+    other = Departure(session.lease.session, connection, clock).delete(made, session.made)
+    if other:
+        report(f"Left {made}: {other}")
 
 
 def _delete_workspace(
@@ -116,8 +117,8 @@ def _delete_workspace(
                 report(f"Left {made}: session {session.lease.session} lives")
                 return
             report(f"Deleting {made}")
-            condition = {"If-Match": etags[0]} if etags else {}
-            workspaces.begin_delete(*made.names, headers=condition).wait()
+            condition = only_as_read("".join(etags))
+            workspaces.begin_delete(*made.names, raw_request_hook=condition).wait()
         except ResourceNotFoundError:
             return
         except HttpResponseError as error:
@@ -143,32 +144,34 @@ def _groups(connection: Connection, clock: ServiceClock) -> Iterator[tuple[Made,
     with explained("list the resource groups"):
         groups = list(connection.resources.resource_groups.list(raw_response_hook=clock.note))
     for group in groups:
-        lease = Lease.from_tags(group.tags)
-        if lease:
-            yield Made("resource group", (str(group.name),)), lease
+        owner = (group.tags or {}).get(OWNER_TAG, "somebody")
+        for use in uses(group.tags):
+            yield (
+                Made("resource group", (str(group.name),)),
+                Lease(use.session, use.until, owner=owner),
+            )
 
 
 def _shares(connection: Connection, lease: Lease) -> list[Made]:
-    """Return the shares that a session made, if they are of the connection's account."""
+    """Return the shares that a session made or joined, if they are of the connection's account."""
+    shares = [
+        share
+        for account, _, share in (one.partition("/") for one in lease.shares)
+        if account == connection.storage.name
+    ]
+    with explained("look for the file shares of sessions"):
+        read = [(share, JointFileShare(connection, share).read()) for share in shares]
     return [
         Made("file share", (share,))
-        for account, _, share in (one.partition("/") for one in lease.shares)
-        if account == connection.storage.name and _is_of(lease.session, share, connection)
+        for share, labels in read
+        if labels and lease.session in {use.session for use in uses(labels.values)}
     ]
 
 
-def _is_of(session: str, share: str, connection: Connection) -> bool:
-    with explained(f"look at file share {share}"):
-        metadata = shares_of(connection).metadata(share)
-    return bool((metadata or {}).get(SHARE_METADATA) == session)
-
-
-def _lives_elsewhere(session: LapsedSession, connection: Connection, clock: ServiceClock) -> bool:
-    """Tell whether all that is left is a resource group that others, or its session, still use.
-
-    The lease on a resource group is not renewed: it counts for as long as nothing is in the group.
-    """
+def _is_in_use(session: LapsedSession, connection: Connection, clock: ServiceClock) -> bool:
+    """Tell whether all that is left is a resource group with workspaces of somebody else in it."""
     (*others, last) = session.made
     if others or last.kind != "resource group":
         return False
-    return other_user(last, session.lease.session, session.made, connection, clock) is not None
+    with explained(f"look who uses {last}"):
+        return JointResourceGroup(connection, last.names[0], clock).other_user() is not None

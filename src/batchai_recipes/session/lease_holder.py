@@ -3,8 +3,12 @@
 from datetime import datetime
 
 from batchai_recipes.connection import Connection
+from batchai_recipes.errors import BatchAIRecipesError
+from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
-from batchai_recipes.session.lease import LEASE, Lease
+from batchai_recipes.session.departure import Departure
+from batchai_recipes.session.joint_use import Use
+from batchai_recipes.session.lease import LEASE, OWNER_TAG, SESSION_TAG, Lease
 from batchai_recipes.session.made import Made
 from batchai_recipes.session.service_clock import ServiceClock
 
@@ -17,30 +21,43 @@ class LeaseHolder:
         session: Its id.
         shares: The file shares that it stages to, each as ``ACCOUNT/SHARE``.
         clock: The service's clock.
+        pacing: How often to try again while others change what they use too.
     """
 
     def __init__(
-        self, connection: Connection, session: str, shares: tuple[str, ...], clock: ServiceClock
+        self,
+        connection: Connection,
+        session: str,
+        shares: tuple[str, ...],
+        clock: ServiceClock,
+        pacing: Pacing,
     ) -> None:
         self._connection = connection
         self.clock = clock
         self._lease = Lease(session, None, shares)
+        self._departure = Departure(session, connection, clock, pacing)
 
     def tags(self) -> dict[str, str]:
         """Return the tags of what is made now."""
         return self._lease.until(self.clock.now() + LEASE).tags()
 
+    def group_tags(self) -> dict[str, str]:
+        """Return the tags of a resource group that is made now."""
+        lease = self.tags()
+        use = Use(self._lease.session, self.clock.now() + LEASE)
+        return {name: lease[name] for name in (SESSION_TAG, OWNER_TAG)} | use.entry()
+
     def renew(self, made: tuple[Made, ...]) -> None:
         """Let the lease run from now on.
 
         Args:
-            made: What the session has made; of it, the workspace has the lease.
+            made: What the session has made; of it, the workspace has the lease, and what several
+                sessions may use has an entry for each.
 
         Raises:
             RequestError: The service refused or did not answer.
         """
-        # The workspace's is what counts: nobody deletes a resource group that has a live one in it.
-        self._write([one for one in made if one.kind == "workspace"], self.clock.now() + LEASE)
+        self._write(made, self.clock.now() + LEASE)
 
     def hand_over(self, made: tuple[Made, ...], until: datetime | None) -> None:
         """Let the lease end at a time without anybody renewing it.
@@ -52,24 +69,32 @@ class LeaseHolder:
         Raises:
             RequestError: The service refused or did not answer.
         """
-        self._write([one for one in made if one.kind in {"workspace", "resource group"}], until)
+        self._write(made, until)
 
-    def _write(self, made: list[Made], until: datetime | None) -> None:
+    def _write(self, made: tuple[Made, ...], until: datetime | None) -> None:
+        failures: list[BatchAIRecipesError] = []
+        for one in made:
+            try:
+                self._write_one(one, until)
+            except BatchAIRecipesError as error:  # noqa: PERF203 - each by itself
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _write_one(self, made: Made, until: datetime | None) -> None:
+        joint = self._departure.joint_use(made)
+        if joint:
+            with explained(f"renew the lease of {made}"):
+                joint.renew(until)
+        elif made.kind == "workspace":
+            self._write_tags(made, self._lease.until(until).tags())
+
+    def _write_tags(self, workspace: Made, lease: dict[str, str]) -> None:
         from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
 
-        lease = self._lease.until(until).tags()
         workspaces = self._connection.batchai.workspaces
-        groups = self._connection.resources.resource_groups
-        for one in made:
-            with explained(f"renew the lease of {one}"):
-                if one.kind == "workspace":
-                    group, name = one.names
-                    known = workspaces.get(group, name, raw_response_hook=self.clock.note)
-                    tags = {**(known.tags or {}), **lease}
-                    parameters = models.WorkspaceUpdateParameters(tags=tags)
-                    workspaces.update(group, name, parameters)
-                else:
-                    (group,) = one.names
-                    there = groups.get(group)
-                    whole = {"location": there.location, "tags": {**(there.tags or {}), **lease}}
-                    groups.create_or_update(group, whole)
+        group, name = workspace.names
+        with explained(f"renew the lease of {workspace}"):
+            known = workspaces.get(group, name, raw_response_hook=self.clock.note)
+            tags = {**(known.tags or {}), **lease}
+            workspaces.update(group, name, models.WorkspaceUpdateParameters(tags=tags))

@@ -39,6 +39,7 @@ class LiveSession:
         folder: The session's run folder, which is told what happens.
         lease: The session's lease.
         stagings: What to stage, each to a share of its own.
+        mounted: Shares that clusters mount and nothing is staged to.
         pacing: How often to look while waiting, and the clock of the session.
         limits: How long clusters may stay.
         use_existing: Whether what exists under the same names is used as it is.
@@ -55,6 +56,7 @@ class LiveSession:
         *,
         lease: LeaseHolder,
         stagings: Sequence[FileShareStaging],
+        mounted: Sequence[str] = (),
         pacing: Pacing,
         limits: ClusterLimits,
         use_existing: bool,
@@ -66,6 +68,7 @@ class LiveSession:
         self.staged: StagedManifest | None = None
         self.job_names: list[str] = []
         self._stagings = stagings
+        self._mounted = mounted
         self._pacing = pacing
         self._journal = journal
         self._undo = UndoStack(folder.report)
@@ -83,6 +86,7 @@ class LiveSession:
             journal,
             folder,
             clock=lease.clock,
+            pacing=pacing,
             use_existing=use_existing,
         )
         self._watcher = Watcher(
@@ -108,13 +112,15 @@ class LiveSession:
         if manifests:
             self.staged = manifests[0]
             self.folder.staged(manifests)
+        for share in self._mounted:
+            self.provisioning.use_share(share)
         for cluster in self.clusters:
             if self.provisioning.create_cluster(cluster):
                 self._watcher.watch(cluster.name)
             else:
                 self._adopt(cluster)
         for cluster in self.clusters:
-            self.provisioning.wait_for_cluster(cluster.name, self._pacing, ready_timeout)
+            self.provisioning.wait_for_cluster(cluster.name, ready_timeout)
         self.provisioning.create_experiment()
 
     def create_job(self, job: JobBuilder, cluster: ClusterBuilder) -> None:

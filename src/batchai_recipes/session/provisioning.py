@@ -2,28 +2,32 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.connection import Connection
-from batchai_recipes.errors import RequestError
+from batchai_recipes.errors import RequestError, StagingError
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
 from batchai_recipes.session.blueprint import Blueprint
 from batchai_recipes.session.cluster_state import wait_until_ready
+from batchai_recipes.session.condition import only_new
+from batchai_recipes.session.departure import Departure
+from batchai_recipes.session.joint_things import JointFileShare, JointResourceGroup
+from batchai_recipes.session.joint_use import Joint, JointUse, Standing
 from batchai_recipes.session.journal import Journal
-from batchai_recipes.session.lease import SHARE_METADATA
+from batchai_recipes.session.lease import LEASE
 from batchai_recipes.session.made import Made
-from batchai_recipes.session.other_users import other_user
 from batchai_recipes.session.run_folder import RunFolder
 from batchai_recipes.session.service_clock import ServiceClock
 from batchai_recipes.session.session_plan import body_of
 from batchai_recipes.session.undo import UndoStack
 from batchai_recipes.settings import default_state_dir
 from batchai_recipes.staging.file_share_staging import FileShareStaging
-from batchai_recipes.staging.file_shares import shares_of
 from batchai_recipes.staging.staged_manifest import StagedManifest
-from batchai_recipes.staging.upload import create_share, upload
+from batchai_recipes.staging.upload import upload
 from batchai_recipes.tracing import span
 
 if TYPE_CHECKING:
@@ -44,6 +48,7 @@ class Provisioning:
         journal: Where to write down what is about to be made.
         folder: Told, line by line, what happens, and what is sent.
         clock: The service's clock; told by its answers.
+        pacing: How often to look while waiting.
         use_existing: Whether a workspace, cluster or experiment of the same name is used as it is.
     """
 
@@ -56,6 +61,7 @@ class Provisioning:
         folder: RunFolder,
         *,
         clock: ServiceClock,
+        pacing: Pacing,
         use_existing: bool = False,
     ) -> None:
         self.connection = connection
@@ -66,6 +72,8 @@ class Provisioning:
         self._folder = folder
         self._report = folder.report
         self._clock = clock
+        self._pacing = pacing
+        self._departure = Departure(blueprint.session, connection, clock, pacing)
         self._all_made: list[Made] = []
         self._use_existing = use_existing
 
@@ -79,18 +87,31 @@ class Provisioning:
         return command
 
     def create_resource_group(self) -> None:
-        """Make the resource group, unless it exists; one that exists is not deleted later."""
+        """Make the resource group, or use the one that is there."""
         name = self._names.resource_group
-        groups = self.connection.resources.resource_groups
-        with _creating(Made("resource group", (name,))):
-            if groups.check_existence(name, raw_response_hook=self._clock.note):
-                self._report(f"Using resource group {name}")
-                return
-            made, parameters = Made("resource group", (name,)), self.blueprint.resource_group()
-            self._record(made, parameters)
-            with self._making(made):
-                groups.create_or_update(name, parameters)
-        self._report(f"Created resource group {name}")
+        made = Made("resource group", (name,))
+
+        def parameters() -> dict[str, Any]:
+            sent = self.blueprint.resource_group()
+            self._record(made, sent)
+            return sent
+
+        group = JointResourceGroup(self.connection, name, self._clock, parameters=parameters)
+        with _creating(made):
+            self._begin_use(made, self._use(group))
+
+    def _begin_use(self, made: Made, use: JointUse, **options: bool) -> Standing:
+        """Make something or use it, with others; what is not any session's is not deleted."""
+        self._journal.about_to_make(made)
+        self.arrange_deletion(made)
+        standing = use.begin(self._clock.now() + LEASE, **options)
+        if standing == "not ours":
+            self._leave(made)
+        self._report(f"Created {made}" if standing == "made" else f"Using {made}")
+        return standing
+
+    def _use(self, thing: Joint) -> JointUse:
+        return JointUse(thing, self.blueprint.session, self._clock, self._pacing, self._report)
 
     def create_workspace(self) -> None:
         """Make the workspace, or use the one that is there."""
@@ -100,31 +121,49 @@ class Provisioning:
             Made("workspace", place),
             lambda: workspaces.get(*place),
             self.blueprint.workspace,
-            lambda parameters: workspaces.begin_create(*place, parameters).result(),
+            lambda parameters: workspaces.begin_create(
+                *place, parameters, raw_request_hook=only_new
+            ).result(),
         )
 
     def stage(self, staging: FileShareStaging) -> StagedManifest:
-        """Make the share, unless it exists, and upload; one that exists is not deleted later.
+        """Make the share, or use the one that is there, and upload.
 
         Args:
             staging: What to stage.
+
+        Returns:
+            What is on the share then.
         """
         with span("stage", file_share=staging.share):
             return self._stage(staging)
 
     def _stage(self, staging: FileShareStaging) -> StagedManifest:
-        share = staging.share
-        if share_exists(self.connection, share):
-            self._report(f"Using file share {share}")
-        else:
-            made = Made("file share", (share,))
-            with self._making(made):
-                metadata = {SHARE_METADATA: self.blueprint.session}
-                is_new = create_share(self.connection, share, metadata)
-            if not is_new:
-                self._leave(made)  # somebody else made it in between
-            self._report(f"Created file share {share}")
-        return upload(self.connection, staging, self._report)
+        made = Made("file share", (staging.share,))
+        share = JointFileShare(self.connection, staging.share, self.blueprint.session)
+        use = self._use(share)
+        # Another session that stages the same files would find, and leave, them half written.
+        with _creating(made):
+            standing = self._begin_use(made, use, in_turn=True)
+        manifest = upload(self.connection, staging, self._report)
+        if standing != "not ours":
+            with explained(f"let others stage to {made}", StagingError):
+                use.end_turn()
+        return manifest
+
+    def use_share(self, share: str) -> None:
+        """Use a share that sessions have made, so that none of them deletes it meanwhile.
+
+        Args:
+            share: The share's name.
+        """
+        made = Made("file share", (share,))
+        use = self._use(JointFileShare(self.connection, share, self.blueprint.session))
+        self._journal.about_to_make(made)
+        self.arrange_deletion(made)
+        with explained(f"use {made}"):
+            if use.begin(self._clock.now() + LEASE, make=False) == "not ours":
+                self._leave(made)
 
     def create_cluster(self, cluster: ClusterBuilder) -> bool:
         """Make a cluster, or use the one that is there; its nodes come later.
@@ -141,7 +180,9 @@ class Provisioning:
             Made("cluster", place),
             lambda: clusters.get(*place),
             lambda: self.blueprint.cluster(cluster),
-            lambda parameters: clusters.begin_create(*place, parameters).result(),
+            lambda parameters: clusters.begin_create(
+                *place, parameters, raw_request_hook=only_new
+            ).result(),
         )
 
     def cluster(self, name: str) -> "Cluster":
@@ -153,17 +194,16 @@ class Provisioning:
         with explained(f"get cluster {name}"):
             return self.connection.batchai.clusters.get(*self._names.cluster_place(name))
 
-    def wait_for_cluster(self, name: str, pacing: Pacing, timeout: float | None) -> None:
+    def wait_for_cluster(self, name: str, timeout: float | None) -> None:
         """Wait until a cluster's nodes can take jobs.
 
         Args:
             name: The cluster's name.
-            pacing: How often to look.
             timeout: How long to wait at most, in seconds; None for as long as it takes.
         """
         look = lambda: self.cluster(name)  # noqa: E731 - reads as the argument that it is
         with span("wait for cluster", cluster=name):
-            wait_until_ready(name, look, report=self._report, pacing=pacing, timeout=timeout)
+            wait_until_ready(name, look, report=self._report, pacing=self._pacing, timeout=timeout)
 
     def create_experiment(self) -> None:
         """Make the experiment, or use the one that is there."""
@@ -173,7 +213,7 @@ class Provisioning:
             Made("experiment", place),
             lambda: experiments.get(*place),
             lambda: None,
-            lambda _: experiments.begin_create(*place).result(),
+            lambda _: experiments.begin_create(*place, raw_request_hook=only_new).result(),
         )
 
     def create_job(self, name: str, parameters: "JobCreateParameters") -> None:
@@ -189,7 +229,7 @@ class Provisioning:
             Made("job", place),
             lambda: jobs.get(*place),
             lambda: parameters,
-            lambda job: jobs.begin_create(*place, job).result(),
+            lambda job: jobs.begin_create(*place, job, raw_request_hook=only_new).result(),
         )
 
     def _create(
@@ -201,41 +241,48 @@ class Provisioning:
     ) -> bool:
         """Make something unless it exists; tell whether it was made now."""
         with _creating(made):
-            if _exists(get):
-                if not self._use_existing or made.kind == "job":
-                    raise RequestError(
-                        f"Failed to create {made}: one of this name exists and is not the "
-                        f"session's to use or delete; choose another name"
-                        + ("" if made.kind == "job" else ", or say use_existing=True")
-                    )
-                self._report(f"Using {made}")
-                return False
-            sent = parameters()
-            self._record(made, sent)
-            with self._making(made):
-                create(sent)
-        self._report(f"Created {made}")
-        return True
+            while not _exists(get):
+                sent = parameters()
+                self._record(made, sent)
+                if self._makes(made, partial(create, sent)):
+                    self._report(f"Created {made}")
+                    return True
+            if not self._use_existing or made.kind == "job":
+                raise RequestError(
+                    f"Failed to create {made}: one of this name exists and is not the "
+                    f"session's to use or delete; choose another name"
+                    + ("" if made.kind == "job" else ", or say use_existing=True")
+                )
+        self._report(f"Using {made}")
+        return False
 
     def _record(self, made: Made, parameters: object) -> None:
         path = self.blueprint.path(made.kind, made.names)
         self._folder.request(str(made), path, body_of(parameters))
 
-    @contextmanager
-    def _making(self, made: Made) -> Iterator[None]:
-        """Arrange the deletion of something, then let the block make it.
+    def _makes(self, made: Made, create: Callable[[], object]) -> bool:
+        """Make something with its deletion arranged; tell that somebody else made it in between.
 
-        Before, since nobody can tell after an interrupted request whether it was made.
+        Arranged before, since nobody can tell after an interrupted request whether it was made.
         """
-        from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415 - on first use
+        from azure.core.exceptions import (  # noqa: PLC0415 - loaded on first use
+            HttpResponseError,
+            ResourceExistsError,
+        )
 
         self._journal.about_to_make(made)
         self.arrange_deletion(made)
         try:
-            yield
+            create()
         except ResourceExistsError:
-            self._leave(made)  # somebody else made it in between
+            self._leave(made)
             raise
+        except HttpResponseError as error:
+            if error.status_code != HTTPStatus.PRECONDITION_FAILED:
+                raise
+            self._leave(made)
+            return False
+        return True
 
     def unended_jobs(self, cluster: str) -> list[str]:
         """Return the names of the session's experiment's jobs that wait for or run on a cluster.
@@ -298,13 +345,12 @@ class Provisioning:
         self._undo.push(str(made), lambda: self._delete(made))
 
     def _delete(self, made: Made) -> None:
-        session, own = self.blueprint.session, self._all_made
-        user = other_user(made, session, own, self.connection, self._clock)
-        if user:
-            self._report(f"Left {made}: {user} uses it; later, delete with: {self.reap_command}")
-            return
-        made.delete(self.connection)
-        self._journal.gone(made)
+        other = self._departure.delete(made, self._all_made)
+        if other is None or other.takes_over:
+            self._journal.gone(made)
+        if other:
+            later = "" if other.takes_over else f"; later, delete with: {self.reap_command}"
+            self._report(f"Left {made}: {other}{later}")
 
     def _leave(self, made: Made) -> None:
         self._undo.drop(str(made))
@@ -325,17 +371,3 @@ def _exists(get: Callable[[], object]) -> bool:
     except ResourceNotFoundError:
         return False
     return True
-
-
-def share_exists(connection: Connection, share: str) -> bool:
-    """Ask whether a file share exists.
-
-    Args:
-        connection: The connection whose storage account is asked.
-        share: The share's name.
-
-    Raises:
-        RequestError: The service refused, for one because the account's key is wrong.
-    """
-    with explained(f"look for file share {share}"):
-        return shares_of(connection).exists(share)

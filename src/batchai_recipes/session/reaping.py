@@ -6,6 +6,7 @@ from pathlib import Path
 
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import BatchAIRecipesError, ConfigurationError
+from batchai_recipes.session.departure import Departure
 from batchai_recipes.session.journal import AbandonedJournal, JournalOwner, abandoned, live_sessions
 from batchai_recipes.session.lapsed_session import (
     LapsedSession,
@@ -13,7 +14,6 @@ from batchai_recipes.session.lapsed_session import (
     lapsed_sessions,
 )
 from batchai_recipes.session.made import Made
-from batchai_recipes.session.other_users import other_user
 from batchai_recipes.session.service_clock import ServiceClock
 from batchai_recipes.session.undo import clean_up_error
 
@@ -153,18 +153,17 @@ def _delete(
         return failures
     try:
         with _connection(journal.owner) as connection:
+            departure = Departure(journal.owner.session, connection, clock)
             for made in doomed:
                 try:
-                    session = journal.owner.session
-                    user = other_user(made, session, journal.all_made, connection, clock)
-                    if user:
-                        report(f"Left {made}: {user} uses it")
-                        continue
                     report(f"Deleting {made}")
-                    made.delete(connection)
+                    other = departure.delete(made, journal.all_made)
                 except BatchAIRecipesError as error:
                     failures.append(error)
-                else:
+                    continue
+                if other:
+                    report(f"Left {made}: {other}")
+                if other is None or other.takes_over:
                     journal.gone(made)
     except BatchAIRecipesError as error:
         return [error]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from batchai_recipes.builders.mount import FileShareMount
 from batchai_recipes.session.clean_up_policy import CleanUpPolicy
 from batchai_recipes.session.cluster_limits import ClusterLimits
 from batchai_recipes.session.session_clusters import SessionClusters
@@ -38,3 +39,20 @@ class SessionOptions:
     use_existing: bool
     ready_timeout: float | None
     run_folder: Path | None
+
+    @property
+    def mounted(self) -> tuple[str, ...]:
+        """The shares of the connection's account that clusters mount and nothing is staged to."""
+        staged = {staging.share for staging in self.stagings}
+        mounted = (
+            mount.share
+            for cluster in self.clusters
+            for mount in cluster.mounts
+            if isinstance(mount, FileShareMount) and mount.account is None
+        )
+        return tuple(dict.fromkeys(share for share in mounted if share not in staged))
+
+    @property
+    def shares(self) -> tuple[str, ...]:
+        """All shares of the connection's account that the session uses."""
+        return (*(staging.share for staging in self.stagings), *self.mounted)

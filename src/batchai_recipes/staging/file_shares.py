@@ -1,14 +1,27 @@
 """The file shares of an account as sessions use them, whichever client speaks to them."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+import copy
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from batchai_recipes.staging.share_files import Created, Listing, ShareFiles
 
 if TYPE_CHECKING:
+    from azure.storage.common._http import HTTPRequest
     from azure.storage.file import FileService
 
     from batchai_recipes.connection import Connection
+
+
+_EXPECTED: Final = ("ShareNotFound", "ShareBeingDeleted", "ConditionNotMet")
+
+
+class Noted(NamedTuple):
+    """What is noted on a share, and the entity tag of the state in which it was read."""
+
+    metadata: Mapping[str, str]
+    etag: str
 
 
 class Share(Protocol):
@@ -67,20 +80,23 @@ class FileShares(Protocol):
     What cannot be done is raised as the client's own exception.
     """
 
-    def exists(self, share: str) -> bool:
-        """Tell whether there is a share of a name."""
-        ...
-
     def create(self, share: str, metadata: Mapping[str, str]) -> bool:
         """Make a share unless it exists, and tell whether it was made now."""
         ...
 
-    def metadata(self, share: str) -> Mapping[str, str] | None:
-        """Return what is noted on a share; None where there is no such share."""
+    def noted(self, share: str) -> "Noted | None":
+        """Return what is noted on a share and its state; None where there is no such share."""
         ...
 
-    def delete(self, share: str) -> None:
-        """Delete a share with all that is on it; without effect where there is no such share."""
+    def note(self, share: str, noted: "Noted") -> None:
+        """Replace what is noted on a share, only in the state that is named."""
+        ...
+
+    def delete(self, share: str, etag: str = "") -> None:
+        """Delete a share with all that is on it; without effect where there is no such share.
+
+        With the entity tag of a state, only in that state.
+        """
         ...
 
     def files(self, share: str, max_connections: int) -> Share:
@@ -98,30 +114,54 @@ class AccountShares:
     def __init__(self, service: "FileService") -> None:
         self._service = service
 
-    def exists(self, share: str) -> bool:
-        """Tell whether there is a share of a name."""
-        return bool(self._service.exists(share))
-
     def create(self, share: str, metadata: Mapping[str, str]) -> bool:
         """Make a share unless it exists, and tell whether it was made now."""
         return bool(self._service.create_share(share, metadata=dict(metadata) or None))
 
-    def metadata(self, share: str) -> Mapping[str, str] | None:
-        """Return what is noted on a share; None where there is no such share."""
+    def noted(self, share: str) -> Noted | None:
+        """Return what is noted on a share and its state; None where there is no such share."""
         from azure.common import AzureMissingResourceHttpError  # noqa: PLC0415 - on first use
 
         try:
-            return dict(self._service.get_share_metadata(share) or {})
+            known = self._in_state("").get_share_properties(share)
         except AzureMissingResourceHttpError:
             return None
+        return Noted(dict(known.metadata or {}), known.properties.etag or "")
 
-    def delete(self, share: str) -> None:
+    def note(self, share: str, noted: Noted) -> None:
+        """Replace what is noted on a share, only in the state that is named."""
+        self._in_state(noted.etag).set_share_metadata(share, dict(noted.metadata))
+
+    def delete(self, share: str, etag: str = "") -> None:
         """Delete a share with all that is on it; without effect where there is no such share."""
-        self._service.delete_share(share)
+        self._in_state(etag).delete_share(share)
 
     def files(self, share: str, max_connections: int) -> ShareFiles:
         """Return the files of a share, so many of which are moved at a time."""
         return ShareFiles(self._service, share, max_connections)
+
+    def _in_state(self, etag: str) -> "FileService":
+        """Return the client with a condition on what it sends, for which it has no argument.
+
+        It would log each refusal as an error, also those that are expected.
+        """
+        client = copy.copy(self._service)
+        perform = client._perform_request  # noqa: SLF001 - the only place that takes them
+
+        def quietly(
+            *args: object, expected_errors: Sequence[str] = (), **options: object
+        ) -> object:
+            return perform(*args, expected_errors=(*expected_errors, *_EXPECTED), **options)
+
+        # By their names, since the package declares neither as what may be replaced.
+        vars(client)["_perform_request"] = quietly
+        if etag:
+            vars(client)["request_callback"] = partial(_add_condition, etag)
+        return client
+
+
+def _add_condition(etag: str, request: "HTTPRequest") -> None:
+    request.headers["If-Match"] = etag
 
 
 def shares_of(connection: "Connection") -> FileShares:

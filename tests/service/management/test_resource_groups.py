@@ -46,6 +46,24 @@ def test_tags_can_be_patched(api, group: str) -> None:
     assert api("PATCH", group, {}, version=VERSION).json()["tags"] == {"owner": "me"}
 
 
+def test_a_group_is_changed_and_deleted_only_as_it_was_read(api, group: str) -> None:
+    """By its ETag, which is new after each change; and made only where there is none."""
+    location = api("GET", group, version=VERSION).json()["location"]
+    read = {"If-Match": api("GET", group, version=VERSION).headers["ETag"]}
+    changed = api("PATCH", group, {"tags": {"a": "b"}}, version=VERSION, headers=read)
+    assert changed.status_code == 200
+    for late in (
+        api("PATCH", group, {"tags": {}}, version=VERSION, headers=read),
+        api("PUT", group, {"location": location}, version=VERSION, headers=read),
+        api("PUT", group, {"location": location}, version=VERSION, headers={"If-None-Match": "*"}),
+        api("DELETE", group, version=VERSION, headers=read),
+    ):
+        assert (late.status_code, late.json()["error"]["code"]) == (412, "PreconditionFailed")
+    assert api("GET", group, version=VERSION).json()["tags"] == {"a": "b"}
+    nothing = api("PUT", f"{group}-no", {"location": location}, version=VERSION, headers=read)
+    assert nothing.status_code == 412
+
+
 def test_existence_is_told_by_the_status(api, group: str) -> None:
     """HEAD answers 204 or 404, without a body."""
     assert api("HEAD", group, version=VERSION).status_code == 204

@@ -18,14 +18,12 @@ READY = {
 @pytest.fixture
 def batchai(endpoint):
     """A service that makes and deletes everything at once."""
-    endpoint.on("HEAD", "/resourcegroups/[^/]+", 404)
-    endpoint.on("PUT", "/resourcegroups/[^/]+", (201, {"location": "eastus"}))
     for noun in ("workspaces", "experiments", "clusters", "jobs"):
         endpoint.on("PUT", f"/{noun}/[^/]+", (200, {"properties": {}}))
     endpoint.on("GET", "/workspaces/[^/]+", MISSING, {"tags": {"mine": "stays"}})
-    endpoint.on("GET", "/resourcegroups/[^/]+", {"location": "eastus"})
     endpoint.on("GET", "/clusters/c", MISSING, READY)
     endpoint.on("DELETE", ".*", 200)
+    endpoint.holds("/resourcegroups/[^/]+")
     return endpoint
 
 

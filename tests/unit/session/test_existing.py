@@ -19,7 +19,7 @@ JOB = CntkJobBuilder("j").script("train.py")
 def there(batchai, ready):
     """A service on which everything but jobs exists, with a share on the cluster."""
     ready["properties"]["nodeSetup"] = {"mountVolumes": {"azureFileShares": [SHARE]}}
-    batchai.on("HEAD", "/resourcegroups/g", 204)
+    batchai.on("GET", "/resourcegroups/g", {"location": "eastus"})
     batchai.on("GET", "/clusters/c", ready)
     batchai.on("GET", "/workspaces/w", {})
     batchai.on("GET", "/experiments/e", {})

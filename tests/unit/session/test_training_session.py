@@ -41,7 +41,7 @@ def test_it_makes_everything_and_deletes_it_newest_first(batchai, connection, cl
 
 def test_a_resource_group_that_exists_stays(batchai, connection, clock):
     """It is not the session's."""
-    batchai.on("HEAD", "/resourcegroups/g", 204)
+    batchai.on("GET", "/resourcegroups/g", {"location": "eastus"})
     with session(connection, clock):
         pass
 
@@ -63,7 +63,7 @@ def test_what_exists_under_the_same_name_is_neither_used_nor_deleted(
 @pytest.mark.parametrize(
     ("step", "deleted"),
     [
-        ("/resourcegroups/g", ["g"]),
+        ("/resourcegroups/g", []),  # one can see that it was not made
         ("/workspaces/w", ["w", "g"]),
         ("/clusters/c", ["c", "w", "g"]),
         ("/experiments/e", ["e", "c", "w", "g"]),
@@ -129,8 +129,14 @@ def test_a_failed_deletion_does_not_hide_the_blocks_exception(batchai, connectio
 
 def test_something_that_is_gone_already_counts_as_deleted(batchai, connection, clock):
     """Deletion succeeds when the thing is gone."""
-    batchai.on("DELETE", ".*", 204)
-    batchai.on("DELETE", "/resourcegroups/g", 404)
+    batchai.on("DELETE", "/(workspaces|clusters|experiments)/.", 204)
+
+    def answer(request):
+        """Somebody else deletes the group just before."""
+        batchai.on("GET", "/resourcegroups/g", 404)
+        return (404, {}, "")
+
+    batchai.raw("DELETE", "/resourcegroups/g", answer)
 
     with session(connection, clock):
         pass
@@ -189,7 +195,7 @@ def test_a_job_that_does_not_fit_is_refused_before_anything_is_sent(batchai, con
 def test_an_endpoint_that_does_not_answer_is_one_error(endpoint, connection, clock, monkeypatch):
     """After the clients' own retries, which do not really wait here."""
     monkeypatch.setattr("time.sleep", lambda _: None)
-    endpoint.on("HEAD", "/resourcegroups/g", requests.ConnectionError("connection refused"))
+    endpoint.on("GET", "/resourcegroups/g", requests.ConnectionError("connection refused"))
 
     with (
         pytest.raises(RequestError, match="create resource group g.*connection refused"),

@@ -164,7 +164,11 @@ def test_renewing_keeps_the_tags_of_others(session, batchai, clock):
     )
     session._live.lease.renew(session._live._journal.made)
     session._live.lease.renew(session._live._journal.made)
-    *_, sent = [json.loads(r.body)["tags"] for r in batchai.requests if r.method == "PATCH"]
+    *_, sent = [
+        json.loads(r.body)["tags"]
+        for r in batchai.requests
+        if r.method == "PATCH" and "/workspaces/w" in r.url
+    ]
 
     assert sent["mine"] == "stays"
     assert sent["batchai-recipes-session"] == session.id

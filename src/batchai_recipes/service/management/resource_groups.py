@@ -38,6 +38,7 @@ def create_or_update(plane: ManagementPlane, call: Call) -> Response:
     with plane.store.write() as records:
         group = resources.find(records, RESOURCE_GROUP.key(call.names))
         if group is None:
+            call.preconditions.check(None)
             group_id = RESOURCE_GROUP.child_id(plane.subscription_id, name)
             group = resources.new_resource(
                 RESOURCE_GROUP,
@@ -49,7 +50,7 @@ def create_or_update(plane: ManagementPlane, call: Call) -> Response:
             )
             resources.add(records, group, None)
             return _show(group, HTTPStatus.CREATED)
-        group.check_not_deleting()
+        group.check_changeable(call.preconditions)
         if location != group.location:
             raise ManagementError(
                 HTTPStatus.CONFLICT,
@@ -68,7 +69,7 @@ def update(plane: ManagementPlane, call: Call) -> Response:
     body = read_body(_UPDATE, call.document)
     with plane.store.write() as records:
         group = resources.require(records, RESOURCE_GROUP, call.names)
-        group.check_not_deleting()
+        group.check_changeable(call.preconditions)
         group = group.changed(plane.now(), tags=body.get("tags"))
         resources.save(records, group)
     return _show(group)
@@ -105,13 +106,17 @@ def begin_delete(plane: ManagementPlane, call: Call) -> Response:
         # Unlike Batch AI, the resources API tells a client that there was nothing to delete.
         group = resources.require(records, RESOURCE_GROUP, call.names)
     accounts = storage_accounts.names_of(plane, group.key)
-    return delete(
+    answer = delete(
         plane,
         call,
         RESOURCE_GROUP,
         operations.accepted_by_location,
         meanwhile=lambda: storage_accounts.empty(plane, accounts),
     )
+    if answer.status_code == HTTPStatus.NO_CONTENT:  # somebody else deleted it in between
+        with plane.store.read() as records:
+            resources.require(records, RESOURCE_GROUP, call.names)
+    return answer
 
 
 def _document(group: Resource) -> dict[str, Any]:
@@ -120,7 +125,7 @@ def _document(group: Resource) -> dict[str, Any]:
 
 
 def _show(group: Resource, status: HTTPStatus = HTTPStatus.OK) -> Response:
-    return JSONResponse(_document(group), status_code=status)
+    return JSONResponse(_document(group), status_code=status, headers=group.headers)
 
 
 _GROUP: Final = RESOURCE_GROUP.path
