@@ -1,5 +1,8 @@
 """How the scheduler gives clusters their nodes, over a simulated engine, step by step."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from batchai_recipes.service.engines.engine import EngineError
@@ -134,3 +137,15 @@ class TestClusters:
         (error,) = rows.cluster(cluster)["errors"]
         assert error["code"] == "NodeSetupTaskFailed"
         assert "exit code 9" in error["message"]
+
+    def test_a_setup_task_may_leave_a_fifo_as_its_standard_error(self, rows, scheduler, engine):
+        """Nobody waits for somebody to write to it."""
+        cluster = rows.add_cluster(setup={"setupTask": {"commandLine": "false"}})
+        scheduler.settle()
+        (launched,) = engine.launched
+        Path(launched.stderr).parent.mkdir(parents=True)
+        os.mkfifo(launched.stderr)
+        engine.end(launched.key, 9)
+        scheduler.settle()
+        (error,) = rows.cluster(cluster)["errors"]
+        assert error["code"] == "NodeSetupTaskFailed"

@@ -133,12 +133,16 @@ def _environment_of(secrets: Mapping[str, Any]) -> dict[str, str]:
 
 def _tail(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(file.tell() - _TAIL_BYTES, 0))
-            return file.read().decode(errors="replace").strip()
-    except OSError:
+            return file.read(_TAIL_BYTES).decode(errors="replace").strip()
+    except OSError:  # nothing is there, or what has no end, such as a FIFO
         return ""
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _without(secrets: Iterable[str], text: str) -> str:
