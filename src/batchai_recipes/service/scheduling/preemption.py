@@ -1,11 +1,13 @@
 """Taking low-priority nodes away, as a cloud does when it needs them for others."""
 
 import heapq
+import math
 import random
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-_HOUR_SECONDS = 3600.0
+# A thousand years: what is later than calendars go cannot be written down.
+_LONGEST_HOURS = 24.0 * 365_250
 
 
 class Preemption:
@@ -19,7 +21,7 @@ class Preemption:
         seed: Makes the times the same in each run; None for any.
 
     Raises:
-        ValueError: The rate is negative.
+        ValueError: The rate is negative or not finite.
 
     Example:
         >>> noon = datetime(2018, 6, 6, 12)
@@ -30,9 +32,9 @@ class Preemption:
     """
 
     def __init__(self, per_hour: float = 0.0, *, seed: int | None = None) -> None:
-        if per_hour < 0:
+        if not 0 <= per_hour < math.inf:
             raise ValueError(
-                f"A preemption rate of {per_hour:g} per hour is negative: use 0 or more"
+                f"A preemption rate of {per_hour:g} per hour cannot be: use 0 for never, or more"
             )
         self._per_hour = per_hour
         self._random = random.Random(seed)  # noqa: S311  # no secret
@@ -50,8 +52,9 @@ class Preemption:
             return
         for node_id in node_ids:
             if node_id not in self._watched:
-                seconds = self._random.expovariate(self._per_hour / _HOUR_SECONDS)
-                heapq.heappush(self._times, (now + timedelta(seconds=seconds), node_id))
+                hours = self._random.expovariate(1.0) / self._per_hour
+                after = timedelta(hours=min(hours, _LONGEST_HOURS))
+                heapq.heappush(self._times, (now + after, node_id))
                 self._watched.add(node_id)
 
     def due(self, now: datetime) -> list[str]:
