@@ -184,8 +184,12 @@ class Connection:
             service = LocalService(state_dir)
         except LaunchError as error:
             raise ServiceStartError(str(error)) from error
-        settings = _settings_of(service.address)
-        return cls(settings, state_dir=state_dir, on_close=service.close)
+        try:
+            settings = _settings_of(service.address)
+            return cls(settings, state_dir=state_dir, on_close=service.close)
+        except BaseException:
+            service.close()
+            raise
 
     @property
     def journals(self) -> Path:

@@ -8,6 +8,7 @@ from attrs import evolve
 
 from batchai_recipes import BatchAIRecipesError, ConfigurationError, Connection, StorageAccount
 from batchai_recipes.builders.admin_user import AdminUser
+from batchai_recipes.service.state_directory import StateDirectory
 
 SETTINGS = """
 BATCHAI_ENDPOINT=https://batchai.test
@@ -81,6 +82,16 @@ def test_an_embedded_service_that_cannot_start_is_the_librarys_error(tmp_path):
 
     with pytest.raises(BatchAIRecipesError, match="state directory"):
         Connection.embedded(tmp_path / "file" / "state")
+
+
+def test_an_embedded_service_without_its_certificate_is_not_kept_by_who_cannot_use_it(tmp_path):
+    """Or it would never learn that nobody uses it any more."""
+    state = StateDirectory(tmp_path)
+    with Connection.embedded(tmp_path) as connection:
+        Path(connection.settings.ca_file).unlink()
+        with pytest.raises(ConfigurationError):
+            Connection.embedded(tmp_path)
+    assert not state.address.exists()
 
 
 class Token:
