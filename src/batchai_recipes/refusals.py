@@ -7,10 +7,8 @@ from typing import Final
 
 from batchai_recipes.errors import BatchAIRecipesError, RequestError
 
-_HINTS: Final[dict[int | None, str]] = {
-    HTTPStatus.UNAUTHORIZED: "check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET",
-    HTTPStatus.FORBIDDEN: "check the storage account's name and key, and this machine's clock",
-}
+_CHECK_PRINCIPAL: Final = "check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
+_CHECK_ACCOUNT: Final = "check the storage account's name and key, and this machine's clock"
 
 
 @contextmanager
@@ -46,10 +44,19 @@ def explained(action: str, error_type: type[BatchAIRecipesError] = RequestError)
         status = status_of(error)
         if status is None and isinstance(error, ClientAuthenticationError):
             status = HTTPStatus.UNAUTHORIZED  # no token was given
-        hint = _HINTS.get(status)
+        hint = _hint(error, status, is_storage=isinstance(error, AzureException))
         text = str(error).strip().splitlines()
         message = text[0] if text else type(error).__name__
         raise error_type(f"Failed to {action}: {message}{f' ({hint})' if hint else ''}") from error
+
+
+def _hint(error: Exception, status: int | None, *, is_storage: bool) -> str:
+    if status == HTTPStatus.UNAUTHORIZED:
+        return _CHECK_PRINCIPAL
+    # The management plane's own words say enough: who may not do what.
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    is_storage = is_storage or "x-ms-error-code" in headers  # a link, read by azure-core
+    return _CHECK_ACCOUNT if status == HTTPStatus.FORBIDDEN and is_storage else ""
 
 
 def status_of(error: Exception) -> int | None:

@@ -1,0 +1,18 @@
+"""What is said of what an Azure client raises."""
+
+import pytest
+
+from batchai_recipes import RequestError
+from batchai_recipes.refusals import explained
+
+
+def test_a_refusal_of_the_management_plane_is_not_about_the_storage_account(endpoint, connection):
+    """A principal without a role is told what the answer says, and nothing about keys."""
+    message = "The client does not have authorization to perform this"
+    endpoint.on(
+        "GET", "/workspaces", (403, {"error": {"code": "AuthorizationFailed", "message": message}})
+    )
+
+    with pytest.raises(RequestError, match=message) as raised, explained("list the workspaces"):
+        list(connection.batchai.workspaces.list())
+    assert "storage" not in str(raised.value)
