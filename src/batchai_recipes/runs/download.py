@@ -26,6 +26,13 @@ from batchai_recipes.concurrency import Pending, concurrency_of
 from batchai_recipes.errors import RequestError, StagingError
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
+from batchai_recipes.runs.links import (
+    TRIES,
+    WORTH_ANOTHER_TRY,
+    content_length,
+    pause_before,
+    whole_size,
+)
 from batchai_recipes.staging.progress import Advance
 from batchai_recipes.staging.share_files import HASH_METADATA
 
@@ -36,10 +43,7 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger("batchai_recipes.runs")
 _RANGE: Final = 8 << 20
-_TRIES: Final = 4
-_FIRST_PAUSE_SECONDS: Final = 0.5
 _READ: Final = 1 << 20
-_WORTH_ANOTHER_TRY: Final = frozenset({408, 429, 500, 502, 503, 504})
 # From this version on files tell when they changed.
 _HEADERS: Final = {"x-ms-version": "2019-07-07", "Accept-Encoding": "identity"}
 _CHANGED: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{7})Z")
@@ -145,7 +149,7 @@ class Downloads:
     def _fetch_verified(self, source: Source, part: Path) -> int | None:
         """Download until what came is what was sent; return the time to mark it with."""
         seen: str | None = None
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             try:
                 headers = self._fetch_once(source, part)
             except _ChangedError:
@@ -168,7 +172,7 @@ class Downloads:
             if source.size <= _RANGE:
                 return first.fetch(0, None)
             headers = first.fetch(0, _RANGE - 1)
-            size = _whole_size(headers)
+            size = whole_size(headers) or 0
             etag = headers.get("etag")
             rest: list[Pending[Mapping[str, str]]] = []
             try:
@@ -234,15 +238,15 @@ class _Piece:
         from azure.core.exceptions import AzureError  # noqa: PLC0415 - loaded on first use
 
         self._position, self._end = start, end
-        for attempt in range(_TRIES):
+        for attempt in range(TRIES):
             if attempt:
                 _LOG.info("Downloading %s once more", self._source.path)
-                self._downloads.pacing.sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+                self._downloads.pacing.sleep(pause_before(attempt))
             try:
                 with self._downloads.slots:
                     headers = self._continue()
             except AzureError:
-                if attempt == _TRIES - 1:
+                if attempt == TRIES - 1:
                     raise
                 continue
             if self._end is not None and self._position > self._end:
@@ -259,18 +263,18 @@ class _Piece:
         try:
             headers = {name.lower(): value for name, value in response.headers.items()}
             status = response.status_code
-            if status in _WORTH_ANOTHER_TRY:
+            if status in WORTH_ANOTHER_TRY:
                 raise HttpResponseError(f"status {status}")
             if status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
                 raise self._failure(f"status {status}")
             self._check_etag(headers.get("etag"))
             if status == HTTPStatus.PARTIAL_CONTENT:
-                last = _whole_size(headers) - 1
+                last = (whole_size(headers) or 0) - 1
                 self._end = last if self._end is None else min(self._end, last)
             else:
                 self._position = 0
-                length = headers.get("content-length")
-                self._end = int(length) - 1 if length else None
+                length = content_length(headers)
+                self._end = None if length is None else length - 1
             for chunk in response.iter_raw():
                 self._downloads.aside(self._write, chunk)
             if self._end is None:  # an answer of unknown length that ended as it should
@@ -292,12 +296,6 @@ class _Piece:
 
     def _failure(self, why: str) -> RequestError:
         return self._downloads.failure(self._source, why)
-
-
-def _whole_size(headers: Mapping[str, str]) -> int:
-    """Return the size of a whole file from the headers of a part; 0 where the part is all."""
-    size = headers.get("content-range", "").rpartition("/")[2]
-    return int(size) if size.isascii() and size.isdigit() else 0
 
 
 def _changed_ns(headers: Mapping[str, str]) -> int | None:

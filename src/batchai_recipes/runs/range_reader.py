@@ -10,6 +10,13 @@ from batchai_recipes.connection import Connection
 from batchai_recipes.errors import RequestError
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
+from batchai_recipes.runs.links import (
+    TRIES,
+    WORTH_ANOTHER_TRY,
+    content_length,
+    pause_before,
+    whole_size,
+)
 
 if TYPE_CHECKING:
     from azure.core.rest import HttpResponse
@@ -18,9 +25,6 @@ PIECE_BYTES: Final = 4 << 20
 """How much is asked for at a time where nobody says."""
 
 _LOG: Final = logging.getLogger("batchai_recipes.runs")
-_TRIES: Final = 4
-_FIRST_PAUSE_SECONDS: Final = 0.5
-_WORTH_ANOTHER_TRY: Final = frozenset({408, 429, 500, 502, 503, 504})
 _GONE: Final = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 
 
@@ -75,11 +79,11 @@ class RangeReader:
 
         status = 0
         with explained(f"read the output of {self._owner}"):
-            for attempt in range(_TRIES):
+            for attempt in range(TRIES):
                 if attempt:
                     _LOG.info("Reading the output of %s once more, from %d", self._owner, start)
-                    self._pacing.sleep(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
-                last = attempt == _TRIES - 1
+                    self._pacing.sleep(pause_before(attempt))
+                last = attempt == TRIES - 1
                 try:
                     piece, status = self._ask(url, start, length)
                 except AzureError:
@@ -89,7 +93,7 @@ class RangeReader:
                 cut_off = status == HTTPStatus.PARTIAL_CONTENT and piece and not piece.content
                 if status in _GONE or (piece is not None and not cut_off):
                     return piece
-                if not cut_off and status not in _WORTH_ANOTHER_TRY:
+                if not cut_off and status not in WORTH_ANOTHER_TRY:
                     break
         why = "it came empty" if status == HTTPStatus.PARTIAL_CONTENT else f"status {status}"
         raise RequestError(f"Failed to read the output of {self._owner}: {why}")
@@ -104,16 +108,14 @@ class RangeReader:
         try:
             status = response.status_code
             headers = {name.lower(): value for name, value in response.headers.items()}
-            size, etag = _whole_size(headers.get("content-range", "")), headers.get("etag")
+            size, etag = whole_size(headers), headers.get("etag")
             if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return Piece(b"", size, etag), status
             if status == HTTPStatus.PARTIAL_CONTENT:
                 return Piece(_received(response, length), size, etag), status
             if status == HTTPStatus.OK:  # an answer without regard to the range
                 content = _received(response, start + length)
-                told = headers.get("content-length", "")
-                size = int(told) if told.isascii() and told.isdigit() else None
-                return Piece(content[start:], size, etag), status
+                return Piece(content[start:], content_length(headers), etag), status
             return None, status
         finally:
             response.close()
@@ -133,9 +135,3 @@ def _received(response: "HttpResponse", length: int) -> bytes:
         if not content:
             raise
     return bytes(content[:length])
-
-
-def _whole_size(content_range: str) -> int | None:
-    """Return the size in ``bytes 0-9/SIZE`` or ``bytes */SIZE``, if there is one."""
-    size = content_range.rpartition("/")[2]
-    return int(size) if size.isascii() and size.isdigit() else None
