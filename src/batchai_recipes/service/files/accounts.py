@@ -13,8 +13,8 @@ from batchai_recipes.service.store import Store
 
 _KEY_BYTES: Final = 64
 _NAME = re.compile(r"[a-z0-9]{3,24}")
-# Azure's storage clients refuse this name or take it for another emulator.
-_RESERVED = "devstoreaccount1"
+RESERVED_NAME: Final = "devstoreaccount1"
+"""Azure's storage clients refuse this name or take it for another emulator."""
 
 
 @frozen
@@ -79,7 +79,7 @@ class Accounts:
             raise ValueError(
                 f"{name!r} cannot name a storage account: use 3 to 24 lower-case letters and digits"
             )
-        if name == _RESERVED:
+        if name == RESERVED_NAME:
             raise ValueError(f"Azure's clients do not use files of {name!r}: choose another name")
         for key in (key1, key2):
             _check_key(key)

@@ -98,17 +98,8 @@ def file_url(
         >>> url.partition("&sig=")[0]
         'http://127.0.0.1:8080/demo/data/logs/out%201.txt?sv=2019-02-02&sr=f&se=2030-01-01T00%3A00%3A00Z&sp=rl'
     """
-    if expires_at.tzinfo is None:
-        raise ValueError("expires_at must be an aware time, such as datetime.now(timezone.utc)")
     path = path.strip("/")
-    fields = {
-        "sv": VERSION,
-        "sr": "f",
-        "se": expires_at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "sp": permissions,
-    }
-    text = service_string_to_sign(fields, f"/file/{account.name}/{share}/{path}")
-    query = urlencode({**fields, "sig": sign(account.key1, text)})
+    query = _signed_query(account, "f", f"{share}/{path}", expires_at, permissions)
     return f"{files_base.rstrip('/')}/{account.name}/{share}/{quote(path)}?{query}"
 
 
@@ -123,6 +114,9 @@ def share_query(
         expires_at: When the query stops working, aware.
         permissions: What it permits, of r, c, w, d and l, in this order.
 
+    Raises:
+        ValueError: `expires_at` is not aware.
+
     Example:
         >>> share_query(
         ...     Account("demo", "a2V5", "a2V5"),
@@ -131,13 +125,21 @@ def share_query(
         ... ).partition("&sig=")[0]
         'sv=2019-02-02&sr=s&se=2030-01-01T00%3A00%3A00Z&sp=rl'
     """
+    return _signed_query(account, "s", share, expires_at, permissions)
+
+
+def _signed_query(
+    account: Account, kind: str, place: str, expires_at: datetime, permissions: str
+) -> str:
+    if expires_at.tzinfo is None:
+        raise ValueError("expires_at must be an aware time, such as datetime.now(timezone.utc)")
     fields = {
         "sv": VERSION,
-        "sr": "s",
+        "sr": kind,
         "se": expires_at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "sp": permissions,
     }
-    text = service_string_to_sign(fields, f"/file/{account.name}/{share}")
+    text = service_string_to_sign(fields, f"/file/{account.name}/{place}")
     return urlencode({**fields, "sig": sign(account.key1, text)})
 
 

@@ -19,7 +19,7 @@ from batchai_recipes.service.management.kinds import CLUSTER, WORKSPACE, names_o
 from batchai_recipes.service.management.mount_volumes import check_file_servers
 from batchai_recipes.service.management.plane import ManagementPlane
 from batchai_recipes.service.management.remote_login import remote_login
-from batchai_recipes.service.management.resources import Resource
+from batchai_recipes.service.management.resource import Resource, new_resource
 from batchai_recipes.service.management.shapes import Property, Structure, Text
 from batchai_recipes.service.scheduling.eviction import evict
 
@@ -44,7 +44,7 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
         cluster_properties.warn_of_vm_size(requested)
         uid = uuid.uuid4().hex
         cluster_id = CLUSTER.child_id(workspace.id, name)
-        cluster = resources.new_resource(
+        cluster = new_resource(
             CLUSTER,
             cluster_id,
             name,

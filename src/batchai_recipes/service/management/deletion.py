@@ -15,7 +15,7 @@ from batchai_recipes.service.management.errors import ManagementError
 from batchai_recipes.service.management.kinds import CLUSTER, JOB, Kind
 from batchai_recipes.service.management.operations import Operation
 from batchai_recipes.service.management.plane import ManagementPlane
-from batchai_recipes.service.management.resources import DELETING, Resource
+from batchai_recipes.service.management.resource import DELETING, Resource
 
 _RUNNING: Final = (CLUSTER, JOB)
 

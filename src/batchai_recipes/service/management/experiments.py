@@ -10,7 +10,7 @@ from batchai_recipes.service.management.deletion import delete
 from batchai_recipes.service.management.documents import JSONResponse
 from batchai_recipes.service.management.kinds import EXPERIMENT, WORKSPACE
 from batchai_recipes.service.management.plane import ManagementPlane
-from batchai_recipes.service.management.resources import Resource
+from batchai_recipes.service.management.resource import Resource, new_resource
 
 
 def create(plane: ManagementPlane, call: Call) -> Response:
@@ -22,7 +22,7 @@ def create(plane: ManagementPlane, call: Call) -> Response:
         experiment = resources.find(records, EXPERIMENT.key(call.names))
         if experiment is None:
             call.preconditions.check(None)
-            experiment = resources.new_resource(
+            experiment = new_resource(
                 EXPERIMENT, EXPERIMENT.child_id(workspace.id, name), name, plane.now()
             )
             resources.add(records, experiment, workspace)

@@ -19,7 +19,7 @@ from batchai_recipes.service.management.documents import JSONResponse
 from batchai_recipes.service.management.errors import ManagementError
 from batchai_recipes.service.management.kinds import FILE_SERVER, WORKSPACE
 from batchai_recipes.service.management.plane import ManagementPlane
-from batchai_recipes.service.management.resources import Resource
+from batchai_recipes.service.management.resource import Resource, new_resource
 from batchai_recipes.service.management.shapes import (
     Choice,
     Items,
@@ -106,7 +106,7 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
             return _show(plane, existing)
         call.preconditions.check(None)
         server_id = FILE_SERVER.child_id(workspace.id, name)
-        server = resources.new_resource(FILE_SERVER, server_id, name, plane.now(), properties=shown)
+        server = new_resource(FILE_SERVER, server_id, name, plane.now(), properties=shown)
         resources.add(records, server, workspace, hidden)
         operation = operations.done(records, plane, server, "create")
     # Its user may want to put something there before anything mounts it.

@@ -34,7 +34,7 @@ from batchai_recipes.service.management.output_files import (
 from batchai_recipes.service.management.plane import ManagementPlane
 from batchai_recipes.service.management.remote_login import remote_login
 from batchai_recipes.service.management.remote_output import RemoteOutput, marked
-from batchai_recipes.service.management.resources import Resource
+from batchai_recipes.service.management.resource import Resource, new_resource, resource_of
 
 # Clients that wait for a job ask for it over and over.
 _JOB: Final = "SELECT * FROM resources JOIN jobs USING (key) WHERE resources.key = ?"
@@ -62,7 +62,7 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
         uid = str(uuid.uuid4())
         job_id = JOB.child_id(experiment.id, name)
         shown = job_properties.shown(requested, experiment.name, _path_segment(job_id, uid))
-        job = resources.new_resource(JOB, job_id, name, plane.now(), properties=shown)
+        job = new_resource(JOB, job_id, name, plane.now(), properties=shown)
         resources.add(records, job, experiment, job_properties.hidden(requested))
         _add_row(records, job, uid, cluster)
         operation = operations.done(records, plane, job, "create")
@@ -74,7 +74,7 @@ def get(plane: ManagementPlane, call: Call) -> Response:
     """Show a job."""
     row = plane.store.one(_JOB, (JOB.key(call.names),))
     if row is not None:
-        return _answer(resources.resource_of(row), row)
+        return _answer(resource_of(row), row)
     with plane.store.read() as records:
         return _show(records, resources.require(records, JOB, call.names))
 

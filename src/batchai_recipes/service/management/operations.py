@@ -20,7 +20,7 @@ from batchai_recipes.service.management.documents import JSONResponse
 from batchai_recipes.service.management.errors import ManagementError
 from batchai_recipes.service.management.kinds import names_of
 from batchai_recipes.service.management.plane import ManagementPlane
-from batchai_recipes.service.management.resources import Resource
+from batchai_recipes.service.management.resource import Resource
 from batchai_recipes.service.store import Store
 
 Action = Literal["create", "delete", "terminate"]

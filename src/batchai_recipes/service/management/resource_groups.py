@@ -13,7 +13,7 @@ from batchai_recipes.service.management.documents import JSONResponse
 from batchai_recipes.service.management.errors import ManagementError, invalid_parameter
 from batchai_recipes.service.management.kinds import RESOURCE_GROUP
 from batchai_recipes.service.management.plane import ManagementPlane
-from batchai_recipes.service.management.resources import Resource
+from batchai_recipes.service.management.resource import DELETING, Resource, new_resource
 from batchai_recipes.service.management.shapes import Property, Structure, Text
 
 _CREATE: Final = Structure(
@@ -40,7 +40,7 @@ def create_or_update(plane: ManagementPlane, call: Call) -> Response:
         if group is None:
             call.preconditions.check(None)
             group_id = RESOURCE_GROUP.child_id(plane.subscription_id, name)
-            group = resources.new_resource(
+            group = new_resource(
                 RESOURCE_GROUP,
                 group_id,
                 name,
@@ -120,7 +120,7 @@ def begin_delete(plane: ManagementPlane, call: Call) -> Response:
 
 
 def _document(group: Resource) -> dict[str, Any]:
-    state = "Deleting" if group.provisioning_state == resources.DELETING else "Succeeded"
+    state = "Deleting" if group.provisioning_state == DELETING else "Succeeded"
     return group.document({"provisioningState": state})
 
 

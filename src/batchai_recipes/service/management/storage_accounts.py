@@ -4,8 +4,6 @@ The account that the service made for itself lies in no resource group. It is sh
 :data:`OWN_GROUP`, where clients that need a group's name find it.
 """
 
-import base64
-import secrets
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,7 +13,7 @@ from typing import Any, Final
 from attrs import frozen
 from starlette.responses import Response
 
-from batchai_recipes.service.files.accounts import Account, Accounts
+from batchai_recipes.service.files.accounts import RESERVED_NAME, Account, Accounts, new_key
 from batchai_recipes.service.files.errors import ShareNotFoundError
 from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.management import operations, resources
@@ -25,16 +23,13 @@ from batchai_recipes.service.management.documents import JSONResponse
 from batchai_recipes.service.management.errors import ManagementError
 from batchai_recipes.service.management.kinds import RESOURCE_GROUP, STORAGE_ACCOUNT
 from batchai_recipes.service.management.plane import ManagementPlane
-from batchai_recipes.service.management.resources import Resource
+from batchai_recipes.service.management.resource import Resource, new_resource
 from batchai_recipes.service.management.shapes import Property, Structure, Text
 
 OWN_GROUP: Final = "batchai-service"
 """The resource group in which the service's own account is shown."""
 
 _OWN_LOCATION: Final = "local"
-_KEY_BYTES: Final = 64
-# Azure's storage clients take this name for another emulator.
-_RESERVED: Final = "devstoreaccount1"
 _CREATE: Final = Structure(
     {
         "location": Property(Text(filled=True), required=True),
@@ -116,7 +111,7 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
                 f"The storage account named {name} is already taken. Choose another name.",
                 target=STORAGE_ACCOUNT.parameter,
             )
-        resource = resources.new_resource(
+        resource = new_resource(
             STORAGE_ACCOUNT,
             STORAGE_ACCOUNT.child_id(group.id, name),
             name,
@@ -127,7 +122,7 @@ def begin_create(plane: ManagementPlane, call: Call) -> Response:
         )
         resources.add(records, resource, group)
         records.execute(
-            "INSERT INTO accounts (name, key1, key2) VALUES (?, ?, ?)", (name, _key(), _key())
+            "INSERT INTO accounts (name, key1, key2) VALUES (?, ?, ?)", (name, new_key(), new_key())
         )
         operation = operations.done(records, plane, resource, "create")
     base = plane.base + _LOCATION.format(subscriptionId=plane.subscription_id, location=location)
@@ -317,11 +312,7 @@ def _account(records: sqlite3.Connection, name: str) -> Account:
 
 def _is_free(records: sqlite3.Connection, name: str) -> bool:
     row = records.execute("SELECT 1 FROM accounts WHERE name = ?", (name,)).fetchone()
-    return row is None and name != _RESERVED
-
-
-def _key() -> str:
-    return base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode("ascii")
+    return row is None and name != RESERVED_NAME
 
 
 _PROVIDER: Final = "/subscriptions/{subscriptionId}/providers/Microsoft.Storage"

@@ -13,7 +13,7 @@ from batchai_recipes.service.management.documents import JSONResponse
 from batchai_recipes.service.management.errors import ManagementError
 from batchai_recipes.service.management.kinds import RESOURCE_GROUP, WORKSPACE
 from batchai_recipes.service.management.plane import ManagementPlane
-from batchai_recipes.service.management.resources import Resource
+from batchai_recipes.service.management.resource import Resource, new_resource
 from batchai_recipes.service.management.shapes import Property, Structure, Text
 
 _CREATE: Final = Structure(
@@ -34,7 +34,7 @@ def create(plane: ManagementPlane, call: Call) -> Response:
         workspace = resources.find(records, WORKSPACE.key(call.names))
         if workspace is None:
             call.preconditions.check(None)
-            workspace = resources.new_resource(
+            workspace = new_resource(
                 WORKSPACE,
                 WORKSPACE.child_id(group.id, name),
                 name,
