@@ -193,7 +193,7 @@ class ClusterBuilder(MountingBuilder):
             instrumentation_key: Its key, or where to read it.
 
         Raises:
-            ConfigurationError: The id or the key is empty.
+            ConfigurationError: The id is none of a component, or the key is empty.
         """
         return evolve(self, insights=AppInsights.checked(component_id, instrumentation_key))
 
