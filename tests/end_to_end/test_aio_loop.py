@@ -55,7 +55,7 @@ class Watch:
         self.blocking: list[str] = []
         self.requests_in_threads: list[str] = []
         self.in_threads: set[str] = set()
-        self.requests = 0
+        self.requests = self.connections = 0
         self._loop_thread = threading.get_ident()
 
     @contextmanager
@@ -83,6 +83,7 @@ class Watch:
             elif sock.gettimeout() != 0:
                 self.blocking.append(f"socket.{name}")
             self.requests += name == "send"
+            self.connections += name == "connect"
             return plain(sock, *args, **kwargs)
 
         return called
@@ -142,6 +143,7 @@ def test_no_request_keeps_the_event_loop_waiting(state_dir, tmp_path, monkeypatc
     watch = asyncio.run(main())
     assert (watch.blocking, watch.requests_in_threads) == ([], [])
     assert watch.requests > 50
+    assert watch.connections < watch.requests / 5
     assert {"_read_and_hashed", "_read_into", "_digest"} & watch.in_threads
     assert watch.in_threads <= IN_THREADS
     nothing_left()

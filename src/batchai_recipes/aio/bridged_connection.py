@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 # Loading them takes long: not while the event loop waits for it.
 _LOADED_ASIDE: Final = (
+    "aiohttp",
     "azure.core",
     "azure.identity.aio",
     "azure.mgmt.batchai.aio",

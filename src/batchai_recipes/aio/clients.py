@@ -1,6 +1,7 @@
 """The packages' asynchronous clients of one endpoint."""
 
 import inspect
+import ssl
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -9,12 +10,14 @@ from typing_extensions import Self
 
 from batchai_recipes.aio.fiber import in_thread
 from batchai_recipes.connection import Connection
-from batchai_recipes.staging.storage_account import StorageAccount
+from batchai_recipes.staging.storage_account import StorageAccount, is_loopback
 
 if TYPE_CHECKING:
+    from aiohttp import ClientSession
     from azure.core import AsyncPipelineClient
     from azure.core.credentials import AccessToken, TokenCredential
     from azure.core.credentials_async import AsyncTokenCredential
+    from azure.core.pipeline.transport import AioHttpTransport
     from azure.core.rest import AsyncHttpResponse, HttpRequest
     from azure.mgmt.batchai.aio import BatchAI
     from azure.mgmt.resource.resources.aio import ResourceManagementClient
@@ -48,6 +51,8 @@ class Clients:
         self._files: ShareServiceClient | None = None
         self._downloads: AsyncPipelineClient[HttpRequest, AsyncHttpResponse] | None = None
         self._credential: AsyncTokenCredential | None = None
+        # A proxy of the environment cannot reach this machine, so there may be two.
+        self._sessions: dict[bool, ClientSession] = {}
 
     @property
     def batchai(self) -> "BatchAI":
@@ -60,7 +65,7 @@ class Clients:
                 self._settings.subscription_id,
                 base_url=self._settings.endpoint,
                 polling_interval=_POLLING_SECONDS,
-                **self._connection._transport_options(self._settings.endpoint),
+                transport=self._transport(self._settings.endpoint),
             )
             self._closing(self._batchai.close)
         return self._batchai
@@ -78,7 +83,7 @@ class Clients:
                 self._settings.subscription_id,
                 base_url=self._settings.endpoint,
                 polling_interval=_POLLING_SECONDS,
-                **self._connection._transport_options(self._settings.endpoint),
+                transport=self._transport(self._settings.endpoint),
             )
             self._closing(self._resources.close)
         return self._resources
@@ -97,7 +102,7 @@ class Clients:
                 initial_backoff=1,
                 increment_base=2,
                 random_jitter_range=1,
-                **self._connection._transport_options(storage.files_endpoint),
+                transport=self._transport(storage.files_endpoint),
             )
             self._closing(self._files.close)
         return self._files
@@ -116,8 +121,7 @@ class Clients:
             self._downloads = AsyncPipelineClient(
                 endpoint,
                 config=configuration,
-                connection_data_block_size=_BLOCK_BYTES,
-                **self._connection._transport_options(endpoint),
+                transport=self._transport(endpoint),
             )
             self._closing(self._downloads.close)
         return self._downloads
@@ -142,16 +146,45 @@ class Clients:
 
         connection, settings = self._connection, self._settings
         options = connection._authority_options()
-        transport = connection._transport_options(settings.authority or "")
+        transport = self._transport(settings.authority or "")
         if connection._chosen == "default":
-            return DefaultAzureCredential(**options, **transport)
+            return DefaultAzureCredential(**options, transport=transport)
         return ClientSecretCredential(
             settings.tenant_id or "",
             settings.client_id or "",
             settings.client_secret or "",
             **options,
-            **transport,
+            transport=transport,
         )
+
+    def _transport(self, url: str) -> "AioHttpTransport":
+        """Return what sends requests to an address, over connections that all clients share.
+
+        A transport of azure-core's own makes a new TLS context, and so a new connection, for each
+        request where a certificate authority is given.
+        """
+        from azure.core.pipeline.transport import AioHttpTransport  # noqa: PLC0415 - on first use
+
+        session = self._session(trust_env=not is_loopback(url))
+        return AioHttpTransport(
+            session=session, session_owner=False, connection_data_block_size=_BLOCK_BYTES
+        )
+
+    def _session(self, *, trust_env: bool) -> "ClientSession":
+        if trust_env not in self._sessions:
+            import aiohttp  # noqa: PLC0415 - loaded on first use
+
+            ca_file = self._settings.ca_file
+            verify = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
+            session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=verify),
+                trust_env=trust_env,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+            )
+            self._sessions[trust_env] = session
+            self._closing(session.close)
+        return self._sessions[trust_env]
 
 
 def _key(storage: StorageAccount) -> dict[str, str]:

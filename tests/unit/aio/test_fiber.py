@@ -136,13 +136,16 @@ def test_a_cancellation_goes_on_after_what_was_finished():
             wait_for(let_go.wait)
             raise ValueError("as it is")
 
-        task = asyncio.create_task(finish(work))
+        async def outer():
+            with pytest.raises(asyncio.CancelledError) as raised:
+                await finish(work)
+            return raised.value.__cause__
+
+        task = asyncio.create_task(outer())
         await asyncio.sleep(0)
         task.cancel()
         asyncio.get_running_loop().call_later(0, let_go.set)
-        with pytest.raises(asyncio.CancelledError) as raised:
-            await task
-        return raised.value.__cause__
+        return await task
 
     assert isinstance(asyncio.run(main()), ValueError)
 
