@@ -319,7 +319,7 @@ def started(environment, step):
     return process
 
 
-@pytest.mark.parametrize("step", ["Created workspace", "Created file share", "Created job", "up"])
+@pytest.mark.parametrize("step", ["Created workspace", "Created job", "up"])
 def test_a_killed_program_is_reaped(environment, command, nothing_left, step):
     """By kill -9, at any step."""
     with started(environment, step) as process:

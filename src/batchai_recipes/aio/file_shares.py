@@ -122,12 +122,9 @@ class ShareFiles:
 
     def create_with(self, path: str, content: bytes, sha256: str) -> Created:
         """Make a file with what it holds in one request, where the service can do that."""
-        if self._takes_content:
-            etag = self._create_with(path, content, sha256)
-            if etag is not None:
-                return Created(etag, has_content=True)
-            self._takes_content = False
-        return Created(self.create(path, len(content), sha256), has_content=False)
+        made = self._create_with(path, content, sha256) if self._takes_content else None
+        self._takes_content = made is not None and made.has_content
+        return made or Created(self.create(path, len(content), sha256), has_content=False)
 
     def write(self, path: str, content: bytes, start: int) -> str:
         """Write bytes of a file from a place on, and return its entity tag."""
@@ -142,7 +139,7 @@ class ShareFiles:
         changed = self._wait_for(lambda: self._file(path).set_file_metadata(noted))
         return _plain(changed["etag"])
 
-    def _create_with(self, path: str, content: bytes, sha256: str) -> str | None:
+    def _create_with(self, path: str, content: bytes, sha256: str) -> Created | None:
         # A service that took the content answers with its MD5.
         md5 = hashlib.md5(content, usedforsecurity=False).digest()
         make = partial(
@@ -160,7 +157,7 @@ class ShareFiles:
             return None
         told = made.get("content_md5")
         told = base64.b64decode(told) if isinstance(told, str) else bytes(told or b"")
-        return _plain(made["etag"]) if told == md5 else None
+        return Created(_plain(made["etag"]), has_content=told == md5)
 
     async def _listed(self, directory: str) -> Listing:
         directories: set[str] = set()

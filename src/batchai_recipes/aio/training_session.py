@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -18,7 +19,7 @@ from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.session.clean_up_policy import CleanUp
 from batchai_recipes.session.cluster_state import ClusterState
-from batchai_recipes.session.job_map import MAX_PARALLEL, MapOrder
+from batchai_recipes.session.job_map import MAX_PARALLEL, JobMap, MapOrder, checked_map
 from batchai_recipes.session.session_names import SessionNames
 from batchai_recipes.session.session_plan import SessionPlan
 from batchai_recipes.session.signals import TerminationSignals
@@ -183,7 +184,7 @@ class TrainingSession:
         """Create a job on a cluster of the session, and return its run."""
         return JobRun._of(await run(self._session.submit, job, cluster=cluster))
 
-    async def map(
+    def map(
         self,
         jobs: Iterable[JobBuilder],
         *,
@@ -193,12 +194,14 @@ class TrainingSession:
     ) -> AsyncGenerator[JobRun, None]:
         """Run many jobs, so many at a time, and yield the run of each when it has succeeded.
 
-        Begins with the first ``async for``.
+        Begins with the first ``async for``; mistakes are told at once.
         """
-        options = {"max_parallel": max_parallel}
-        runs = await run(self._session.map, jobs, cluster=cluster, order=order, **options)
-        async for one in each(runs):
-            yield JobRun._of(one)
+        checked = checked_map(jobs, max_parallel, order)
+        self._session._active().clusters.pick(cluster)
+        begin = partial(
+            self._session.map, checked, cluster=cluster, max_parallel=max_parallel, order=order
+        )
+        return _mapped(begin)
 
     async def cluster_state(self, cluster: str | None = None) -> ClusterState:
         """Ask the service for the present state of a cluster of the session."""
@@ -214,6 +217,11 @@ class TrainingSession:
     def _repr_html_(self) -> str:
         """Return its names as a table, for notebooks."""
         return self._session._repr_html_()
+
+
+async def _mapped(begin: Callable[[], JobMap]) -> AsyncGenerator[JobRun, None]:
+    async for one in each(await run(begin)):
+        yield JobRun._of(one)
 
 
 class _Session(Synchronous):

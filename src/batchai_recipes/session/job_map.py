@@ -42,11 +42,7 @@ class JobMap(Iterator[JobRun]):
         order: MapOrder,
         pacing: Pacing,
     ) -> None:
-        if max_parallel < 1:
-            raise ConfigurationError(f"max_parallel is {max_parallel}: at least 1 job must run")
-        if order not in {"submitted", "completed"}:
-            raise ConfigurationError(f"{order!r} is no order: use 'submitted' or 'completed'")
-        self._waiting = deque(enumerate(_of_different_names(jobs)))
+        self._waiting = deque(enumerate(checked_map(jobs, max_parallel, order)))
         self._count = len(self._waiting)
         self._submit = submit
         self._max_parallel = max_parallel
@@ -116,7 +112,24 @@ class JobMap(Iterator[JobRun]):
         return len(self._running) < before
 
 
-def _of_different_names(jobs: Iterable[JobBuilder]) -> list[JobBuilder]:
+def checked_map(jobs: Iterable[JobBuilder], max_parallel: int, order: MapOrder) -> list[JobBuilder]:
+    """Check what is to be mapped.
+
+    Args:
+        jobs: The jobs.
+        max_parallel: How many are submitted and not ended at a time.
+        order: In which order runs come out.
+
+    Returns:
+        The jobs.
+
+    Raises:
+        ConfigurationError: Two jobs have one name, or a number or word is not allowed.
+    """
+    if max_parallel < 1:
+        raise ConfigurationError(f"max_parallel is {max_parallel}: at least 1 job must run")
+    if order not in {"submitted", "completed"}:
+        raise ConfigurationError(f"{order!r} is no order: use 'submitted' or 'completed'")
     known: dict[str, JobBuilder] = {}
     for job in jobs:
         if job.name.casefold() in known:
