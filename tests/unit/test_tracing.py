@@ -34,11 +34,11 @@ SECRET = "sig=c2VjcmV0"
 
 @pytest.fixture(scope="module")
 def exporter():
-    """What the process's spans go to; it can be set but once."""
+    """What the process's spans go to; their provider can be set but once."""
     exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
+    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+        trace.set_tracer_provider(TracerProvider())
+    trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(exporter))
     return exporter
 
 
