@@ -140,6 +140,38 @@ def test_a_session_is_detached_and_taken_up_again(state_dir, nothing_left):
     nothing_left()
 
 
+def test_a_cancelled_task_cleans_up_what_it_took_up(state_dir, nothing_left):
+    """As it does what it made itself; cancelled again while it deletes."""
+
+    async def main():
+        deleting = asyncio.Event()
+
+        def report(line):
+            if line.startswith("Deleting"):
+                deleting.set()
+
+        async def work(connection):
+            async with TrainingSession(CLUSTER, staging=SHARE, connection=connection) as session:
+                await session.detach(timedelta(hours=1))
+            async with TrainingSession.attach(session.id, connection=connection, report=report):
+                taken.set()
+                await asyncio.Event().wait()
+
+        async with Connection.embedded(state_dir) as connection:
+            taken = asyncio.Event()
+            task = asyncio.create_task(work(connection))
+            await taken.wait()
+            task.cancel()
+            await deleting.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert [g async for g in connection.resources.resource_groups.list()] == []
+
+    asyncio.run(main())
+    nothing_left()
+
+
 def test_a_cancelled_task_cleans_up(state_dir, nothing_left):
     """While it enters, waits for a job and follows a log; cancelled twice too."""
 

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from azure.common import AzureException
+from azure.core.exceptions import AzureError
 from azure.core.rest import HttpRequest
 
 from batchai_recipes import ClusterBuilder, CustomJobBuilder, FileShareStaging
@@ -22,7 +24,7 @@ from batchai_recipes import Connection as Synchronous
 from batchai_recipes.aio import Connection, TrainingSession
 from batchai_recipes.aio.bridged_connection import BridgedConnection, opened
 from batchai_recipes.aio.fiber import run
-from batchai_recipes.staging.file_shares import shares_of
+from batchai_recipes.staging.file_shares import Noted, shares_of
 
 pytestmark = pytest.mark.slow
 README = Path(__file__).parents[2] / "README.md"
@@ -193,8 +195,18 @@ def test_both_clients_see_and_make_the_same_on_shares(state_dir, tmp_path):
 
     def use(connection, mine, others):
         shares = shares_of(connection)
-        told = [shares.exists(mine), shares.metadata(mine), shares.create(mine, {"whose": "mine"})]
-        told += [shares.create(mine, {}), shares.exists(mine), shares.metadata(mine)]
+        told = [shares.noted(mine), shares.create(mine, {"whose": "nobody's"})]
+        told += [shares.create(mine, {})]
+        new = shares.noted(mine)
+        shares.note(mine, Noted({"whose": "mine"}, new.etag))
+        for late in (
+            lambda: shares.note(mine, Noted({"whose": "others"}, new.etag)),
+            lambda: shares.delete(mine, new.etag),
+        ):
+            with pytest.raises((AzureException, AzureError)) as refused:
+                late()
+            told.append(refused.value.status_code)
+        told += [new.metadata, shares.noted(mine).metadata]
         files = shares.files(mine, 2)
         files.create_directory("d")
         files.create_directory("d")
@@ -206,9 +218,9 @@ def test_both_clients_see_and_make_the_same_on_shares(state_dir, tmp_path):
         assert len({empty, etag, files.set_hash("in parts", "00ff")}) == 3
         told += [files.list(""), files.list("d"), files.list("nowhere"), files.etag("nothing")]
         told += [files.read("in parts"), files.read("d/at once"), files.max_connections]
-        told += [files.range_size, shares.metadata(others)]
-        there = shares.files(others, 1)
-        if shares.exists(others):
+        beside, there = shares.noted(others), shares.files(others, 1)
+        told += [files.range_size, beside and beside.metadata]
+        if beside:
             assert there.read("in parts") == there.read("d/at once") == content
         shares.delete("nowhere")
         return told

@@ -98,7 +98,7 @@ class TrainingSession:
         report: Callable[[str], None] | None = None,
         pacing: Pacing | None = None,
     ) -> None:
-        self._session: Synchronous = _Session(
+        session = _Session(
             *clusters,
             staging=staging,
             connection=connection._bridged if connection else None,
@@ -116,6 +116,7 @@ class TrainingSession:
             report=report,
             pacing=paced(pacing),
         )
+        self._session = _certain(session)
 
     async def __aenter__(self) -> Self:
         await run(self._session.__enter__)
@@ -169,8 +170,7 @@ class TrainingSession:
         pacing: Pacing | None = None,
     ) -> "TrainingSession":
         """Take a session up again that was detached; entering what is returned takes it over."""
-        session = cls.__new__(cls)
-        session._session = _Session.attach(
+        found = _Session.attach(
             id,
             connection=connection._bridged if connection else None,
             clean_up=clean_up,
@@ -178,6 +178,8 @@ class TrainingSession:
             report=report,
             pacing=paced(pacing),
         )
+        session = cls.__new__(cls)
+        session._session = _certain(found)
         return session
 
     async def submit(self, job: JobBuilder, *, cluster: str | None = None) -> JobRun:
@@ -225,14 +227,15 @@ async def _mapped(begin: Callable[[], JobMap]) -> AsyncGenerator[JobRun, None]:
 
 
 class _Session(Synchronous):
-    """The synchronous session, whose end no cancellation cuts short."""
-
-    def __init__(self, *clusters: ClusterBuilder, **options: object) -> None:
-        super().__init__(*clusters, **options)  # type: ignore[arg-type]  # as they were given
-        self._signals = _Signals(self._report)
+    """The synchronous session, with asynchronous clients of its own where nobody gave any."""
 
     def _connect(self) -> BridgedConnection:
         return wait_for(lambda: opened(BridgedConnection.default))
+
+
+def _certain(session: Synchronous) -> Synchronous:
+    session._signals = _Signals(session._report)
+    return session
 
 
 class _Signals(TerminationSignals):
