@@ -83,7 +83,8 @@ class Machine:
         """Begin to start it."""
         role = ["--address", self.cluster.address]
         if self.number == 1:
-            role = ["--head", "--port", str(HEAD_PORT), "--include-dashboard=false"]
+            dashboard = f"--include-dashboard={str(self.cluster.dashboard).lower()}"
+            role = ["--head", "--port", str(HEAD_PORT), dashboard]
         folder = self.cluster.folder / f"m{self.number}-{time.monotonic_ns() % 10**6}"
         self.process = subprocess.Popen(
             [
@@ -174,9 +175,14 @@ class _Network:
 
 
 class RayCluster:
-    """Four machines of Ray, the first of which has the head."""
+    """Four machines of Ray, the first of which has the head.
 
-    def __init__(self):
+    Args:
+        dashboard: Whether it has Ray's dashboard, which takes Ray Jobs.
+    """
+
+    def __init__(self, *, dashboard=False):
+        self.dashboard = dashboard
         # Paths of Unix sockets must be short.
         self.folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
         self.hidden = self.folder / "hidden"

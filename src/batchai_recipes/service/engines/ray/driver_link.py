@@ -172,8 +172,8 @@ class DriverLink:
             # The driver looks after this itself; a minute without the head ends it.
             "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
         }
-        with there, self._log.open("ab") as log:
-            try:
+        try:
+            with there, self._log.open("ab") as log:
                 process = subprocess.Popen(  # noqa: S603  # our own program
                     [sys.executable, "-m", _PROGRAM, str(there.fileno())],
                     stdin=subprocess.DEVNULL,
@@ -183,10 +183,10 @@ class DriverLink:
                     pass_fds=(there.fileno(),),
                     start_new_session=True,  # a Ctrl-C in the terminal is not for it
                 )
-            except OSError as error:
-                _logger.error("Ray's driver cannot be started: %s", error)  # noqa: TRY400
-                here.close()
-                return None
+        except OSError as error:
+            _logger.error("Ray's driver cannot be started: %s", error)  # noqa: TRY400
+            here.close()
+            return None
         connection = Connection(here.detach())
         connection.send((self._home, self._options))
         with self._lock:
