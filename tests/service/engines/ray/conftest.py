@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ray_client import NODES, Client, make_cluster, nodes_in, wait_until
 
 from batchai_recipes import Connection, ConnectionSettings
 from batchai_recipes.service.engines.supervision.processes import descendants
@@ -55,9 +56,10 @@ class RayService:
         self.process.communicate()
 
     def stop(self):
-        """Stop it as Ctrl-C does."""
-        self.process.terminate()
-        self.process.communicate()
+        """Stop it as Ctrl-C does, unless it has been."""
+        if self.process.returncode is None:
+            self.process.terminate()
+            self.process.communicate()
 
     def connection(self):
         """Connect as its own principal."""
@@ -117,3 +119,14 @@ def environment(service, in_ray_cluster):
         "BATCHAI_ADMIN_USER": "demo",
         "BATCHAI_ADMIN_PASSWORD": "passw0rd",
     }
+
+
+@pytest.fixture
+def client(new_service, in_ray_cluster):
+    """A client of a service with a cluster of three nodes, each on a machine of its own."""
+    with new_service() as service:
+        asked = Client(service)
+        make_cluster(asked, NODES)
+        yield asked
+        asked.ask("DELETE", "/resourceGroups/g")
+        wait_until(lambda: not nodes_in(in_ray_cluster))

@@ -32,6 +32,7 @@ from batchai_recipes.service.engines.ray.messages import (
     Failed,
     Gone,
     Home,
+    Leave,
     Make,
     NodeFacts,
     RayOptions,
@@ -116,6 +117,10 @@ class Driver:
             self._release(message.node_id)
         elif isinstance(message, Sweep):
             self._sweep(set(message.node_ids))
+        elif isinstance(message, Leave):
+            with self._lock:
+                self._wanted.clear()
+            self._sweep(set())
 
     def _send(self, message: object) -> None:
         with self._sending:
@@ -264,7 +269,9 @@ class Driver:
 
     def _sweep(self, known: set[str]) -> None:
         # In a thread, since those that are ended may take their time.
-        threading.Thread(target=self._end_all_but, args=(known,), daemon=True).start()
+        thread = threading.Thread(target=self._end_all_but, args=(known,), daemon=True)
+        self._ending.append(thread)
+        thread.start()
 
     def _end_all_but(self, known: set[str]) -> None:
         found = [name for name in _ray.util.list_named_actors() if name not in known]

@@ -36,6 +36,7 @@ from batchai_recipes.service.engines.ray.messages import (
     Gone,
     Home,
     Launch,
+    Leave,
     Make,
     NodeFacts,
     Prepared,
@@ -116,7 +117,9 @@ class RayEngine:
         self._link.start()
 
     def stop(self) -> None:
-        """Stop watching; nodes and what runs on them go on."""
+        """Stop watching; nodes and what runs on them go on, unless the state was deleted."""
+        if not Path(self._home.probe).exists():
+            self._link.send(Leave())
         self._link.stop()
 
     # Nodes.

@@ -55,7 +55,6 @@ class Groups:
         self, strategy: Strategy, patience_seconds: float, is_wanted: Callable[[str], bool]
     ) -> None:
         self._ray = importlib.import_module("ray.util.placement_group")
-        self._util = importlib.import_module("ray.util")
         self._strategy = strategy
         self._patience_seconds = patience_seconds
         self._is_wanted = is_wanted
@@ -138,23 +137,15 @@ class Groups:
             name = self._groups.pop(node_id, None)
             empty = name is not None and name not in self._groups.values()
         if name is not None and empty:
-            self._remove(name)
+            _remove(name)
 
     def sweep(self) -> None:
         """Remove the groups of this service that hold no node."""
-        for row in self._ray.placement_group_table().values():
-            name = row["name"]
-            with self._lock:
-                in_use = name in self._making or name in self._groups.values()
-            if name.startswith(_PREFIX) and not in_use and row["state"] != "REMOVED":
-                self._remove(name)
+        remove_groups(self._is_in_use)
 
-    def _remove(self, name: str) -> None:
-        try:
-            group = self._util.get_placement_group(name)
-        except ValueError:
-            return  # it is another service's, or gone
-        self._ray.remove_placement_group(group)
+    def _is_in_use(self, name: str) -> bool:
+        with self._lock:
+            return name in self._making or name in self._groups.values()
 
     def _make(self, name: str, nodes: Sequence[WantedNode]) -> Any:
         options: dict[str, Any] = {}
@@ -214,3 +205,25 @@ def bundle_of(node: WantedNode) -> dict[str, float]:
 
 def _said(name: str, count: float) -> str:
     return f"{count / _GIB:.1f} GiB of memory" if name == "memory" else f"{count:g} {name}s"
+
+
+def remove_groups(is_in_use: Callable[[str], bool]) -> None:
+    """Remove groups of the service in whose namespace this process is, with what runs in them.
+
+    Args:
+        is_in_use: Tells, by its name, whether a group is to stay.
+    """
+    table = importlib.import_module("ray.util").placement_group_table()
+    for row in table.values():
+        name = row["name"]
+        if name.startswith(_PREFIX) and row["state"] != "REMOVED" and not is_in_use(name):
+            _remove(name)
+
+
+def _remove(name: str) -> None:
+    util = importlib.import_module("ray.util")
+    try:
+        group = util.get_placement_group(name)
+    except ValueError:
+        return  # it is another service's, or gone
+    util.remove_placement_group(group)

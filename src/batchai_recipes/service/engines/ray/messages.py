@@ -306,5 +306,10 @@ class Sweep:
 
 
 @frozen
+class Leave:
+    """Remove all nodes and placement groups of the service, which will not come back."""
+
+
+@frozen
 class Stop:
     """End, once what is being removed has been."""

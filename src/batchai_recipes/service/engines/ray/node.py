@@ -218,9 +218,11 @@ class RayNode:
 
     def is_copying(self) -> bool:
         """Tell whether something may be written to copies of shares."""
-        return bool(self._shares) and any(
-            _running(self.tasks(owner)) for owner in self._launches.owners()
-        )
+        return bool(self._shares) and self.is_busy()
+
+    def is_busy(self) -> bool:
+        """Tell whether a task runs."""
+        return any(_running(self.tasks(owner)) for owner in self._launches.owners())
 
     def written(self, *, final: bool) -> tuple[tuple[Change, ...], bool]:
         """Return what was written to copies of shares, and whether that is all.

@@ -1,9 +1,12 @@
 """Makes Ray's actor of a node."""
 
 import importlib
+import os
+from pathlib import Path
 from typing import Any
 
-from batchai_recipes.service.engines.ray.messages import Home
+from batchai_recipes.service.engines.ray.attendance import Attendance, Verdict
+from batchai_recipes.service.engines.ray.messages import Changes, Home
 
 
 def actor_class() -> Any:
@@ -26,5 +29,27 @@ def _actor_body() -> Any:
                 str(ray.util.get_node_ip_address()),
                 str(ray.get_runtime_context().get_node_id()),
             )
+            self._attendance = Attendance(
+                Path(home.probe), sees_state=self.facts().sees_state, is_busy=self.is_busy
+            )
+            self._attendance.watch(self._leave)
+
+        def changes(self, follower: int, received: int = 0, seconds: float = 0.0) -> Changes:
+            """Say what has changed, and take note that somebody asks."""
+            with self._attendance.asked():
+                return super().changes(follower, received, seconds)
+
+        def _leave(self, verdict: Verdict) -> None:
+            from batchai_recipes.service.engines.ray.groups import (  # noqa: PLC0415
+                remove_groups,
+            )
+
+            ray = importlib.import_module("ray")
+            self.end()
+            own = ray.get_runtime_context().get_actor_name()
+            others = [name for name in ray.util.list_named_actors() if name != own]
+            if verdict == "deleted" or not others:
+                remove_groups(lambda _: False)  # with all that is in them
+            os._exit(0)
 
     return NodeActor

@@ -1,0 +1,245 @@
+"""The engine beside a driver that says what the test has it say."""
+
+import pytest
+
+from batchai_recipes.service.engines.engine import (
+    Ended,
+    EngineError,
+    Lost,
+    Machine,
+    Running,
+    TaskKey,
+)
+from batchai_recipes.service.engines.ray import engine as module
+from batchai_recipes.service.engines.ray.driver_link import UnreachableError
+from batchai_recipes.service.engines.ray.engine import RayEngine
+from batchai_recipes.service.engines.ray.messages import (
+    Adopt,
+    Changed,
+    Changes,
+    Connected,
+    Failed,
+    Gone,
+    Leave,
+    Make,
+    NodeFacts,
+    Prepared,
+    Release,
+    Sweep,
+    Up,
+)
+
+KEY = TaskKey("job", "uid", "process-0")
+FACTS = NodeFacts("10.0.0.1", "eth0", "machine", "group", sees_state=True)
+ENDED = Ended("exited", 0, None)
+GONE = Failed("nobody answers")
+
+
+class Link:
+    """Stands for the driver."""
+
+    def __init__(self, home, options, log, heard):
+        del home, options, log
+        self.heard = heard
+        self.sent = []
+        self.called = []
+        self.error = None
+
+    def start(self):
+        """Begin."""
+
+    def stop(self):
+        """End."""
+
+    def send(self, message):
+        """Take note."""
+        self.sent.append(message)
+        return True
+
+    def tell(self, node_id, method, *arguments):
+        """Take note."""
+        self.called.append((node_id, method, *arguments))
+
+    def call(self, node_id, method, *arguments, timeout_seconds):
+        """Answer as a node does."""
+        del timeout_seconds
+        self.called.append((node_id, method, *arguments))
+        if self.error is not None:
+            raise self.error
+        return Prepared("/mnt", 0, {}) if method == "prepare" else None
+
+
+class Service:
+    """A service's engine, its driver, and a clock that is moved by hand."""
+
+    def __init__(self, state):
+        self.now = 0.0
+        self.notified = []
+        self.engine = RayEngine(state, monotonic=lambda: self.now)
+        self.engine.start(lambda *owner: self.notified.append(owner))
+        self.link = self.engine._link
+
+    def hear(self, message):
+        """Let the driver say something."""
+        self.link.heard(message)
+
+    def with_node(self):
+        """Have a node that is there."""
+        self.hear(Connected())
+        assert not self.engine.prepare_node("node", (), machine=Machine("cluster"))
+        self.hear(Up("node", FACTS))
+        assert self.engine.prepare_node("node", ())
+        return self
+
+    def tell(self, status):
+        """Let the node tell of the job's task."""
+        run = self.engine._runs.find("job", "uid").run
+        self.hear(Changed("node", Changes({("job", run): {"process-0": status}}, 1)))
+
+
+@pytest.fixture
+def new_service(state, monkeypatch):
+    """Make services over one state directory."""
+    monkeypatch.setattr(module, "DriverLink", Link)
+    return lambda: Service(state)
+
+
+@pytest.fixture
+def service(new_service):
+    """A service with a node."""
+    return new_service().with_node()
+
+
+class TestHead:
+    """Ray's head is away."""
+
+    def test_for_less_than_two_minutes_nothing_is_lost(self, service, new_task):
+        """The driver says each time that it failed; then it finds the head, and the nodes."""
+        service.engine.launch(new_task("true"))
+        for service.now in (0.0, 60.0, 119.0):
+            service.hear(GONE)
+        assert service.engine.lost("node") == ""
+        service.hear(Connected())
+        assert service.link.sent[-2:] == [Adopt("node", FACTS, "cluster"), Sweep(("node",))]
+        service.now = 200.0
+        service.hear(GONE)  # it is away again, but for no time yet
+        assert service.engine.lost("node") == ""
+        assert service.engine.tasks("job", "uid") == {"process-0": Running()}
+
+    def test_after_two_minutes_its_nodes_are_lost(self, service, new_task):
+        """With what ran on them, and the reason."""
+        service.engine.launch(new_task("true"))
+        for service.now in (0.0, 121.0):
+            service.hear(GONE)
+        assert "out of reach" in service.engine.lost("node")
+        assert "nobody answers" in service.engine.lost("node")
+        assert service.engine.tasks("job", "uid") == {"process-0": Lost()}
+        assert ("node", "node") in service.notified
+
+    def test_what_had_ended_before_has(self, service, new_task):
+        """A lost node takes back nothing."""
+        service.engine.launch(new_task("true"))
+        service.tell(ENDED)
+        for service.now in (0.0, 121.0):
+            service.hear(GONE)
+        assert service.engine.tasks("job", "uid") == {"process-0": ENDED}
+
+
+class TestLoss:
+    """Nodes that are no more."""
+
+    def test_what_a_lost_node_says_late_does_not_count(self, service, new_task):
+        """It was cut off, its job has been counted, and it comes back with a result."""
+        service.engine.launch(new_task("true"))
+        service.hear(Gone("node", "its machine is dead"))
+        service.tell(ENDED)
+        assert service.engine.tasks("job", "uid") == {"process-0": Lost()}
+
+    def test_it_stays_lost_for_the_next_service(self, service, new_service):
+        """Which does not look for it."""
+        service.hear(Gone("node", "its machine is dead"))
+        later = new_service()
+        later.hear(Connected())
+        assert later.engine.lost("node") == "its machine is dead"
+        assert later.link.sent == [Sweep(())]
+        with pytest.raises(EngineError, match="its machine is dead"):
+            later.engine.prepare_node("node", ())
+
+    def test_a_node_that_cannot_be_made(self, new_service):
+        """Says why, and is not lost: it never was."""
+        service = new_service()
+        service.hear(Connected())
+        service.engine.prepare_node("node", ())
+        service.hear(Gone("node", "Ray had no machine", placed=False))
+        with pytest.raises(EngineError, match="Ray had no machine"):
+            service.engine.prepare_node("node", ())
+        assert service.engine.lost("node") == ""
+
+    def test_a_node_that_nobody_wants_any_more_is_released(self, new_service):
+        """It came up after its cluster had been deleted."""
+        service = new_service()
+        service.hear(Connected())
+        service.engine.prepare_node("node", ())
+        service.engine.release_node("node")
+        service.hear(Up("node", FACTS))
+        assert [type(each) for each in service.link.sent] == [Sweep, Make, Release, Release]
+
+
+class TestLaunch:
+    """Tasks through a driver that may be lost."""
+
+    def test_one_call_starts_a_task(self, service, new_task):
+        """And nothing is asked after that."""
+        service.link.called.clear()
+        service.engine.launch(new_task("true"))
+        assert [method for _, method, *_ in service.link.called] == ["launch"]
+
+    def test_a_launch_without_an_answer_counts(self, service, new_task):
+        """It may have been heard: only the node can say that it was not."""
+        service.link.error = UnreachableError("no answer")
+        service.engine.launch(new_task("true"))
+        assert service.engine.tasks("job", "uid") == {"process-0": Running()}
+        service.hear(Connected())
+        service.hear(Changed("node", Changes({}, 1, whole=True)))
+        assert service.engine.tasks("job", "uid") == {}
+        assert ("job", "uid") in service.notified
+
+    def test_a_refused_launch_does_not(self, service, new_task):
+        """It is an error, and may be repeated."""
+        service.link.error = EngineError("no room")
+        with pytest.raises(EngineError, match="no room"):
+            service.engine.launch(new_task("true"))
+        assert service.engine.tasks("job", "uid") == {}
+
+    def test_a_wish_to_end_survives_its_driver(self, service, new_task):
+        """The node that has not heard of it is asked again."""
+        service.engine.launch(new_task("true"))
+        service.engine.terminate(KEY)
+        service.link.called.clear()
+        run = service.engine._runs.find("job", "uid").run
+        service.hear(Connected())
+        told = Changes({("job", run): {"process-0": Running()}}, 1, whole=True)
+        service.hear(Changed("node", told))
+        assert service.link.called == [("node", "terminate", "job", run, "process-0")]
+
+    def test_no_launch_on_a_lost_node(self, service, new_task):
+        """The error says what became of it."""
+        service.hear(Gone("node", "its machine is dead"))
+        with pytest.raises(EngineError, match="its machine is dead"):
+            service.engine.launch(new_task("true"))
+
+
+class TestStop:
+    """The service stops."""
+
+    def test_nodes_go_on(self, service):
+        """The next service finds them."""
+        service.link.sent.clear()
+        service.engine.stop()
+        assert service.link.sent == []
+
+    def test_nodes_of_a_deleted_state_do_not(self, service, state):
+        """Nobody would find them."""
+        (state.root / "ray.json").unlink()
+        service.engine.stop()
+        assert service.link.sent[-1] == Leave()
