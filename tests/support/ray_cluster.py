@@ -102,6 +102,7 @@ class Machine:
                 **os.environ,
                 "RAY_health_check_initial_delay_ms": "500",
                 "RAY_health_check_period_ms": "1000",
+                "RAY_health_check_timeout_ms": "2000",
                 "RAY_health_check_failure_threshold": "3",
                 "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
                 "RAY_prestart_worker_first_driver": "0",

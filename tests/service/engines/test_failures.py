@@ -310,3 +310,24 @@ def test_processes_that_fork_faster_than_they_can_be_counted(engine, new_task, e
     line()
     engine.terminate(KEY)
     assert end_of(engine).reason == "terminated"
+
+
+@pytest.mark.parametrize("whom", ["the process that it is forked from", "the service"])
+def test_a_task_that_is_not_to_outlive_its_service(
+    state, bell, a_family, supervisor_of, processes, whom
+):
+    """It ends, daemons and all, also when nobody is left who could have told its supervisor."""
+    engine = LocalEngine(state, outlived=False)
+    engine.start(bell.ring)
+    engine.prepare_node("node", ())
+    task, pids = a_family
+    engine.launch(task)
+    family = pids()
+    supervisor = supervisor_of()
+    if whom == "the service":
+        engine.stop()
+    else:
+        engine._supervisors._parent.kill()
+    for pid in [*family, supervisor]:
+        processes.wait_until_gone(pid)
+    engine.stop()

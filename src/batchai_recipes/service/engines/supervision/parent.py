@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from .processes import (
     PR_SET_CHILD_SUBREAPER,
+    PR_SET_PDEATHSIG,
     WATCHED_SIGNALS,
     children_of,
     kill_all,
@@ -62,7 +63,9 @@ def main(control: int, *, outlived: bool = True) -> NoReturn:
                 os._exit(0)
             for connection in descriptors:
                 try:
-                    supervisors.add(_fork(connection, but_not=(control, wake, alarm)))
+                    supervisors.add(
+                        _fork(connection, but_not=(control, wake, alarm), outlived=outlived)
+                    )
                 except OSError as error:  # too many processes, or too little memory
                     os.write(connection, json.dumps(failure(error)).encode())
                 os.close(connection)
@@ -79,7 +82,8 @@ def _warm_up() -> None:
     gc.disable()  # a supervisor makes next to nothing
 
 
-def _fork(connection: int, *, but_not: tuple[int, ...]) -> int:
+def _fork(connection: int, *, but_not: tuple[int, ...], outlived: bool) -> int:
+    parent = os.getpid()
     # Until the supervisor has its own dispositions, signals wait.
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED_SIGNALS)
     try:
@@ -89,10 +93,19 @@ def _fork(connection: int, *, but_not: tuple[int, ...]) -> int:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for descriptor in but_not:
                 os.close(descriptor)
+            if not outlived:
+                _end_with(parent)
             supervise(connection)
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED_SIGNALS)
     return pid
+
+
+def _end_with(parent: int) -> None:
+    """Have this supervisor end its task when the parent is killed, which then cannot do so."""
+    prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)  # it was killed before that
 
 
 def _bury(supervisors: set[int]) -> None:
