@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import batchai_recipes
+from batchai_recipes import aio, errors, testing
 
 CLASSES = {
-    name: thing
-    for name in batchai_recipes.__all__
-    if isinstance(thing := getattr(batchai_recipes, name), type)
+    f"{module.__name__}.{name}".removeprefix("batchai_recipes."): thing
+    for module in (batchai_recipes, aio, testing)
+    for name in module.__all__
+    if isinstance(thing := getattr(module, name), type)
 }
 
 
@@ -48,14 +50,37 @@ def entries(section: str) -> list[str]:
 
 
 def raised(function: Callable[..., object]) -> set[str]:
-    """The exceptions that a function raises by name."""
+    """The library's exceptions that a function raises by name."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     calls = [
         node.exc.func
         for node in ast.walk(tree)
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call)
     ]
-    return {call.id for call in calls if isinstance(call, ast.Name) and call.id.endswith("Error")}
+    return {call.id for call in calls if isinstance(call, ast.Name) and hasattr(errors, call.id)}
+
+
+# What parameters of these names are counted in.
+UNITS = {
+    r"timeout|lifetime|^(first|longest|seconds)$": r"\bseconds?\b",
+    r"(^|_)(size|bytes|start|length)$": r"\bbytes?\b|\bsize by its Azure name\b",
+    r"_gb$": r"\bgigabytes\b",
+}
+
+
+@pytest.mark.parametrize("name", {**CLASSES, **METHODS})
+def test_what_is_counted_is_told_with_its_unit(name):
+    """Times in seconds, sizes in bytes."""
+    section = sections({**CLASSES, **METHODS}[name]).get("Args", "")
+    told = dict(re.findall(r"^ {4}(\w+):((?:.*\n)(?: {8}.*\n?)*)", section + "\n", re.MULTILINE))
+    unclear = [
+        parameter
+        for parameter, text in told.items()
+        for pattern, unit in UNITS.items()
+        if re.search(pattern, parameter) and not re.search(rf"{unit}|^ Likewise", text)
+    ]
+
+    assert unclear == []
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -79,15 +104,28 @@ def test_a_class_explains_its_parameters(name):
     assert needed <= told <= set(parameters)
 
 
+def parameters_of(function: Callable[..., object]) -> list[str]:
+    """The parameters that a caller gives."""
+    return [one for one in inspect.signature(function).parameters if one not in {"self", "cls"}]
+
+
+def is_explained_by_its_twin(name: str) -> bool:
+    """Whether a method of the asynchronous twin takes what the one of the same name takes."""
+    module, _, own_name = name.rpartition("aio.")
+    other = METHODS.get(own_name)
+    return bool(name != own_name and not module and other) and (
+        parameters_of(METHODS[name]) == parameters_of(other)
+    )
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_explains_its_parameters_and_errors(name):
     """Each parameter by its name, and each exception that its own lines raise."""
     function = METHODS[name]
     told = sections(function)
-    parameters = [
-        one for one in inspect.signature(function).parameters if one not in {"self", "cls"}
-    ]
 
     assert inspect.getdoc(function)
-    assert entries(told.get("Args", "")) == parameters
+    assert entries(told.get("Args", "")) == parameters_of(function) or (
+        "Args" not in told and is_explained_by_its_twin(name)
+    )
     assert raised(function) <= set(entries(told.get("Raises", "")))

@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 
 import batchai_recipes
+import pytest_batchai_recipes
 from batchai_recipes import aio, testing
 
 if sys.version_info < (3, 11):
@@ -101,10 +102,22 @@ RECORD = Path(__file__).with_name("public_api.txt")
 
 def public_api() -> list[str]:
     """Write down the public names, and the parameters of what can be called."""
-    return [
+    names = [
         line
         for module in (batchai_recipes, aio, testing)
         for line in public_names(module, module.__name__.partition(".")[2])
+    ]
+    return names + fixtures()
+
+
+def fixtures() -> list[str]:
+    """Write down the fixtures of the pytest plugin with their scopes."""
+    tree = ast.parse(Path(pytest_batchai_recipes.__file__).read_text())
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return [
+        f"pytest_batchai_recipes: @{ast.unparse(decorator)} {function.name}"
+        for function in functions
+        for decorator in function.decorator_list
     ]
 
 

@@ -165,7 +165,7 @@ class JobBuilder(MountingBuilder):
             server_url: The registry; None for the public one.
             username: The registry's user, for a private image.
             password: The user's password, or where to read it.
-            shm_size: The size of ``/dev/shm``, as Docker takes it, such as ``2g``.
+            shm_size: The size of ``/dev/shm`` in bytes, or with a unit as in ``2g``.
 
         Raises:
             ConfigurationError: The image's name is empty, one of user and password is missing, or

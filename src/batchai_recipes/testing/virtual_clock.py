@@ -25,7 +25,7 @@ class VirtualClock:
         """Let time pass at once.
 
         Args:
-            seconds: How much.
+            seconds: How much, in seconds.
         """
         self.now += seconds
 
