@@ -59,7 +59,7 @@ class Waiting:
     def __init__(self, what: str, display: "Progress | None") -> None:
         self._what = what
         self._display = display
-        self._task = display.add_task(what, total=None) if display else None
+        self._task = display.add_task(what, total=None, counted="") if display else None
 
     def state(self, state: str) -> None:
         """Show another state.
@@ -79,7 +79,10 @@ class Waiting:
         counted = _COUNTED.search(line)
         if counted and self._display and self._task is not None:
             done, total = map(int, counted.groups())
-            self._display.update(self._task, completed=min(done, total), total=total)
+            done = min(done, total)
+            self._display.update(
+                self._task, completed=done, total=total, counted=f"{done} of {total}"
+            )
 
 
 @contextmanager
@@ -99,7 +102,6 @@ def waiting(what: str) -> Iterator[Waiting]:
         return
     from rich.progress import (  # noqa: PLC0415 - loaded on first use
         BarColumn,
-        MofNCompleteColumn,
         Progress,
         SpinnerColumn,
         TextColumn,
@@ -110,7 +112,7 @@ def waiting(what: str) -> Iterator[Waiting]:
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[counted]}"),
         TimeElapsedColumn(),
     )
     display = Progress(*columns, transient=True)

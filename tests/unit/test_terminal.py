@@ -37,9 +37,12 @@ def test_a_terminal_sees_state_and_time(monkeypatch):
         sys.stdout.write("printed\n")
     text = terminal.getvalue()
 
-    assert [part in text for part in ("Job j: running [x]", "3/4", "0:00:0", "printed")] == [
+    assert [part in text for part in ("Job j: running [x]", "3 of 4", "0:00:0", "printed")] == [
         *(True, True, True, True),
     ]
+    with waiting("Job j") as shown:
+        shown.state("running")
+    assert "0/?" not in terminal.getvalue()
 
 
 def test_a_terminal_has_room_for_one(monkeypatch):

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from typing import Annotated, NoReturn
 
 import typer
@@ -47,6 +48,20 @@ def show_json(value: object) -> None:
         value: The result.
     """
     say(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def moment(time: datetime | None) -> str:
+    """Return a time as people read it; empty for None.
+
+    Args:
+        time: The time, with its zone.
+
+    Example:
+        >>> from datetime import timezone
+        >>> moment(datetime(2026, 11, 24, 20, 40, 36, 795000, timezone.utc))
+        '2026-11-24 20:40:36Z'
+    """
+    return f"{time.astimezone(timezone.utc):%Y-%m-%d %H:%M:%SZ}" if time else ""
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, cast
 
+from batchai_recipes.cli.console import moment
 from batchai_recipes.cli.finding import place_of_cluster
 from batchai_recipes.session.cluster_state import ClusterState
 
@@ -66,5 +67,5 @@ def properties(cluster: "Cluster") -> list[tuple[str, object]]:
         ("Nodes", nodes),
         ("Mounts", "\n".join(f"{s.azure_file_url} at {s.relative_mount_path}" for s in shares)),
         ("Errors", "\n".join(state.errors)),
-        ("Created", cluster.creation_time),
+        ("Created", moment(cluster.creation_time)),
     ]

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, cast
 
+from batchai_recipes.cli.console import moment
 from batchai_recipes.cli.finding import names_in, place_of_job
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def row(job: "Job") -> tuple[object, ...]:
     return (
         *(place.job, word(job.execution_state), info.exit_code if info else None),
         *(job.node_count, word(job.tool_type), cluster_of(job)),
-        *(place.experiment, place.workspace, job.creation_time),
+        *(place.experiment, place.workspace, moment(job.creation_time)),
     )
 
 
@@ -60,7 +61,7 @@ def properties(job: "Job") -> list[tuple[str, object]]:
         ("Exit code", info.exit_code if info else None),
         ("Errors", "\n".join(f"{error.code}: {error.message}" for error in errors)),
         ("Outputs", ", ".join(outputs)),
-        ("Created", job.creation_time),
-        ("Started", info.start_time if info else None),
-        ("Ended", info.end_time if info else None),
+        ("Created", moment(job.creation_time)),
+        ("Started", moment(info.start_time) if info else None),
+        ("Ended", moment(info.end_time) if info else None),
     ]

@@ -1,6 +1,6 @@
 """`batchai-recipes job files`."""
 
-from batchai_recipes.cli.console import AsJson, show_json, show_table, tell
+from batchai_recipes.cli.console import AsJson, moment, show_json, show_table, tell
 from batchai_recipes.cli.finding import Finder, JobName
 from batchai_recipes.cli.job.output_directories import DirectoryIds, chosen_ids, run_of
 from batchai_recipes.cli.offering import among_jobs
@@ -24,6 +24,6 @@ def files(
         )
     elif found:
         columns = ("Directory", "Path", "Size", "Last modified")
-        show_table(columns, [(id_, f.path, f.size, f.last_modified) for id_, f in found])
+        show_table(columns, [(id_, f.path, f.size, moment(f.last_modified)) for id_, f in found])
     else:
         tell(f"Job {place.job} has written no file")
