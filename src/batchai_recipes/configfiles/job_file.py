@@ -5,9 +5,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TypeVar, cast
 
-from msrest.exceptions import DeserializationError  # type: ignore[attr-defined]  # no stubs
-from msrest.serialization import Deserializer
-
 from batchai_recipes.builders.job import JobBuilder, JobPriority
 from batchai_recipes.builders.mount import Mount
 from batchai_recipes.configfiles.cluster_file import PLACEHOLDER_STORAGE, write_hidden
@@ -96,6 +93,10 @@ def _with_variables(job: _Job, file: Section) -> _Job:
 
 
 def _with_limits(job: _Job, file: Section) -> _Job:
+    # Loaded on first use, since it takes long.
+    from msrest.exceptions import DeserializationError  # type: ignore[attr-defined]  # noqa: PLC0415
+    from msrest.serialization import Deserializer  # noqa: PLC0415 - likewise
+
     preparation = file.section("jobPreparation")
     if preparation:
         with preparation.at("commandLine"):
