@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import distributed
 from torch.nn.functional import cross_entropy
 
+from . import torch_pooling
 from .engine import TEST_BATCH, Engine
 from .errors import InputError
 from .processes import torch_place
@@ -50,6 +51,8 @@ class TorchEngine(Engine):
         self._minibatch_size = minibatch_size
         self._seed = seed
         self._dtype = _fastest_dtype(self._device)
+        bf16_on_cpu = self._device.type == "cpu" and self._dtype == torch.bfloat16
+        self._in_c = bf16_on_cpu and torch_pooling.compiled() is not None
         self._images = self._on_device(training.images)
         self._labels = torch.from_numpy(training.labels).to(self._device)
         network = ConvNet(seed)
@@ -60,7 +63,7 @@ class TorchEngine(Engine):
             _join(self._device, self._processes)
         lanes = self._threads if self._device.type == "cpu" else 1
         self._lanes = Lanes(self._network, self._dtype, lanes, minibatch_size // self._processes)
-        self._optimizer = torch.optim.SGD(self._network.parameters(), lr=0.001, fused=True)
+        self._velocity = torch.zeros_like(self._lanes.weights)
 
     def describe(self) -> str:
         """Return the engine and its device in words."""
@@ -68,15 +71,13 @@ class TorchEngine(Engine):
         if self._device.type == "cuda":
             where = f"cuda, {torch.cuda.get_device_name(self._device)}"
         where += ", bf16" if self._dtype == torch.bfloat16 else ""
+        where += ", pooling in C" if self._in_c else ""
         where += f", {self._processes} processes" if self._processes > 1 else ""
         return f"PyTorch {torch.__version__}, device: {where}"
 
     def train_epoch(self, epoch: int) -> tuple[float, int]:
         """Learn every sample once, in random order; see :meth:`Engine.train_epoch`."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate_per_sample(epoch)
-            # CNTK averages gradients, so that momentum does not add to the rate ("unit gain").
-            group["momentum"] = group["dampening"] = momentum(epoch, self._minibatch_size)
+        rate, kept_past = learning_rate_per_sample(epoch), momentum(epoch, self._minibatch_size)
         samples = len(self._labels)
         order = torch.from_numpy(order_of(self._seed, epoch, samples)).to(self._device)
         images, labels, kept = self._images[order], self._labels[order], self._kept(epoch, samples)
@@ -86,7 +87,10 @@ class TorchEngine(Engine):
         outputs = torch.zeros((samples, 10), device=self._device)
         for first, last in shares:
             part = slice(first, last)
-            outputs[part] = self._step(images[part], labels[part], kept[part])
+            outputs[part] = self._learn(images[part], labels[part], kept[part])
+            # CNTK averages gradients, so that momentum does not add to the rate ("unit gain").
+            self._velocity.lerp_(self._lanes.gradients, 1 - kept_past)
+            self._lanes.weights.sub_(self._velocity, alpha=rate)
         own = torch.cat([torch.arange(*share) for share in shares]).to(self._device)
         outputs, labels = outputs[own], labels[own]
         loss_sum = cross_entropy(outputs.double(), labels, reduction="sum")
@@ -116,12 +120,9 @@ class TorchEngine(Engine):
         export_onnx(self._network, path)
 
     def save_state(self, path: Path) -> None:
-        """Write the network and the optimizer; see :meth:`Engine.save_state`."""
+        """Write the network and its velocity; see :meth:`Engine.save_state`."""
         if self.is_first:
-            state = {
-                "network": self._network.state_dict(),
-                "optimizer": self._optimizer.state_dict(),
-            }
+            state = {"network": self._network.state_dict(), "velocity": self._velocity}
             _save(state, path)
 
     def load_state(self, path: Path) -> None:
@@ -130,7 +131,7 @@ class TorchEngine(Engine):
         before = {name: value.clone() for name, value in self._network.state_dict().items()}
         try:
             self._network.load_state_dict(state["network"])
-            self._optimizer.load_state_dict(state["optimizer"])
+            self._velocity.copy_(state["velocity"])
         except Exception:
             # A training that then begins anew must not begin with the weights of another.
             self._network.load_state_dict(before)
@@ -142,8 +143,10 @@ class TorchEngine(Engine):
         if self._processes > 1:
             distributed.destroy_process_group()
 
-    def _step(self, images: torch.Tensor, labels: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
-        """Change the network by one minibatch, or this process's part; return what it gave."""
+    def _learn(
+        self, images: torch.Tensor, labels: torch.Tensor, kept: torch.Tensor
+    ) -> torch.Tensor:
+        """Return what this process's part of a minibatch gave; set the gradients, of all of it."""
 
         def learn(network: torch.nn.Module, part: slice) -> torch.Tensor:
             outputs: torch.Tensor = network(images[part], kept[part])
@@ -157,7 +160,6 @@ class TorchEngine(Engine):
         if self._processes > 1:
             # What DistributedDataParallel does, but of one tensor, and in single precision.
             distributed.all_reduce(self._lanes.gradients)
-        self._optimizer.step()
         return outputs
 
     def _kept(self, epoch: int, samples: int) -> torch.Tensor:
@@ -209,12 +211,6 @@ def _fastest_dtype(device: torch.device) -> torch.dtype:
 
 def _join(device: torch.device, processes: int) -> None:
     """Meet the other processes at MASTER_ADDR and MASTER_PORT."""
-    # Its functions name the group of all processes as a default value. Imported after there is one,
-    # as by the optimizer, they would keep it alive when it is destroyed, and its threads with it;
-    # such a thread now and then aborts the process at its end ("terminate called without an active
-    # exception").
-    import torch.distributed.nn.functional  # noqa: F401, PLC0415
-
     backend = "nccl" if device.type == "cuda" else "gloo"
     try:
         distributed.init_process_group(backend)

@@ -37,20 +37,22 @@ class Lanes:
     ) -> None:
         self.count = max(1, min(threads, minibatch_size // FEWEST_SAMPLES))
         with torch.no_grad():
-            found = [_in_memory_order(weights) for weights in network.parameters()]
-            self._weights = torch.cat(found)
-        #: The gradients of all parameters, summed over the lanes.
-        self.gradients = torch.zeros_like(self._weights)
-        self._computed = self._weights.to(dtype)  # the weights themselves, if they are of it
+            flat = torch.cat([_in_memory_order(weights) for weights in network.parameters()])
+        #: All weights of the network.
+        self.weights = flat
+        #: The gradients of all weights, summed over the lanes.
+        self.gradients = torch.zeros_like(flat)
+        self._computed = flat.to(dtype)  # the weights themselves, if they are of it
+        self._gradients = self._computed.new_zeros(self.count, len(flat))
         self._networks = [deepcopy(network) for _ in range(self.count)]
-        self._gradients = [torch.zeros_like(self._computed) for _ in range(self.count)]
         for lane, gradients in zip(self._networks, self._gradients, strict=True):
             _bind(lane, self._computed, gradients)
-        _bind(network, self._weights, self.gradients)
+        _bind(network, self.weights, self.gradients)
         each = max(1, threads // self.count)
         if self.count > 1:
             torch.set_num_threads(each)
-        self._others = [_Lane(lane, each) for lane in self._networks[1:]]
+        pairs = zip(self._networks[1:], self._gradients[1:], strict=True)
+        self._others = [_Lane(*pair, each) for pair in pairs]
 
     def learn(self, samples: int, learn: Learn) -> torch.Tensor:
         """Let each lane learn its part and sum the gradients.
@@ -62,22 +64,18 @@ class Lanes:
         Returns:
             The outputs for all samples.
         """
-        self._computed.copy_(self._weights)
+        self._computed.copy_(self.weights)
         bounds = [samples * lane // self.count for lane in range(self.count + 1)]
         own, *parts = [slice(*pair) for pair in pairwise(bounds)]
         for lane, part in zip(self._others, parts, strict=True):
             lane.start(learn, part)
         try:
+            self._gradients[0].zero_()
             outputs = [learn(self._networks[0], own)]
         finally:
             found = [lane.finish() for lane in self._others]
         outputs += [_outputs_of(result) for result in found]
-        # In the order of the lanes, so that the same seed gives the same sums.
-        self.gradients.copy_(self._gradients[0])
-        for gradients in self._gradients[1:]:
-            self.gradients += gradients
-        for gradients in self._gradients:
-            gradients.zero_()
+        torch.sum(self._gradients, 0, dtype=self.weights.dtype, out=self.gradients)
         return torch.cat(outputs)
 
     def close(self) -> None:
@@ -89,8 +87,9 @@ class Lanes:
 class _Lane:
     """A thread with a network, and two bare queues: an executor's futures are not needed here."""
 
-    def __init__(self, network: torch.nn.Module, threads: int) -> None:
+    def __init__(self, network: torch.nn.Module, gradients: torch.Tensor, threads: int) -> None:
         self._network = network
+        self._gradients = gradients
         self._parts: SimpleQueue[tuple[Learn, slice] | None] = SimpleQueue()
         self._results: SimpleQueue[torch.Tensor | Exception] = SimpleQueue()
         self._thread = Thread(target=self._run, args=(threads,), name="lane", daemon=True)
@@ -114,6 +113,7 @@ class _Lane:
 
     def _learned(self, learn: Learn, part: slice) -> torch.Tensor | Exception:
         try:
+            self._gradients.zero_()
             return learn(self._network, part)
         except Exception as error:  # noqa: BLE001 -- raised in the thread that waits
             return error
@@ -133,9 +133,9 @@ def _in_memory_order(weights: torch.Tensor) -> torch.Tensor:
 def _bind(network: torch.nn.Module, weights: torch.Tensor, gradients: torch.Tensor) -> None:
     """Let a network take its weights from one tensor and add its gradients to another."""
     for parameter, start in zip(network.parameters(), _starts(network), strict=True):
-        layout = parameter.shape, parameter.stride(), start
-        parameter.data = weights.as_strided(*layout)
-        parameter.grad = gradients.as_strided(*layout)
+        layout = parameter.shape, parameter.stride()
+        parameter.data = weights[start:].as_strided(*layout)
+        parameter.grad = gradients[start:].as_strided(*layout)
 
 
 def _starts(network: torch.nn.Module) -> Iterator[int]:

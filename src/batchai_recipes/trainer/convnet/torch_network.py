@@ -1,9 +1,9 @@
 """The network of CNTK's example as a module of PyTorch."""
 
 import torch
-from torch.nn import functional
 
 from .samples import CLASSES, SIDE
+from .torch_pooling import convolved_and_pooled, pooled
 
 HIDDEN = 96
 KEPT_SHARE = 0.5
@@ -46,10 +46,8 @@ class ConvNet(torch.nn.Module):
         # With a single channel both layouts are one; saying which is meant lets a CPU's convolution
         # choose its kernel for it.
         hidden = hidden.reshape(-1, SIDE, SIDE, 1).permute(0, 3, 1, 2)
-        # The largest of rectified values is the rectified largest value, and pooling first
-        # leaves a quarter of the values to rectify.
-        hidden = functional.max_pool2d(self.conv1(hidden), 3, 2).relu_()
-        hidden = functional.max_pool2d(self.conv2(hidden), 3, 2).relu_()
+        hidden = convolved_and_pooled(hidden, self.conv1)
+        hidden = pooled(self.conv2(hidden))
         hidden = self.conv3(hidden).relu_().flatten(1)
         hidden = self.dense4(hidden).relu_()
         if kept is not None:

@@ -220,7 +220,7 @@ def test_an_engine_that_cannot_go_on_is_told(failure, monkeypatch):
     def fail(*_):
         raise RuntimeError("Connection closed by peer [127.0.0.1]\nmore of it")
 
-    monkeypatch.setattr("batchai_recipes.trainer.convnet.torch_engine.TorchEngine._step", fail)
+    monkeypatch.setattr("batchai_recipes.trainer.convnet.torch_engine.TorchEngine._learn", fail)
 
     expected = "epoch 1 cannot be learned: Connection closed by peer [127.0.0.1]"
     assert failure("--engine", "torch") == (1, expected)
