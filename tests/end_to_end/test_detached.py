@@ -62,8 +62,63 @@ def test_a_session_goes_on_and_is_taken_up_in_another_process(detached, state_di
             assert [one.name for one in session.runs()] == ["j", "second"]
         assert (session.run_folder / "result.json").exists()
         with pytest.raises(ConfigurationError, match="no session"):
-            TrainingSession.attach(session_id, connection=connection)
+            TrainingSession.attach(session_id, connection=connection).__enter__()
     nothing_left()
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """Be another machine: no journal, no state directory, the endpoint's settings alone."""
+
+    def be(connection):
+        monkeypatch.setenv("BATCHAI_RECIPES_STATE_DIR", str(tmp_path / "elsewhere"))
+        return Connection(connection.settings)
+
+    return be
+
+
+def test_it_is_taken_up_on_another_machine(detached, state_dir, elsewhere, nothing_left):
+    """By what the service knows: names, clusters, jobs, the share; and its end is the same."""
+    session_id = detached(HOUR)
+    with Connection.embedded(state_dir) as here, elsewhere(here) as there:
+        assert there.journals != here.journals
+        with TrainingSession.attach(session_id, connection=there) as session:
+            (run,) = session.runs()
+            assert list(run.wait().stream()) == ["up", " done"]
+            assert session.submit(_job("second")).wait().state == "succeeded"
+            with pytest.raises(ConfigurationError, match="another process has it, .*/"):
+                TrainingSession.attach(session_id, connection=here).__enter__()
+            said = []
+            assert reap(here.journals, report=said.append) == 0
+            reap(here.journals, session_id, report=said.append)
+            assert said[-1].startswith(f"Left session {session_id}: ")
+            assert session.cluster_state().target == 1
+        assert list(there.journals.glob("*.jsonl")) == []
+        with pytest.raises(ConfigurationError, match="workspace is gone, so it has ended"):
+            TrainingSession.attach(session_id, connection=here).__enter__()
+        reap(here.journals, session_id, report=said.append)
+    wait_for_keeper(state_dir / "sessions", session_id)
+    nothing_left()
+
+
+def test_of_two_machines_one_takes_it_up(detached, state_dir, elsewhere, monkeypatch):
+    """Although both have seen that it is free."""
+    session_id = detached(HOUR)
+    with Connection.embedded(state_dir) as here, elsewhere(here) as there:
+        update = here.batchai.workspaces.update
+        late = TrainingSession.attach(session_id, connection=here)
+        first = TrainingSession.attach(session_id, connection=there)
+
+        def after_the_other(*arguments, **options):
+            monkeypatch.undo()
+            first.__enter__()
+            return update(*arguments, **options)
+
+        monkeypatch.setattr(here.batchai.workspaces, "update", after_the_other)
+        with pytest.raises(ConfigurationError, match="takes it up just now"):
+            late.__enter__()
+        assert first.cluster_state().target == 1
+        first.__exit__(None, None, None)
 
 
 def _job(name):

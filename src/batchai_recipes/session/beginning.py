@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable
+from datetime import datetime
 
 from batchai_recipes.concurrency import concurrency_of
 from batchai_recipes.connection import Connection
-from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.pacing import Pacing
+from batchai_recipes.session.attachment import Attachment
 from batchai_recipes.session.blueprint import Blueprint
-from batchai_recipes.session.journal import AbandonedJournal, Journal, JournalOwner, taken
+from batchai_recipes.session.journal import Journal, JournalOwner
 from batchai_recipes.session.keeper import wait_for_keeper
 from batchai_recipes.session.lease_holder import LeaseHolder
 from batchai_recipes.session.live_session import LiveSession
@@ -26,6 +27,7 @@ class Beginning:
         connection: Where.
         report: Told, line by line, what happens.
         pacing: How often to look while waiting.
+        clock: The service's clock; None for one that its answers tell.
     """
 
     def __init__(
@@ -34,14 +36,17 @@ class Beginning:
         connection: Connection,
         report: Callable[[str], None],
         pacing: Pacing,
+        clock: ServiceClock | None = None,
     ) -> None:
         self._options = options
         self._connection = connection
         self._report = report
         self._pacing = pacing
         shares = tuple(f"{connection.storage.name}/{share}" for share in options.shares)
-        clock = ServiceClock(pacing.monotonic)
-        self._lease = LeaseHolder(connection, options.id, shares, clock, pacing)
+        clock = clock or ServiceClock(pacing.monotonic)
+        self._lease = LeaseHolder(
+            connection, options.id, shares, clock, pacing, experiment=options.names.experiment
+        )
         self.blueprint = Blueprint(
             options.id,
             options.names,
@@ -66,24 +71,33 @@ class Beginning:
         journal = Journal.begin(self._connection.journals, self._owner(folder))
         return self._live(journal, folder)
 
-    def attached(self) -> LiveSession:
-        """Take over the journal and the run folder of a session that has no process any more.
+    def attached(self, attachment: Attachment) -> LiveSession:
+        """Go on with the journal and the run folder of a session that is taken up, or begin them.
+
+        Args:
+            attachment: The session.
 
         Raises:
-            ConfigurationError: There is no such session, or a process has it.
+            ConfigurationError: One of them cannot be written.
         """
-        journals, session = self._connection.journals, self._options.id
-        abandoned = taken(journals, session)
-        if abandoned is None:
-            raise ConfigurationError(
-                f"Session {session} cannot be taken up: another process has it, or it has ended"
-            )
-        journal = abandoned.resume()
-        concurrency_of(self._connection).aside(wait_for_keeper, journals, session)
-        return self._live(journal, self._folder(), abandoned)
+        folder = self._folder()
+        abandoned, recorded = attachment.abandoned, attachment.recorded
+        if abandoned:
+            journal = abandoned.resume()
+            # It has gone when it has seen that.
+            journals = self._connection.journals
+            aside = concurrency_of(self._connection).aside
+            aside(wait_for_keeper, journals, attachment.session)
+        else:
+            journal = Journal.begin(self._connection.journals, self._owner(folder))
+        attachment.resume(journal)
+        deadline = abandoned.deadline if abandoned else None
+        if recorded and recorded.lease.detached:
+            deadline = recorded.lease.expires
+        return self._live(journal, folder, deadline)
 
     def _live(
-        self, journal: Journal, folder: RunFolder, abandoned: AbandonedJournal | None = None
+        self, journal: Journal, folder: RunFolder, deadline: datetime | None = None
     ) -> LiveSession:
         options = self._options
         return LiveSession(
@@ -98,7 +112,7 @@ class Beginning:
             pacing=self._pacing,
             limits=options.limits,
             use_existing=options.use_existing,
-            deadline=abandoned.deadline if abandoned else None,
+            deadline=deadline,
         )
 
     def _folder(self) -> RunFolder:

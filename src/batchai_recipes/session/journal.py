@@ -150,12 +150,14 @@ class JournalContent:
         made: What the session left, newest first.
         kept: What of it was left on purpose.
         deadline: When a session that was detached ends; None for one that was not.
+        pid: The process that had it last.
     """
 
     owner: JournalOwner
     made: tuple[Made, ...]
     kept: tuple[Made, ...] = ()
     deadline: datetime | None = None
+    pid: int = 0
 
 
 class AbandonedJournal:
@@ -177,6 +179,7 @@ class AbandonedJournal:
         self.all_made = content.made
         self.kept = content.kept
         self.deadline = content.deadline
+        self.pid = content.pid
 
     def resume(self) -> Journal:
         """Go on with the journal as this process's own; this object must not be used any more."""
@@ -295,6 +298,7 @@ def _parsed(lines: str) -> JournalContent:
     made: list[Made] = []
     kept: list[Made] = []
     deadline: datetime | None = None
+    pid = owner.pid
     for entry in entries[1:]:
         if "make" in entry:
             made.append(Made(**entry["make"]))
@@ -305,6 +309,6 @@ def _parsed(lines: str) -> JournalContent:
         elif "detached" in entry:
             deadline = datetime.fromisoformat(entry["detached"])
         elif "attached" in entry:
-            deadline, kept = None, []
+            deadline, kept, pid = None, [], int(entry["attached"])
     still_kept = tuple(one for one in kept if one in made)
-    return JournalContent(owner, tuple(reversed(made)), still_kept, deadline)
+    return JournalContent(owner, tuple(reversed(made)), still_kept, deadline, pid)

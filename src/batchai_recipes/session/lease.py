@@ -12,6 +12,8 @@ SESSION_TAG: Final = "batchai-recipes-session"
 OWNER_TAG: Final = "batchai-recipes-owner"
 LEASE_TAG: Final = "batchai-recipes-lease"
 SHARE_TAG: Final = "batchai-recipes-share"
+EXPERIMENT_TAG: Final = "batchai-recipes-experiment"
+DETACHED_TAG: Final = "batchai-recipes-detached"
 SHARE_METADATA: Final = "batchai_recipes_session"
 """The metadata of a file share that says which session made it."""
 
@@ -19,10 +21,16 @@ LEASE: Final = timedelta(minutes=15)
 """How long a session is taken to live after it was last heard of."""
 
 _KEPT: Final = "kept"
+_START: Final = "batchai-recipes-"
 
 
-def _this_process() -> str:
-    return f"{socket.gethostname()}/{os.getpid()}"[:256]
+def this_process(pid: int | None = None) -> str:
+    """Return the name of a process of this machine in a lease.
+
+    Args:
+        pid: Its id; None for this process's.
+    """
+    return f"{socket.gethostname()}/{pid or os.getpid()}"[:256]
 
 
 def _share_tags(count: int) -> list[str]:
@@ -40,6 +48,8 @@ class Lease:
             was kept on purpose.
         shares: The file shares that the session uses, each as ``ACCOUNT/SHARE``.
         owner: The machine and the process.
+        experiment: The session's experiment in its workspace; empty where that is not told.
+        detached: Whether no process has the session, although the lease has not run out.
 
     Example:
         >>> lease = Lease("s", datetime(2026, 11, 24, tzinfo=timezone.utc), owner="host/1")
@@ -52,7 +62,9 @@ class Lease:
     session: str
     expires: datetime | None
     shares: tuple[str, ...] = ()
-    owner: str = field(factory=_this_process)
+    owner: str = field(factory=this_process)
+    experiment: str = ""
+    detached: bool = False
 
     @classmethod
     def from_tags(cls, tags: Mapping[str, str] | None) -> "Lease | None":
@@ -75,21 +87,42 @@ class Lease:
         if expires is not None and expires.tzinfo is None:
             return None
         shares = tuple(tags[tag] for tag in _share_tags(len(tags)) if tags.get(tag))
-        return cls(session, expires, shares, tags.get(OWNER_TAG, "somebody"))
+        return cls(
+            session,
+            expires,
+            shares,
+            tags.get(OWNER_TAG, "somebody"),
+            tags.get(EXPERIMENT_TAG, ""),
+            DETACHED_TAG in tags,
+        )
 
     def tags(self) -> dict[str, str]:
         """Return the lease as tags."""
         until = self.expires.astimezone(timezone.utc).isoformat() if self.expires else _KEPT
         tags = {SESSION_TAG: self.session, OWNER_TAG: self.owner, LEASE_TAG: until}
+        if self.experiment:
+            tags[EXPERIMENT_TAG] = self.experiment
+        if self.detached:
+            tags[DETACHED_TAG] = "yes"
         return {**tags, **dict(zip(_share_tags(len(self.shares)), self.shares, strict=True))}
 
-    def until(self, expires: datetime | None) -> "Lease":
+    def until(self, expires: datetime | None, *, detached: bool = False) -> "Lease":
         """Return the lease with another end.
 
         Args:
             expires: When it runs out; None for never.
+            detached: Whether no process has the session until then.
         """
-        return evolve(self, expires=expires)
+        return evolve(self, expires=expires, detached=detached)
+
+    def written_over(self, tags: Mapping[str, str] | None) -> dict[str, str]:
+        """Return tags with this lease in the place of another one.
+
+        Args:
+            tags: The tags; those of others stay.
+        """
+        others = {name: tag for name, tag in (tags or {}).items() if not name.startswith(_START)}
+        return {**others, **self.tags()}
 
     def has_run_out(self, now: datetime) -> bool:
         """Tell whether the session has not been heard of for so long that it must be gone.

@@ -22,6 +22,7 @@ class LeaseHolder:
         shares: The file shares that it stages to, each as ``ACCOUNT/SHARE``.
         clock: The service's clock.
         pacing: How often to try again while others change what they use too.
+        experiment: The session's experiment.
     """
 
     def __init__(
@@ -31,10 +32,12 @@ class LeaseHolder:
         shares: tuple[str, ...],
         clock: ServiceClock,
         pacing: Pacing,
+        *,
+        experiment: str = "",
     ) -> None:
         self._connection = connection
         self.clock = clock
-        self._lease = Lease(session, None, shares)
+        self._lease = Lease(session, None, shares, experiment=experiment)
         self._departure = Departure(session, connection, clock, pacing)
 
     def tags(self) -> dict[str, str]:
@@ -57,7 +60,7 @@ class LeaseHolder:
         Raises:
             RequestError: The service refused or did not answer.
         """
-        self._write(made, self.clock.now() + LEASE)
+        self._write(made, self._lease.until(self.clock.now() + LEASE))
 
     def hand_over(self, made: tuple[Made, ...], until: datetime | None) -> None:
         """Let the lease end at a time without anybody renewing it.
@@ -69,32 +72,32 @@ class LeaseHolder:
         Raises:
             RequestError: The service refused or did not answer.
         """
-        self._write(made, until)
+        self._write(made, self._lease.until(until, detached=True))
 
-    def _write(self, made: tuple[Made, ...], until: datetime | None) -> None:
+    def _write(self, made: tuple[Made, ...], lease: Lease) -> None:
         failures: list[BatchAIRecipesError] = []
         for one in made:
             try:
-                self._write_one(one, until)
+                self._write_one(one, lease)
             except BatchAIRecipesError as error:  # noqa: PERF203 - each by itself
                 failures.append(error)
         if failures:
             raise failures[0]
 
-    def _write_one(self, made: Made, until: datetime | None) -> None:
+    def _write_one(self, made: Made, lease: Lease) -> None:
         joint = self._departure.joint_use(made)
         if joint:
             with explained(f"renew the lease of {made}"):
-                joint.renew(until)
+                joint.renew(lease.expires)
         elif made.kind == "workspace":
-            self._write_tags(made, self._lease.until(until).tags())
+            self._write_tags(made, lease)
 
-    def _write_tags(self, workspace: Made, lease: dict[str, str]) -> None:
+    def _write_tags(self, workspace: Made, lease: Lease) -> None:
         from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
 
         workspaces = self._connection.batchai.workspaces
         group, name = workspace.names
         with explained(f"renew the lease of {workspace}"):
             known = workspaces.get(group, name, raw_response_hook=self.clock.note)
-            tags = {**(known.tags or {}), **lease}
+            tags = lease.written_over(known.tags)
             workspaces.update(group, name, models.WorkspaceUpdateParameters(tags=tags))

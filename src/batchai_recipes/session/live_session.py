@@ -157,7 +157,7 @@ class LiveSession:
                 self._watcher.watch(cluster.name)
         except BaseException:
             if deadline:
-                self._journal.detach(deadline)  # as it was
+                self._leave_detached(deadline)
             raise
         self._deadline = None
         for made in reversed(self._journal.made):
@@ -165,6 +165,14 @@ class LiveSession:
             if made.kind == "job":
                 self.job_names.append(made.names[-1])
         self._watcher.start()
+
+    def _leave_detached(self, deadline: datetime) -> None:
+        """Leave a session that could not be taken up as it was."""
+        self._journal.detach(deadline)
+        try:
+            self.lease.hand_over(self._journal.made, deadline)
+        except BatchAIRecipesError as error:
+            self.folder.report(f"Session {self.blueprint.session} may be reaped early: {error}")
 
     def detach(self, until: datetime | timedelta) -> datetime:
         """Let everything stay until a deadline when the session ends.

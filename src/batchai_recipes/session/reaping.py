@@ -6,6 +6,7 @@ from pathlib import Path
 
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import BatchAIRecipesError, ConfigurationError
+from batchai_recipes.refusals import explained
 from batchai_recipes.session.departure import Departure
 from batchai_recipes.session.journal import AbandonedJournal, JournalOwner, abandoned, live_sessions
 from batchai_recipes.session.lapsed_session import (
@@ -13,6 +14,7 @@ from batchai_recipes.session.lapsed_session import (
     delete_lapsed,
     lapsed_sessions,
 )
+from batchai_recipes.session.lease import Lease, this_process
 from batchai_recipes.session.made import Made
 from batchai_recipes.session.service_clock import ServiceClock
 from batchai_recipes.session.undo import clean_up_error
@@ -153,6 +155,10 @@ def _delete(
         return failures
     try:
         with _connection(journal.owner) as connection:
+            taker = _taken_over_by(journal, connection, clock)
+            if taker:
+                report(f"Left session {journal.owner.session}: {taker} has taken it up")
+                return failures
             departure = Departure(journal.owner.session, connection, clock)
             for made in doomed:
                 try:
@@ -168,6 +174,26 @@ def _delete(
     except BatchAIRecipesError as error:
         return [error]
     return failures
+
+
+def _taken_over_by(
+    journal: AbandonedJournal, connection: Connection, clock: ServiceClock
+) -> str | None:
+    """Say which other process has the session by now, by the lease on its workspace."""
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - on first use
+
+    place = next((made.names for made in journal.made if made.kind == "workspace"), None)
+    if place is None:
+        return None
+    with explained(f"look who has session {journal.owner.session}"):
+        try:
+            tags = connection.batchai.workspaces.get(*place, raw_response_hook=clock.note).tags
+        except ResourceNotFoundError:
+            return None
+    lease = Lease.from_tags(tags)
+    if lease is None or lease.session != journal.owner.session or lease.has_run_out(clock.now()):
+        return None
+    return None if lease.owner == this_process(journal.pid) else lease.owner
 
 
 @contextmanager

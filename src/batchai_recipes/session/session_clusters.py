@@ -15,6 +15,7 @@ class SessionClusters:
 
     Args:
         builders: The clusters, at least one, each with a name of its own.
+        may_be_none: Whether none is enough: those of a session that is taken up may be gone.
 
     Raises:
         ConfigurationError: There is none, or two have one name (upper and lower case are the same).
@@ -25,7 +26,7 @@ class SessionClusters:
         'large'
     """
 
-    def __init__(self, builders: Iterable[ClusterBuilder]) -> None:
+    def __init__(self, builders: Iterable[ClusterBuilder], *, may_be_none: bool = False) -> None:
         self._builders: dict[str, ClusterBuilder] = {}
         for builder in builders:
             if builder.name.casefold() in self._builders:
@@ -33,7 +34,7 @@ class SessionClusters:
                     f"Two clusters of the session are named {builder.name!r}: rename one"
                 )
             self._builders[builder.name.casefold()] = builder
-        if not self._builders:
+        if not self._builders and not may_be_none:
             raise ConfigurationError(
                 "A session needs a cluster: TrainingSession(ClusterBuilder('mycluster')...)"
             )
@@ -60,6 +61,8 @@ class SessionClusters:
         """
         known = ", ".join(repr(one) for one in self.names)
         if name is None:
+            if not self._builders:
+                raise ConfigurationError("The session has no cluster any more")
             if len(self._builders) > 1:
                 raise ConfigurationError(
                     f"The session has the clusters {known}: name one, such as "

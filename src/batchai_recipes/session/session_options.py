@@ -1,8 +1,9 @@
 """What was asked of a session, as a value."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from attrs import frozen
+from attrs import field, frozen
 
 from batchai_recipes.builders.mount import FileShareMount
 from batchai_recipes.session.clean_up_policy import CleanUpPolicy
@@ -10,6 +11,14 @@ from batchai_recipes.session.cluster_limits import ClusterLimits
 from batchai_recipes.session.session_clusters import SessionClusters
 from batchai_recipes.session.session_names import SessionNames
 from batchai_recipes.staging.file_share_staging import FileShareStaging
+
+
+def _as_tuple(
+    stagings: FileShareStaging | Sequence[FileShareStaging] | None,
+) -> tuple[FileShareStaging, ...]:
+    if isinstance(stagings, FileShareStaging):
+        return (stagings,)
+    return tuple(stagings or ())
 
 
 @frozen
@@ -34,7 +43,7 @@ class SessionOptions:
     clusters: SessionClusters
     policy: CleanUpPolicy
     limits: ClusterLimits
-    stagings: tuple[FileShareStaging, ...]
+    stagings: tuple[FileShareStaging, ...] = field(converter=_as_tuple)
     location: str | None
     use_existing: bool
     ready_timeout: float | None

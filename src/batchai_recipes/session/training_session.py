@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from attrs import evolve
 from typing_extensions import Self
 
 from batchai_recipes.builders.cluster import ClusterBuilder
@@ -18,12 +17,13 @@ from batchai_recipes.connection import Connection
 from batchai_recipes.errors import BatchAIRecipesError, ConfigurationError
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.profiles import configured
+from batchai_recipes.session.attachment import Attachment
 from batchai_recipes.session.beginning import Beginning
 from batchai_recipes.session.clean_up_policy import CleanUp, CleanUpPolicy
 from batchai_recipes.session.cluster_limits import ClusterLimits
-from batchai_recipes.session.journal import peek
 from batchai_recipes.session.live_session import LiveSession
 from batchai_recipes.session.redaction import Redaction, secrets_in
+from batchai_recipes.session.service_clock import ServiceClock
 from batchai_recipes.session.session_clusters import SessionClusters
 from batchai_recipes.session.session_jobs import SessionJobs
 from batchai_recipes.session.session_names import SessionNames
@@ -31,7 +31,7 @@ from batchai_recipes.session.session_options import SessionOptions
 from batchai_recipes.session.session_plan import Planner, SessionPlan
 from batchai_recipes.session.signals import TerminationSignals
 from batchai_recipes.session.undo import clean_up_error, logger
-from batchai_recipes.settings import APPLICATION, default_state_dir, journals_of
+from batchai_recipes.settings import APPLICATION
 from batchai_recipes.staging.file_share_staging import FileShareStaging
 from batchai_recipes.tracing import span
 
@@ -120,19 +120,30 @@ Preparing: 0; Leaving: 0
             clusters=known,
             policy=CleanUpPolicy(clean_up, keep_outputs),
             limits=ClusterLimits(idle_timeout, max_lifetime),
-            stagings=_as_tuple(staging),
+            stagings=staging,
             location=location,
             use_existing=use_existing,
             ready_timeout=ready_timeout,
             run_folder=Path(run_folder).absolute() if run_folder else None,
         )
+        self._prepare(options, connection, report, pacing)
+
+    def _prepare(
+        self,
+        options: SessionOptions,
+        connection: Connection | None,
+        report: Callable[[str], None] | None,
+        pacing: Pacing | None,
+        *,
+        attaches: bool = False,
+    ) -> None:
         super().__init__(options, pacing or Pacing())
         self._given_connection = connection
         self._report = report or logger.info
         self._closing = ExitStack()
         self._traced = ExitStack()
         self._signals = TerminationSignals(self._report)
-        self._attaches = False
+        self._attaches = attaches
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -140,11 +151,10 @@ Preparing: 0; Leaving: 0
         self._signals.start()
         try:
             self._traced.enter_context(span("TrainingSession", session=self.id))
-            beginning = self._beginning(self._closing)
-            self._live = beginning.attached() if self._attaches else beginning.new()
             if self._attaches:
-                self._live.take_up()
+                self._take_up()
             else:
+                self._live = self._beginning(self._closing).new()
                 self._live.provision(self._options.ready_timeout)
         except BaseException as error:
             self._end(error)
@@ -215,10 +225,15 @@ Preparing: 0; Leaving: 0
         """Take a session up again that was detached, or left something on purpose.
 
         Entering what is returned takes it over, with its clusters and :meth:`runs`; leaving it
-        deletes what the session made, as that of a new one does.
+        deletes what the session made, as that of a new one does. That works on any machine, since
+        the service knows a session by the tags of the workspace that it made. One that used an
+        existing workspace is known only where it began, in the same state directory. What the
+        first process only remembered is not known elsewhere: its run folder and :attr:`staged`.
+
+        Entering raises ConfigurationError where there is no such session, or a process has it.
 
         Args:
-            id: The session's id, on the machine and with the state directory that it began with.
+            id: The session's id.
             connection: Where it is; None for :meth:`Connection.default`.
             clean_up: When to delete what was made, as for a new session.
             keep_outputs: Whether the share stays, as for a new session.
@@ -226,29 +241,23 @@ Preparing: 0; Leaving: 0
             pacing: How often to look while waiting.
 
         Raises:
-            ConfigurationError: There is no such session.
+            ConfigurationError: The id cannot be one, or an option is not allowed.
         """
-        journals = connection.journals if connection else journals_of(default_state_dir())
-        content = peek(journals, id)
-        if content is None or not content.owner.names:
-            raise ConfigurationError(f"There is no session {id!r} in {journals} to take up")
-        names = content.owner.names
-        session = cls(
-            *map(ClusterBuilder, names["clusters"]),
-            staging=tuple(map(FileShareStaging, names["shares"])),
-            connection=connection,
-            resource_group=names["resource_group"],
-            workspace=names["workspace"],
-            experiment=names["experiment"],
-            clean_up=clean_up,
-            keep_outputs=keep_outputs,
-            run_folder=names["run_folder"],
-            report=report,
-            pacing=pacing,
+        session = cls.__new__(cls)
+        policy = CleanUpPolicy(clean_up, keep_outputs)
+        session._prepare(  # noqa: SLF001 - of this very class
+            Attachment.options_of(id, policy), connection, report, pacing, attaches=True
         )
-        session._options = evolve(session._options, id=id)
-        session._attaches = True
         return session
+
+    def _take_up(self) -> None:
+        connection = self._connected(self._closing)
+        clock = ServiceClock(self._pacing.monotonic)
+        attachment = Attachment.of(self.id, connection, clock)
+        self._options = attachment.options(self._options)
+        beginning = Beginning(self._options, connection, self._report, self._pacing, clock)
+        self._live = beginning.attached(attachment)
+        self._live.take_up()
 
     def _end(self, error: BaseException | None) -> None:
         failures: tuple[Exception, ...] = ()
@@ -264,8 +273,11 @@ Preparing: 0; Leaving: 0
             raise clean_up_error(failures)  # with an error, what was reported of them must do
 
     def _beginning(self, closing: ExitStack) -> Beginning:
-        connection = self._given_connection or closing.enter_context(self._connect())
+        connection = self._connected(closing)
         return Beginning(self._options, connection, self._report, self._pacing)
+
+    def _connected(self, closing: ExitStack) -> Connection:
+        return self._given_connection or closing.enter_context(self._connect())
 
     def _connect(self) -> Connection:
         return Connection.default()
@@ -284,11 +296,3 @@ def _default_group(connection: Connection | None) -> str | None:
         return connection.settings.resource_group
     chosen = configured()
     return chosen.settings.resource_group if chosen and chosen.settings else None
-
-
-def _as_tuple(
-    staging: FileShareStaging | Sequence[FileShareStaging] | None,
-) -> tuple[FileShareStaging, ...]:
-    if isinstance(staging, FileShareStaging):
-        return (staging,)
-    return tuple(staging or ())

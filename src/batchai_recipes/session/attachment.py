@@ -1,0 +1,152 @@
+"""Attachment: a session that was detached, or left something, and that this process takes up."""
+
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve, frozen
+
+from batchai_recipes.builders.cluster import ClusterBuilder
+from batchai_recipes.connection import Connection
+from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.session.clean_up_policy import CleanUpPolicy
+from batchai_recipes.session.cluster_limits import ClusterLimits
+from batchai_recipes.session.journal import AbandonedJournal, Journal, peek, taken
+from batchai_recipes.session.lease import this_process
+from batchai_recipes.session.made import Made
+from batchai_recipes.session.recorded_session import RecordedSession, SessionRecords
+from batchai_recipes.session.service_clock import ServiceClock
+from batchai_recipes.session.session_clusters import SessionClusters
+from batchai_recipes.session.session_names import SessionNames
+from batchai_recipes.session.session_options import SessionOptions
+from batchai_recipes.staging.file_share_staging import FileShareStaging
+
+
+@frozen
+class Attachment:
+    """What is known of a session that is taken up.
+
+    The service knows the sessions that made their workspace, for any machine. One that used an
+    existing workspace is known by its journal alone, on the machine that it began on.
+
+    Args:
+        session: The session's id.
+        abandoned: Its journal on this machine; None where there is none.
+        recorded: What the service says of it; None for what the journal alone knows.
+    """
+
+    session: str
+    abandoned: AbandonedJournal | None
+    recorded: RecordedSession | None
+
+    @classmethod
+    def of(cls, session: str, connection: Connection, clock: ServiceClock) -> "Attachment":
+        """Take a session that no process has.
+
+        Args:
+            session: Its id.
+            connection: Where it is.
+            clock: The service's clock.
+
+        Raises:
+            ConfigurationError: There is no such session, or a process has it.
+            RequestError: The service refused or did not answer.
+        """
+        journals = connection.journals
+        abandoned = taken(journals, session)
+        if abandoned is None and peek(journals, session):
+            raise ConfigurationError(
+                f"Session {session} cannot be taken up: another process has it, on this machine"
+            )
+        owner = this_process(abandoned.pid) if abandoned else ""
+        try:
+            recorded = SessionRecords(connection, clock).take(session, owner=owner)
+            found = cls(session, abandoned, recorded)
+            found._check(connection)
+        except BaseException:
+            if abandoned:
+                abandoned.close()
+            raise
+        return found
+
+    @staticmethod
+    def options_of(session: str, policy: CleanUpPolicy) -> SessionOptions:
+        """Return the options of a session of which no more than its id is known yet.
+
+        Args:
+            session: Its id.
+            policy: What to delete when it ends.
+        """
+        return SessionOptions(
+            id=session,
+            names=SessionNames(session, session, session, ()),
+            clusters=SessionClusters((), may_be_none=True),
+            policy=policy,
+            limits=ClusterLimits(),
+            stagings=(),
+            location=None,
+            use_existing=True,
+            ready_timeout=None,
+            run_folder=None,
+        )
+
+    def options(self, asked: SessionOptions) -> SessionOptions:
+        """Return the options of the session as it is found.
+
+        Args:
+            asked: What was asked when taking it up.
+        """
+        if self.recorded:
+            names, shares = self.recorded.names, self.recorded.shares
+        else:
+            known = self._journal_names
+            names = SessionNames(
+                known["resource_group"], known["workspace"], known["experiment"], known["clusters"]
+            )
+            shares = tuple(known["shares"])
+        folder = self._journal_names.get("run_folder")
+        return evolve(
+            asked,
+            names=names,
+            clusters=SessionClusters(map(ClusterBuilder, names.clusters), may_be_none=True),
+            stagings=tuple(map(FileShareStaging, shares)),
+            run_folder=Path(folder) if folder else None,
+        )
+
+    def resume(self, journal: Journal) -> None:
+        """Bring a journal up to what there is of the session.
+
+        Args:
+            journal: The session's journal, or one that was begun for it here.
+        """
+        if self.recorded is None:
+            return
+        there = {_key(made) for made in self.recorded.made}
+        for made in journal.made:
+            if _key(made) not in there:
+                journal.gone(made)
+        known = {_key(made) for made in journal.made}
+        for made in reversed(self.recorded.made):
+            if _key(made) not in known:
+                journal.about_to_make(made)
+
+    @property
+    def _journal_names(self) -> dict[str, Any]:
+        return self.abandoned.owner.names if self.abandoned else {}
+
+    def _check(self, connection: Connection) -> None:
+        if self.recorded is not None:
+            return
+        if self.abandoned is None or not self._journal_names:
+            raise ConfigurationError(
+                f"There is no session {self.session!r} to take up at {connection.settings.endpoint}"
+                f" or in {connection.journals}: it has ended, or used an existing workspace and is "
+                f"known on the machine only that it began on"
+            )
+        if any(made.kind == "workspace" for made in self.abandoned.made):
+            raise ConfigurationError(
+                f"Session {self.session} cannot be taken up: its workspace is gone, so it has ended"
+            )
+
+
+def _key(made: Made) -> tuple[str, ...]:
+    return (made.kind, *(name.casefold() for name in made.names))
