@@ -233,8 +233,9 @@ class JobsFailedError(JobError, ExceptionGroup[Exception]):
 class CleanUpError(BatchAIRecipesError, ExceptionGroup[Exception]):
     """Something that a session made could not be deleted; the group holds one error for each.
 
-    Raised only when the block itself ended without an exception; otherwise the failures are logged,
-    so that they do not hide what the block raised.
+    Raised only when the block itself ended without an exception. Otherwise the failures are noted
+    on that (since Python 3.11) and logged, or written to the standard error where no log is
+    configured, so that they do not hide what the block raised.
 
     Example:
         >>> from batchai_recipes import CleanUpError, RequestError

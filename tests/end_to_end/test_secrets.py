@@ -24,6 +24,9 @@ secret = os.environ["TOKEN"]
 encoded = base64.b64encode(b"x:" + secret.encode()).decode()
 for form in (secret, urllib.parse.quote(secret), encoded):
     sys.stderr.write("it is " + form + " " + os.environ["PRINTED"] + "\\n")
+metrics = os.path.join(os.environ["AZ_BATCHAI_STDOUTERR_DIR"], "metrics.jsonl")
+with open(metrics, "w") as file:
+    file.write('{"epoch": 1, "token": "%s"}\\n' % urllib.parse.quote(secret))
 sys.exit(3)
 """
 
@@ -92,7 +95,7 @@ def test_no_artefact_has_a_secret(recipe, state_dir, page, caplog):
     assert "<secret>" in whole
     assert {path.name for path in session.run_folder.iterdir()} >= {
         *("asked.jsonl", "requests.jsonl", "events.jsonl", "staged.json", "versions.json"),
-        "result.json",
+        *("metrics.jsonl", "result.json"),
     }
     found = [(secret, form) for secret in known for form in forms(secret) if form in whole]
     assert found == []

@@ -10,18 +10,18 @@ import argparse
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Final
 
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import BatchAIRecipesError, ServiceStartError
+from batchai_recipes.pacing import Pacing
 from batchai_recipes.service.file_lock import FileLock
 from batchai_recipes.session.journal import peek
 from batchai_recipes.session.reaping import reap
 from batchai_recipes.session.service_clock import ServiceClock
 
-_SECONDS_BETWEEN_LOOKS: Final = 0.5
+_LOOKS: Final = Pacing(first=0.5, longest=0.5)
 
 
 def start_keeper(state_dir: Path, journals: Path, session: str) -> None:
@@ -70,18 +70,20 @@ def wait_for_keeper(journals: Path, session: str) -> None:
         _log(journals, session).unlink(missing_ok=True)
 
 
-def keep(connection: Connection, session: str) -> None:
+def keep(connection: Connection, session: str, pacing: Pacing = _LOOKS) -> None:
     """Use a service until a session is attached to, deleted, or past its deadline.
 
     Args:
         connection: A connection to the embedded service.
         session: The session's id.
+        pacing: How often to look.
 
     Raises:
         BatchAIRecipesError: What the session made could not be deleted.
     """
-    clock = ServiceClock()
+    clock = ServiceClock(pacing.monotonic)
     clock.ask(connection)
+    pauses = pacing.pauses()
     while True:
         content = peek(connection.journals, session)
         deadline = content.deadline if content else None
@@ -90,7 +92,7 @@ def keep(connection: Connection, session: str) -> None:
         if deadline <= clock.now():
             reap(connection.journals, session, report=lambda _: None)
             return
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        next(pauses)
 
 
 def main() -> int:

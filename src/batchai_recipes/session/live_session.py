@@ -106,6 +106,7 @@ class LiveSession:
             ready_timeout: How long to wait for each cluster, in seconds; None for ever.
         """
         self.provisioning.create_resource_group()
+        self._note_versions()
         self.provisioning.create_workspace()
         self._watcher.start()
         manifests = [self.provisioning.stage(staging) for staging in self._stagings]
@@ -150,6 +151,7 @@ class LiveSession:
             BatchAIRecipesError: The service did not answer, or a cluster or the workspace is gone.
         """
         deadline = self._deadline
+        self._note_versions()
         try:
             self.lease.renew(self._journal.made)
             for cluster in self.clusters:
@@ -165,6 +167,11 @@ class LiveSession:
             if made.kind == "job":
                 self.job_names.append(made.names[-1])
         self._watcher.start()
+
+    def _note_versions(self) -> None:
+        """Write down what the session runs with, now that the service has answered."""
+        endpoint, embedded = self.blueprint.settings.endpoint, self.connection.state_dir is not None
+        self.folder.versions(endpoint, embedded=embedded, server=self.lease.clock.server)
 
     def _leave_detached(self, deadline: datetime) -> None:
         """Leave a session that could not be taken up as it was."""

@@ -115,15 +115,16 @@ class RunFolder:
         """
         self._write("staged.json", as_document(manifests))
 
-    def versions(self, endpoint: str, *, embedded: bool) -> None:
+    def versions(self, endpoint: str, *, embedded: bool, server: str | None = None) -> None:
         """Write down what the session runs with.
 
         Args:
             endpoint: The service's address.
-            embedded: Whether it is the embedded one, which has this package's version.
+            embedded: Whether it is the embedded one.
+            server: What its answers say that it is, with its version; None before there is one.
         """
         versions = {name: _version(name) for name in _PACKAGES}
-        service = {"endpoint": endpoint, "embedded": embedded}
+        service = {"endpoint": endpoint, "embedded": embedded, "version": server}
         machine = {"python": platform.python_version(), "platform": platform.platform()}
         self._write("versions.json", {**machine, "packages": versions, "service": service})
 

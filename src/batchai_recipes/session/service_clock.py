@@ -21,6 +21,9 @@ class ServiceClock:
     Args:
         monotonic: Tells seconds on a clock that never goes back.
 
+    Attributes:
+        server: What the service's answers say that it is, with its version; None before one does.
+
     Example:
         >>> clock = ServiceClock(lambda: 0.0)
         >>> clock.set_by("Tue, 24 Nov 2026 12:00:00 GMT")
@@ -31,6 +34,7 @@ class ServiceClock:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._known = (datetime.now(timezone.utc), monotonic())
+        self.server: str | None = None
 
     def now(self) -> datetime:
         """Return the service's present time; this machine's while no answer has told it."""
@@ -58,6 +62,7 @@ class ServiceClock:
             response: The answer.
         """
         self.set_by(response.http_response.headers.get("Date"))
+        self.server = response.http_response.headers.get("Server") or self.server
 
     def set_by(self, date: str | None) -> None:
         """Take the time from a ``Date`` header.

@@ -30,7 +30,7 @@ from batchai_recipes.session.session_names import SessionNames
 from batchai_recipes.session.session_options import SessionOptions
 from batchai_recipes.session.session_plan import Planner, SessionPlan
 from batchai_recipes.session.signals import TerminationSignals
-from batchai_recipes.session.undo import clean_up_error, logger
+from batchai_recipes.session.undo import clean_up_error, logger, make_seen
 from batchai_recipes.settings import APPLICATION
 from batchai_recipes.staging.file_share_staging import FileShareStaging
 from batchai_recipes.tracing import span
@@ -270,7 +270,9 @@ Preparing: 0; Leaving: 0
             self._left = True
             self._signals.stop()
         if failures and error is None:
-            raise clean_up_error(failures)  # with an error, what was reported of them must do
+            raise clean_up_error(failures)
+        if failures and error is not None:
+            make_seen(clean_up_error(failures), error)
 
     def _beginning(self, closing: ExitStack) -> Beginning:
         connection = self._connected(closing)

@@ -8,6 +8,7 @@ import pytest
 from batchai_recipes import ClusterBuilder, CntkJobBuilder, ConfigurationError, TrainingSession
 from batchai_recipes.session.run_folder import RunFolder
 
+JSON = {"Content-Type": "application/json"}
 CLUSTER = ClusterBuilder("c").vm_size("STANDARD_NC6").admin_user("me", password="admin-password")
 JOB = CntkJobBuilder("j").script("train.py").std_out_err_path_prefix("/tmp")
 
@@ -61,7 +62,47 @@ def test_versions_name_each_package(session):
         versions = json.loads((running.run_folder / "versions.json").read_text())
 
     assert versions["packages"]["azure-mgmt-batchai"].startswith("7.")
-    assert versions["service"] == {"endpoint": "https://batchai.test", "embedded": False}
+    service = {"endpoint": "https://batchai.test", "embedded": False, "version": None}
+    assert versions["service"] == service
+
+
+def test_the_services_version_is_what_it_says(batchai, session):
+    """In its answers, from the first on."""
+    batchai.raw(
+        "GET", "/resourcegroups/g", (404, {**JSON, "Server": "batchai-recipes/9"}, "{}"), None
+    )
+    with session() as running:
+        versions = json.loads((running.run_folder / "versions.json").read_text())
+
+    assert versions["service"]["version"] == "batchai-recipes/9"
+
+
+def test_metrics_of_jobs_are_kept_without_secrets(batchai, session):
+    """As they were written, row by row, with the job's name."""
+    text = '{"epoch": 1, "loss": 0.5}\n{"epoch": 2, "note": "admin-password"}\n'
+    size = len(text)
+    done = {"properties": {"executionState": "succeeded"}}
+    batchai.on("GET", "/jobs/j", 404, done)
+    link = {
+        "name": "metrics.jsonl",
+        "fileType": "file",
+        "downloadUrl": "https://files.test/m?sig=x",
+    }
+    batchai.on(
+        "POST", "/listOutputFiles", {"value": [{**link, "properties": {"contentLength": size}}]}
+    )
+    octets = {"Content-Type": "application/octet-stream"}
+    octets["Content-Range"] = f"bytes 0-{size - 1}/{size}"
+    batchai.raw("GET", "/m", (206, octets, text), (416, {}, ""))
+    with session() as running:
+        running.submit(JOB)
+    found = rows(running.run_folder / "metrics.jsonl")
+
+    assert [row["job"] for row in found] == ["j", "j"]
+    assert [row["metrics"] for row in found] == [
+        {"epoch": 1, "loss": 0.5},
+        {"epoch": 2, "note": "<secret>"},
+    ]
 
 
 def test_a_failure_is_the_result(batchai, session):

@@ -1,6 +1,8 @@
 """TrainingSession, on the level of HTTP."""
 
+import logging
 import signal
+import sys
 
 import pytest
 import requests
@@ -125,6 +127,36 @@ def test_a_failed_deletion_does_not_hide_the_blocks_exception(batchai, connectio
     with pytest.raises(ZeroDivisionError), session(connection, clock, report=said.append):
         _ = 1 / 0
     assert len([line for line in said if "busy" in line]) == 1
+
+
+@pytest.mark.parametrize("raised", [ZeroDivisionError, KeyboardInterrupt, SystemExit])
+def test_a_failed_deletion_is_seen_beside_the_blocks_exception(
+    batchai, connection, clock, capsys, caplog, raised
+):
+    """By whoever looks: in its traceback, in the log, or on the standard error without one."""
+    batchai.on("DELETE", "/clusters/c", (409, {"error": {"code": "Conflict", "message": "busy"}}))
+
+    with pytest.raises(raised) as error, session(connection, clock):
+        raise raised
+    assert "busy" in caplog.text
+    assert sys.version_info < (3, 11) or "busy" in error.value.__notes__[0]
+    assert capsys.readouterr().err == ""
+
+
+def test_without_a_log_a_failed_deletion_is_on_the_standard_error(
+    batchai, connection, clock, capsys, monkeypatch
+):
+    """Once, although entering had failed already."""
+    monkeypatch.setattr(logging.getLogger("batchai_recipes"), "propagate", False)
+    refused = (409, {"error": {"code": "Conflict", "message": "busy"}})
+    batchai.on("DELETE", "/clusters/c", refused)
+    batchai.on("PUT", "/experiments/e", (400, {"error": {"code": "BadRequest", "message": "no"}}))
+
+    with pytest.raises(RequestError, match="BadRequest"), session(connection, clock):
+        pass
+    told = capsys.readouterr().err
+    assert told.startswith("The session could not delete everything that it made:")
+    assert told.count("busy") == 1
 
 
 def test_something_that_is_gone_already_counts_as_deleted(batchai, connection, clock):

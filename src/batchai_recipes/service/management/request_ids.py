@@ -4,6 +4,7 @@ import logging
 import re
 import uuid
 from collections.abc import Mapping
+from importlib import metadata
 from typing import Final
 
 from attrs import frozen
@@ -15,6 +16,7 @@ _LOG: Final = logging.getLogger(__name__)
 _CORRELATION: Final = b"x-ms-correlation-request-id"
 _CLIENT: Final = b"x-ms-client-request-id"
 _RETURN_CLIENT: Final = b"x-ms-return-client-request-id"
+_SERVER: Final = f"batchai-recipes/{metadata.version('batchai-recipes')}".encode("ascii")
 _ID: Final = re.compile(rb"[-.\w]{1,128}")
 _UNPRINTABLE: Final = re.compile(r"[^\x21-\x7e]")
 
@@ -52,13 +54,14 @@ class RequestIds:
         return cls(request_id, correlation_id, client_id)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the headers that tell the ids to the client."""
+        """Return the headers that tell the ids, and which service this is, to the client."""
         request_id = self.request_id.encode("ascii")
         headers = [
             # Batch AI sent the first name, Azure Resource Manager sends the second.
             (b"request-id", request_id),
             (b"x-ms-request-id", request_id),
             (_CORRELATION, self.correlation_id),
+            (b"server", _SERVER),
         ]
         if self.client_id is not None:
             headers.append((_CLIENT, self.client_id))
