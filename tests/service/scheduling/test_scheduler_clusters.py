@@ -138,6 +138,22 @@ class TestClusters:
         assert error["code"] == "NodeSetupTaskFailed"
         assert "exit code 9" in error["message"]
 
+    def test_not_even_a_part_of_a_secret_is_shown(self, rows, scheduler, engine):
+        """Where the end of the standard error begins in the midst of one."""
+        cluster = rows.add_cluster(
+            setup={"setupTask": {"commandLine": "false"}},
+            secrets={"setupTask": {"environment": {"TOKEN": "s3cret-token"}}},
+        )
+        scheduler.settle()
+        (launched,) = engine.launched
+        Path(launched.stderr).parent.mkdir(parents=True)
+        Path(launched.stderr).write_text(f"{'-' * 5000}s3cret-token{'x' * 1994}")
+        engine.end(launched.key, 9)
+        scheduler.settle()
+        (error,) = rows.cluster(cluster)["errors"]
+        assert "x" * 1994 in str(error)
+        assert "token" not in str(error)
+
     def test_a_setup_task_may_leave_a_fifo_as_its_standard_error(self, rows, scheduler, engine):
         """Nobody waits for somebody to write to it."""
         cluster = rows.add_cluster(setup={"setupTask": {"commandLine": "false"}})

@@ -83,7 +83,7 @@ class NodeSetup:
         if isinstance(status, Ended):
             cause = status.message or f"exit code {status.exit_code}"
         stderr = Path(self._task(node_id, settings, secrets, segment).stderr)
-        tail = _without(_environment_of(secrets).values(), _tail(stderr))
+        tail = _tail(stderr, hidden=_environment_of(secrets).values())
         return BatchAIError(
             "NodeSetupTaskFailed",
             f"The setup task failed ({cause}): the end of its standard error is here, "
@@ -131,21 +131,26 @@ def _environment_of(secrets: Mapping[str, Any]) -> dict[str, str]:
     return {str(name): str(value) for name, value in environment.items()}
 
 
-def _tail(path: Path) -> str:
+def _tail(path: Path, *, hidden: Iterable[str]) -> str:
     try:
         with open(path, "rb", opener=_without_waiting) as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(file.tell() - _TAIL_BYTES, 0))
-            return file.read(_TAIL_BYTES).decode(errors="replace").strip()
+            start = max(file.seek(0, os.SEEK_END) - _TAIL_BYTES, 0)
+            file.seek(start)
+            text = file.read(_TAIL_BYTES)
     except OSError:  # nothing is there, or what has no end, such as a FIFO
         return ""
+    for secret in filter(None, map(str.encode, hidden)):
+        if start:
+            text = text[_rest_length(secret, text) :]
+        text = text.replace(secret, b"***")
+    return text.decode(errors="replace").strip()
+
+
+def _rest_length(secret: bytes, text: bytes) -> int:
+    """Return how much of a text is the rest of a secret that began before it."""
+    lengths = range(len(secret) - 1, 0, -1)
+    return next((length for length in lengths if text.startswith(secret[-length:])), 0)
 
 
 def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
-
-
-def _without(secrets: Iterable[str], text: str) -> str:
-    for secret in secrets:
-        text = text.replace(secret, "***") if secret else text
-    return text
