@@ -53,7 +53,126 @@ ALONE = (
 
 Ask = Callable[..., tuple[int, bytes]]
 
-_PEERS = Path(__file__).with_name("job_peers.py")
+_PEERS = r"""
+import json, statistics, subprocess, sys, tempfile, time
+peer, jobs, slots, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+
+def timed(once):
+    for _ in range(3):
+        once()
+    taken = []
+    for _ in range(count):
+        began = time.perf_counter()
+        once()
+        taken.append(time.perf_counter() - began)
+    return statistics.median(taken)
+
+def true():
+    subprocess.run(["true"], check=True)
+
+def run():
+    if peer == "submitit":
+        import submitit, submitit.core.core as core
+        with tempfile.TemporaryDirectory() as folder:
+            executor = submitit.LocalExecutor(folder=folder)
+            executor.update_parameters(timeout_min=5)
+            def once():
+                job = executor.submit(true)
+                while not job.done():
+                    time.sleep(0.005)
+                job.result()
+            latency = timed(once)
+            began = time.perf_counter()
+            waiting, left = [], jobs
+            while left or waiting:
+                waiting = [job for job in waiting if not job.done()]
+                while left and len(waiting) < slots:
+                    waiting.append(executor.submit(true)); left -= 1
+                time.sleep(0.005)
+            return latency, jobs / (time.perf_counter() - began)
+    if peer == "torchx":
+        from torchx.runner import get_runner
+        from torchx.specs import AppDef, Role
+        app = AppDef("true", roles=[Role("true", image="/tmp", entrypoint="true", num_replicas=1)])
+        with get_runner("benchmark") as runner, tempfile.TemporaryDirectory() as folder:
+            def start():
+                return runner.run(app, "local_cwd", {"log_dir": folder})
+            def ended(handle):
+                return runner.status(handle).is_terminal()
+            def once():
+                handle = start()
+                while not ended(handle):
+                    time.sleep(0.002)
+            latency = timed(once)
+            began = time.perf_counter()
+            waiting, left = [], jobs
+            while left or waiting:
+                waiting = [handle for handle in waiting if not ended(handle)]
+                while left and len(waiting) < slots:
+                    waiting.append(start()); left -= 1
+                time.sleep(0.002)
+            return latency, jobs / (time.perf_counter() - began)
+    if peer == "dask":
+        from dask.distributed import Client, LocalCluster
+        with LocalCluster(n_workers=1, threads_per_worker=slots, dashboard_address=None) as cluster:
+            with Client(cluster) as client:
+                latency = timed(lambda: client.submit(true, pure=False).result())
+                began = time.perf_counter()
+                client.gather([client.submit(true, pure=False) for _ in range(jobs)])
+                return latency, jobs / (time.perf_counter() - began)
+    if peer in {"ray-tasks", "ray-jobs"}:
+        start_ray()
+        return ray_tasks() if peer == "ray-tasks" else ray_jobs()
+    raise SystemExit("no such peer")
+
+def start_ray():
+    subprocess.run(
+        [sys.executable, "-m", "ray.scripts.scripts", "start", "--head",
+         "--node-ip-address", "127.0.0.1", "--dashboard-host", "127.0.0.1",
+         "--num-cpus", str(slots), "--temp-dir", tempfile.gettempdir()],
+        check=True, stdout=subprocess.DEVNULL,
+    )
+
+def ray_tasks():
+    import ray
+    ray.init(address="127.0.0.1:6379", log_to_driver=False)
+    remote = ray.remote(num_cpus=1)(true)
+    def all_of_them():
+        ray.get([remote.remote() for _ in range(jobs)])
+    all_of_them()  # starts a worker for each slot
+    latency = timed(lambda: ray.get(remote.remote()))
+    began = time.perf_counter()
+    all_of_them()
+    return latency, jobs / (time.perf_counter() - began)
+
+def ray_jobs():
+    from ray.job_submission import JobSubmissionClient
+    client = JobSubmissionClient("http://127.0.0.1:8265")
+    def start():
+        return client.submit_job(entrypoint="true")
+    def ended(job):
+        status = client.get_job_status(job)
+        if status.is_terminal() and status.value != "SUCCEEDED":
+            raise SystemExit(client.get_job_info(job).message)
+        return status.is_terminal()
+    def once():
+        job = start()
+        while not ended(job):
+            time.sleep(0.005)
+    latency = timed(once)
+    began = time.perf_counter()
+    waiting, left = [], jobs
+    while left or waiting:
+        waiting = [job for job in waiting if not ended(job)]
+        while left and len(waiting) < slots:
+            waiting.append(start()); left -= 1
+        time.sleep(0.02)
+    return latency, jobs / (time.perf_counter() - began)
+
+if __name__ == "__main__":
+    latency, rate = run()
+    print("RESULT " + json.dumps({"latency": latency, "rate": rate}))
+"""
 
 
 class Service:
@@ -173,13 +292,16 @@ def _peer(
     within: tuple[str, ...] = (),
     environment: dict[str, str] | None = None,
 ) -> tuple[float, float] | None:
-    done = subprocess.run(
-        [*within, python, str(_PEERS), peer, str(jobs), str(SLOTS), str(latencies)],
-        env={**os.environ, **(environment or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as program:
+        program.write(_PEERS)
+        program.flush()
+        done = subprocess.run(
+            [*within, python, program.name, peer, str(jobs), str(SLOTS), str(latencies)],
+            env={**os.environ, **(environment or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     for line in done.stdout.splitlines():
         if line.startswith("RESULT "):
             found = json.loads(line.removeprefix("RESULT "))

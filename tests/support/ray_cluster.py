@@ -125,10 +125,14 @@ class Machine:
         self._drain = threading.Thread(target=_drain, args=(self.process.stdout,), daemon=True)
         self._drain.start()
 
+    def all_processes(self):
+        """Find the ids of its processes, and of what jobs run on it."""
+        return descendants(self.process.pid)
+
     def processes(self, name):
         """Find the ids of its processes whose program has a name."""
         found = []
-        for pid in descendants(self.process.pid):
+        for pid in self.all_processes():
             with contextlib.suppress(OSError):
                 words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
                 if words[0].decode().rpartition("/")[2].startswith(name):

@@ -13,7 +13,7 @@ def toolkit_job():
     Nodes have addresses of their own, or share ``address`` where it is given.
     """
 
-    def make(*, nodes=1, gpus=0, interface="", address="", agent="", visible=(), **settings):
+    def make(*, nodes=1, gpus=0, interface="", address="", visible=(), **settings):
         return ToolkitJob(
             settings,
             tuple(
@@ -23,7 +23,6 @@ def toolkit_job():
                     gpus,
                     {"CUDA_VISIBLE_DEVICES": visible[index]} if visible else {},
                     interface,
-                    agent,
                 )
                 for index in range(nodes)
             ),

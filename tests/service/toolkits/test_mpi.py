@@ -40,6 +40,7 @@ def run(tmp_path):
                 "PATH": str(programs),
                 "AZ_BATCHAI_STDOUTERR_DIR": str(tmp_path),
                 "AZ_BATCHAI_JOB_TEMP": str(tmp_path),
+                "AZ_BATCHAI_SHARED_JOB_TEMP": "/every/node",
                 **process.environment,
                 **environment,
             },
@@ -53,11 +54,12 @@ def run(tmp_path):
 
 
 def test_ranks_are_dealt_out_to_the_hosts_of_their_nodes(toolkit_job, run):
-    """The first ones get one more; a single way of reaching the nodes is handed on."""
-    job = toolkit_job(nodes=2, processCount=3, commandLine="true", agent="reach --node")
+    """The first ones get one more; the node says how others are reached."""
+    job = toolkit_job(nodes=2, processCount=3, commandLine="true")
     _, (told,), _ = run(custom_mpi(job)[0])
     assert "-np 3 --host 10.0.0.4:2,10.0.0.5:1 --bind-to none" in told
-    assert "--mca plm_rsh_agent reach --node" in told
+    assert "--mca orte_tmpdir_base /every/node " in told
+    assert "plm" not in told
 
 
 def test_nodes_of_one_machine_are_one_host(toolkit_job, run):
@@ -120,9 +122,12 @@ def test_a_missing_command_is_refused(toolkit_job):
         custom_mpi(toolkit_job())
 
 
-def test_nodes_that_share_an_address_must_be_neighbours(toolkit_job):
-    """Since ranks go to hosts in blocks."""
-    job = toolkit_job(nodes=3)
+def test_nodes_of_one_machine_need_not_be_neighbours(toolkit_job, run, tmp_path):
+    """Ranks go to machines in blocks, the master's first, and each to a node of its machine."""
+    job = toolkit_job(nodes=3, commandLine='echo "$MINE"')
     nodes = (job.nodes[0], job.nodes[1], job.nodes[0])
-    with pytest.raises(ToolkitError, match="neighbours"):
-        mpi_process(evolve(job, nodes=nodes), "true", "")
+    places = tuple({"MINE": f"{n}", "AZ_BATCHAI_JOB_TEMP": str(tmp_path)} for n in range(3))
+    process = mpi_process(evolve(job, nodes=nodes, variables=places), 'echo "$MINE"', "")
+    _, (told, *ranks), _ = run(process, MINE="0")
+    assert "--host 10.0.0.4:2,10.0.0.5:1 " in told
+    assert ranks == ["0", "2", "1"]

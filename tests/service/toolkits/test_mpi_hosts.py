@@ -39,10 +39,7 @@ def test_each_rank_runs_on_the_host_of_its_node(toolkit_job, tmp_path):
     agent.chmod(0o755)
     program.write_text(PROGRAM)
     job = toolkit_job(nodes=2, processCount=3, commandLine=f"{sys.executable} {program}")
-    nodes = [
-        evolve(node, address=f"127.0.0.{2 + index}", mpi_agent=str(agent))
-        for index, node in enumerate(job.nodes)
-    ]
+    nodes = [evolve(node, address=f"127.0.0.{2 + index}") for index, node in enumerate(job.nodes)]
     places = [tmp_path / "first", tmp_path / "second"]
     for place in places:
         place.mkdir()
@@ -54,6 +51,8 @@ def test_each_rank_runs_on_the_host_of_its_node(toolkit_job, tmp_path):
             "PATH": "/usr/bin:/bin",
             "AZ_BATCHAI_STDOUTERR_DIR": str(tmp_path),
             "AZ_BATCHAI_JOB_TEMP": str(places[0]),
+            "AZ_BATCHAI_SHARED_JOB_TEMP": str(tmp_path),
+            "OMPI_MCA_plm_rsh_agent": str(agent),
             **process.environment,
         },
         capture_output=True,

@@ -110,6 +110,11 @@ class Containers:
         self._lock = threading.Lock()
         self._answer: _Answer | None = None
 
+    @property
+    def are_run(self) -> bool:
+        """Whether a task that wants a container may get one here."""
+        return self._policy == "require" or (self._policy != "never" and bool(self.runtimes()[0]))
+
     def get_ready(self) -> None:
         """Begin to look for a runtime, so that no job has to wait for that; does not wait."""
         if self._policy != "never" and self._answer is None:

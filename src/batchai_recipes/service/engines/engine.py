@@ -69,8 +69,6 @@ class Node:
         environment: The variables that every process on it starts with; they hold no secret.
         interface: The network interface over which other nodes reach it; empty where whoever
             listens may choose.
-        mpi_agent: The command with which ``mpirun`` on another node starts its daemon on this one,
-            in the place of ssh; empty where all nodes are one machine.
     """
 
     address: str
@@ -78,7 +76,6 @@ class Node:
     gpu_count: int
     environment: Mapping[str, str]
     interface: str = ""
-    mpi_agent: str = ""
 
 
 @frozen

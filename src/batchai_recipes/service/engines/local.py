@@ -203,6 +203,19 @@ class LocalEngine:
         """Ask a task to end, through its supervisor."""
         self._statuses.terminate(key)
 
+    @property
+    def runs_containers(self) -> bool:
+        """Whether a task that wants a container may get one here."""
+        return self._containers.are_run
+
+    def task_of(self, pid: int) -> TaskKey | None:
+        """Find the running task that a process of this machine belongs to.
+
+        Args:
+            pid: The process's id.
+        """
+        return self._statuses.task_of(pid)
+
     @cached_property
     def _gpus(self) -> NodeGpus:
         return NodeGpus(self._state.nodes, visible_gpus(self._gpu_driver, self._environment))

@@ -23,6 +23,7 @@ from batchai_recipes.service.engines.engine import (
 )
 from batchai_recipes.service.engines.left_over import kill_left_over
 from batchai_recipes.service.engines.process_watch import ProcessWatch, open_pidfd
+from batchai_recipes.service.engines.supervision.processes import ancestors
 from batchai_recipes.service.engines.supervision.task_record import (
     SUFFIX,
     Reading,
@@ -141,6 +142,26 @@ class TaskStatuses:
         finally:
             if pidfd is not None:
                 os.close(pidfd)
+
+    def task_of(self, pid: int) -> TaskKey | None:
+        """Find the running task that a process belongs to.
+
+        Args:
+            pid: The process's id.
+        """
+        above = set(ancestors(pid))
+        with self._lock:
+            running = [
+                TaskKey(owner, owner_id, name)
+                for (owner, owner_id), tasks in self._known.items()
+                for name, status in tasks.items()
+                if status is None or isinstance(status, Running)
+            ]
+        for key in running:
+            reading = read_record(self.record(key))
+            if reading is not None and reading.is_alive and reading.supervisor["pid"] in above:
+                return key
+        return None
 
     def forget(self, owner: Owner, owner_id: str) -> None:
         """Forget an owner whose folder has been removed.

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from itertools import groupby
 from typing import Final
 
+from attrs import evolve
+
 from batchai_recipes.service.toolkits.ranks import Rank, spread
-from batchai_recipes.service.toolkits.toolkit import MPIRUN, Process, ToolkitError, ToolkitJob
+from batchai_recipes.service.toolkits.toolkit import MPIRUN, Process, ToolkitJob
 
 _MISSING: Final = (
     "mpirun is not on the PATH of the node: install Open MPI there (Debian and Ubuntu: openmpi-bin)"
@@ -58,12 +60,9 @@ def mpi_process(
 
     Returns:
         The process.
-
-    Raises:
-        ToolkitError: The settings of the nodes contradict each other.
     """
     count = process_count(job)
-    ranks = spread(count, len(job.nodes))
+    ranks = _ranks(job, count)
     hosts = _hosts(job, ranks)
     exports = {"AZ_BATCHAI_TASK_INDEX": _RANK, **(of_rank or {})}
     of_each = [f"export {' '.join(f'{name}={value}' for name, value in exports.items())}"]
@@ -74,8 +73,7 @@ def mpi_process(
         f"--host {','.join(f'{address}:{slots}' for address, slots in hosts)}",
         # Jobs that share a machine would all be bound to its first cores.
         "--bind-to none",
-        _launcher(job),
-        '--mca orte_tmpdir_base "$AZ_BATCHAI_JOB_TEMP"',
+        _launcher(len(hosts)),
         '"${BASH:-sh}" -c',
         shlex.quote("; ".join([*of_each, command_line])),
     ]
@@ -94,23 +92,31 @@ def mpi_process(
     )
 
 
+def _ranks(job: ToolkitJob, count: int) -> tuple[Rank, ...]:
+    """Deal ranks out, first to the nodes of the master's machine, then machine by machine."""
+    addresses = [node.address for node in job.nodes]
+    order = sorted(range(len(addresses)), key=lambda index: addresses.index(addresses[index]))
+    return tuple(
+        evolve(rank, node_index=order[rank.node_index]) for rank in spread(count, len(order))
+    )
+
+
 def _hosts(job: ToolkitJob, ranks: tuple[Rank, ...]) -> list[tuple[str, int]]:
     """Return the addresses and how many ranks each has; nodes of one machine are one host."""
     addresses = [job.nodes[rank.node_index].address for rank in ranks]
-    hosts = [(address, len(list(group))) for address, group in groupby(addresses)]
-    if len({address for address, _ in hosts}) < len(hosts):
-        raise ToolkitError("Nodes that share an address must be neighbours in the list of nodes")
-    return hosts
+    return [(address, len(list(group))) for address, group in groupby(addresses)]
 
 
-def _launcher(job: ToolkitJob) -> str:
-    agents = {node.mpi_agent for node in job.nodes}
-    if agents == {""}:
-        # Shared memory lies in the job's folder and goes with it, also when mpirun was killed.
-        return '--mca plm isolated --mca btl_vader_backing_directory "$AZ_BATCHAI_JOB_TEMP"'
-    if len(agents) > 1:
-        raise ToolkitError(f"The nodes are reached in different ways: {sorted(agents)}")
-    return f"--mca plm_rsh_agent {shlex.quote(agents.pop())}"
+def _launcher(host_count: int) -> str:
+    """Say where Open MPI keeps its files, and that one machine needs no remote shell.
+
+    Shared memory lies in the job's folder too and goes with it, also when mpirun was killed. How
+    other machines are reached says the node, in variables of Open MPI.
+    """
+    alone = host_count == 1
+    folder = '"$AZ_BATCHAI_JOB_TEMP"' if alone else '"$AZ_BATCHAI_SHARED_JOB_TEMP"'
+    kept = f"--mca orte_tmpdir_base {folder} --mca btl_vader_backing_directory {folder}"
+    return f"--mca plm isolated {kept}" if alone else kept
 
 
 def _of_nodes(job: ToolkitJob, ranks: tuple[Rank, ...]) -> list[str]:

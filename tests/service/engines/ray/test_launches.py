@@ -71,7 +71,7 @@ def node(tmp_path):
     probe = tmp_path / "ray.json"
     probe.write_text("service-1")
     home = Home("service-1", str(tmp_path / "node"), str(probe), str(tmp_path), containers="never")
-    node = RayNode("node", home, "group", "127.0.0.1", "machine")
+    node = RayNode("node", home, "group", "127.0.0.1", "machine", reach=lambda *_: None)
     assert not isinstance(node.prepare((), 0), Refusal)
     yield node
     node.release_run("uid.1")

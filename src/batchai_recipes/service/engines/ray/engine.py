@@ -7,7 +7,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,7 @@ from batchai_recipes.service.engines.engine import (
     TaskStatus,
 )
 from batchai_recipes.service.engines.folders import check_source, job_folders, remove_folder
+from batchai_recipes.service.engines.gpus import DEVICES
 from batchai_recipes.service.engines.ray.driver_link import DriverLink, UnreachableError
 from batchai_recipes.service.engines.ray.messages import (
     Adopt,
@@ -47,6 +48,7 @@ from batchai_recipes.service.engines.ray.messages import (
     WantedNode,
 )
 from batchai_recipes.service.engines.ray.nodes import KnownNode, load_nodes
+from batchai_recipes.service.engines.ray.peers import Peer
 from batchai_recipes.service.engines.ray.runs import Runs
 from batchai_recipes.service.engines.ray.share_copies import ShareSource
 from batchai_recipes.service.state_directory import StateDirectory, write_private
@@ -236,7 +238,7 @@ class RayEngine:
             task,
             launched.run,
             mounts,
-            self._host_file(launched.nodes) if key.owner == "job" else "",
+            self._peers(launched.nodes) if key.owner == "job" else (),
             self._sources(mounts),
         )
         try:
@@ -290,15 +292,24 @@ class RayEngine:
                 found.append(ShareSource(str(mount.source), url, query))
         return tuple(found)
 
-    def _host_file(self, node_ids: set[str]) -> str:
-        """Write Open MPI's list of hosts; nodes of one machine are one host."""
-        slots: dict[str, int] = {}
-        for node_id in sorted(node_ids):
+    def _peers(self, node_ids: Iterable[str]) -> tuple[Peer, ...]:
+        """Say to a node of a job which nodes the job has."""
+        found = []
+        for node_id in node_ids:
             node = self._nodes.get(node_id)
             if node is not None and node.facts is not None and node.prepared is not None:
-                address = node.facts.address
-                slots[address] = slots.get(address, 0) + max(node.prepared.gpu_count, 1)
-        return "".join(f"{address} slots={count}\n" for address, count in slots.items())
+                prepared = node.prepared
+                found.append(
+                    Peer(
+                        node_id,
+                        node.facts.address,
+                        node.facts.interface,
+                        node.facts.network,
+                        max(prepared.gpu_count, 1),
+                        prepared.environment.get(DEVICES, ""),
+                    )
+                )
+        return tuple(found)
 
     def _notify_later(self, owner: Owner, owner_id: str) -> None:
         timer = threading.Timer(_ASK_AGAIN_SECONDS, self._notify, (owner, owner_id))

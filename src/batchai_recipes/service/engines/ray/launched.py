@@ -20,7 +20,7 @@ class Launched:
     Args:
         folder: Where the file is; made when something is written.
         run: The name.
-        nodes: The nodes that may have folders of the run.
+        nodes: The nodes that may have folders of the run, the master of a job first.
         tasks: The node of each task.
 
     Attributes:
@@ -35,7 +35,7 @@ class Launched:
     ) -> None:
         self._folder = folder
         self.run = run
-        self.nodes = set(nodes)
+        self.nodes = dict.fromkeys(nodes)
         self.tasks = dict(tasks or {})
         self.told: dict[str, TaskStatus] = {}
         self.sent: dict[str, int] = {}
@@ -70,7 +70,7 @@ class Launched:
         Raises:
             EngineError: It cannot be written.
         """
-        text = json.dumps({"run": self.run, "nodes": sorted(self.nodes), "tasks": self.tasks})
+        text = json.dumps({"run": self.run, "nodes": list(self.nodes), "tasks": self.tasks})
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             temporary = self._folder / f".{_FILE}.{os.getpid()}"

@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from batchai_recipes.service.engines.containers import ContainerPolicy
 from batchai_recipes.service.engines.engine import Machine, Mount, Owner, Task, TaskStatus
+from batchai_recipes.service.engines.ray.peers import Peer
 from batchai_recipes.service.engines.ray.share_copies import Change, ShareSource
 
 Strategy = Literal["STRICT_SPREAD", "SPREAD", "PACK"]
@@ -91,6 +92,7 @@ class NodeFacts:
         machine_id: Ray's id of its machine.
         group: The name of its placement group.
         sees_state: Whether it sees the service's state directory.
+        network: The network that the address is in; empty where that is not known.
     """
 
     address: str
@@ -98,6 +100,7 @@ class NodeFacts:
     machine_id: str
     group: str
     sees_state: bool
+    network: str = ""
 
 
 @frozen
@@ -124,20 +127,35 @@ class Launch:
         run: The name of the run of its job: the job's uid and what tells this run from others; the
             node's id for a task of the node.
         mounts: The job's own volumes.
-        host_file: What Open MPI's list of hosts says.
+        peers: The nodes of its job, the master first; none for a task of the node.
         sources: Where to get those of the volumes that are shares.
     """
 
     task: Task
     run: str
     mounts: tuple[Mount, ...] = ()
-    host_file: str = ""
+    peers: tuple[Peer, ...] = ()
     sources: tuple[ShareSource, ...] = ()
 
     @property
     def owner(self) -> tuple[Owner, str]:
         """Whose the task is: its kind, and its id or run."""
         return self.task.key.owner, self.run
+
+
+@frozen
+class DaemonEnd:
+    """How a daemon of ``mpirun`` ended.
+
+    Args:
+        code: Its exit code, as a shell reports it.
+        stdout: The end of its standard output.
+        stderr: The end of its standard error.
+    """
+
+    code: int
+    stdout: str = ""
+    stderr: str = ""
 
 
 @frozen

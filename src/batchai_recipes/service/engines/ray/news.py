@@ -71,6 +71,9 @@ class News:
         self._is_busy = False
         self._number = 0
         self._in_flight: Changes | None = None
+        self._tickets = 0
+        self._awaited: dict[int, _Owner] = {}
+        self._flying: list[int] = []
 
     def notice(self, owner: tuple[Owner, str]) -> None:
         """Take note that a task may have changed.
@@ -100,6 +103,26 @@ class News:
         """
         with self._condition:
             return self._condition.wait_for(holds, seconds)
+
+    def confirm(self, owner: tuple[Owner, str], seconds: float) -> bool:
+        """Tell of an owner's tasks, and of all that was written, and wait until that has arrived.
+
+        Args:
+            owner: Whose tasks.
+            seconds: How long to wait.
+
+        Returns:
+            Whether it arrived in time.
+        """
+        with self._condition:
+            self._tickets += 1
+            ticket = self._tickets
+            self._awaited[ticket] = owner
+            self._changed.add(owner)
+            self._condition.notify_all()
+            arrived = self._condition.wait_for(lambda: ticket not in self._awaited, seconds)
+            self._awaited.pop(ticket, None)
+            return arrived
 
     def tell(self, follower: int, received: int, seconds: float) -> Changes:
         """Wait until something changes, and say what.
@@ -134,7 +157,7 @@ class News:
     def _begin(self, follower: int) -> None:
         with self._condition:
             self._follower = follower
-            self._in_flight = None
+            self._in_flight, self._flying = None, []
             self._whole = True
             self._wants = True
         self._told.begin_anew()
@@ -160,21 +183,33 @@ class News:
                 return Changes(superseded=True)
             if self._in_flight is not None and self._in_flight.number != received:
                 return self._in_flight  # what was told before did not arrive
-            self._in_flight = None
+            self._arrive()
             changed, self._changed = self._changed, set()
+            tickets = [ticket for ticket, owner in self._awaited.items() if owner in changed]
             wanted, self._wants = self._wants, False
         tasks = {owner: self._told.tasks(owner) for owner in changed}
-        final = any(isinstance(s, Ended) for each in tasks.values() for s in each.values())
+        ended = any(isinstance(s, Ended) for each in tasks.values() for s in each.values())
+        final = ended or bool(tickets)
         written: tuple[Change, ...] = ()
         is_all = True
         if final or self._told.is_copying():
             written, is_all = self._told.written(final=final)
-        return self._send(tasks, written, wanted=wanted, is_all=is_all)
+        return self._send(tasks, written, tickets, wanted=wanted, is_all=is_all)
+
+    def _arrive(self) -> None:
+        """Take note that what was told last has arrived."""
+        self._in_flight = None
+        flown, self._flying = self._flying, []
+        for ticket in flown:
+            self._awaited.pop(ticket, None)
+        if flown:
+            self._condition.notify_all()
 
     def _send(
         self,
         tasks: Mapping[_Owner, Mapping[str, TaskStatus]],
         written: tuple[Change, ...],
+        tickets: list[int],
         *,
         wanted: bool,
         is_all: bool,
@@ -185,10 +220,11 @@ class News:
             self._is_busy = not is_all
             if not is_all:  # a task has not ended before what it wrote is there
                 self._changed |= set(tasks)
-                tasks = {}
+                tasks, tickets = {}, []
             if not (tasks or written or shares or whole):
                 return None
             self._whole = self._whole and not whole
             self._number += 1
+            self._flying = tickets
             self._in_flight = Changes(tasks, self._number, written, shares, whole=whole)
             return self._in_flight

@@ -17,21 +17,25 @@ from batchai_recipes.service.engines.engine import (
     TaskKey,
     TaskStatus,
 )
+from batchai_recipes.service.engines.folders import make_folder
 from batchai_recipes.service.engines.local import LocalEngine
 from batchai_recipes.service.engines.ray.content_cache import ContentCache
 from batchai_recipes.service.engines.ray.fetching import FetchError
 from batchai_recipes.service.engines.ray.launches import Launches
 from batchai_recipes.service.engines.ray.messages import (
     Changes,
+    DaemonEnd,
     Home,
     Launch,
     NodeFacts,
     Prepared,
     Refusal,
 )
-from batchai_recipes.service.engines.ray.network_interface import interface_of
+from batchai_recipes.service.engines.ray.mpi_daemons import MpiDaemons, Reach, end_of, is_daemon
+from batchai_recipes.service.engines.ray.network_interface import interface_of, network_of
 from batchai_recipes.service.engines.ray.news import News
 from batchai_recipes.service.engines.ray.node_shares import NodeShares
+from batchai_recipes.service.engines.ray.peers import at, host_file
 from batchai_recipes.service.engines.ray.share_copies import Change, ShareSource, ShareState
 from batchai_recipes.service.file_lock import FileLock
 from batchai_recipes.service.state_directory import StateDirectory
@@ -55,9 +59,19 @@ class RayNode:
         group: The name of its placement group.
         address: How other nodes reach this one.
         machine_id: Ray's id of this machine.
+        reach: Asks other nodes of the service.
     """
 
-    def __init__(self, node_id: str, home: Home, group: str, address: str, machine_id: str) -> None:
+    def __init__(
+        self,
+        node_id: str,
+        home: Home,
+        group: str,
+        address: str,
+        machine_id: str,
+        *,
+        reach: Reach,
+    ) -> None:
         self._node_id = node_id
         self._home = home
         self._state = StateDirectory(Path(home.folder))
@@ -65,7 +79,12 @@ class RayNode:
         self._lock = FileLock(self._state.nodes / f"{node_id}.lock")
         self._lock.exclusive()  # tells others on this machine that the node's folder is in use
         self._facts = NodeFacts(
-            address, interface_of(address), machine_id, group, self._sees_state()
+            address,
+            interface_of(address),
+            machine_id,
+            group,
+            self._sees_state(),
+            network_of(address),
         )
         self._engine = LocalEngine(
             self._state,
@@ -77,6 +96,14 @@ class RayNode:
         cache = ContentCache(self._state.root / "contents", home.cache_bytes)
         self._shares = NodeShares(self._state.nodes / node_id / "volumes", cache)
         self._news = News(self)
+        self._mpi = MpiDaemons(
+            node_id,
+            address,
+            self._state,
+            task_of=self._engine.task_of,
+            reach=reach,
+            ended=lambda run: self._news.notice(("job", run)),
+        )
         self._engine.start(self._notice)
         self._remove_left_over()
 
@@ -112,10 +139,11 @@ class RayNode:
             launch: The task.
         """
         try:
+            self._check_mpi(launch)
             mounted = self._mounted(launch.mounts, launch.sources)
+            ready = evolve(launch, mounts=mounted, task=self._mpi.prepared(launch))
         except EngineError as error:
             return _refusal(error)
-        ready = evolve(launch, mounts=mounted)
         waits = bool(self._shares)
         if not self._launches.add(ready, waits=waits):
             self._news.notice(launch.owner)  # whoever launches it again has not heard of it
@@ -157,6 +185,24 @@ class RayNode:
             return
         self._engine.terminate(TaskKey(owner, run, name))
 
+    def daemon_end(self, run: str, name: str, seconds: float) -> DaemonEnd | None:
+        """Wait for the end of a daemon of ``mpirun``, and until what it has written is told.
+
+        Args:
+            run: The run of its job.
+            name: Its task.
+            seconds: How long to wait.
+
+        Returns:
+            How it ended; None if it has not in time.
+        """
+        owner: tuple[Owner, str] = ("job", run)
+        if not self._news.wait_for(lambda: name not in _running(self._all_tasks(owner)), seconds):
+            return None
+        if self._shares and not self._news.confirm(owner, seconds):
+            return None
+        return end_of(self._all_tasks(owner).get(name), self._state.jobs / run, name)
+
     def ports(self, run: str, count: int) -> tuple[int, ...] | Refusal:
         """Choose ports for a run of a job.
 
@@ -177,6 +223,7 @@ class RayNode:
         """
         self._end_all("job", run)
         self._launches.forget(("job", run))
+        self._mpi.forget(run)
         try:
             self._engine.release_job(run)
         except EngineError as error:
@@ -203,11 +250,20 @@ class RayNode:
         return {("node", self._node_id), *runs, *self._launches.owners()}
 
     def tasks(self, owner: tuple[Owner, str]) -> Mapping[str, TaskStatus]:
-        """Return the status of all tasks of an owner, by name.
+        """Return the status of all tasks that the service has launched of an owner, by name.
 
         Args:
             owner: Whose they are.
         """
+        # A task has not ended before what it has on other nodes has.
+        waits = self._mpi.is_busy(owner[1])
+        return {
+            name: Running() if waits else status
+            for name, status in self._all_tasks(owner).items()
+            if not is_daemon(name)
+        }
+
+    def _all_tasks(self, owner: tuple[Owner, str]) -> Mapping[str, TaskStatus]:
         names = self._launches.names(owner)
         # After that, lest one that is being started be in neither.
         seen = self._engine.tasks(*owner)
@@ -222,7 +278,7 @@ class RayNode:
 
     def is_busy(self) -> bool:
         """Tell whether a task runs."""
-        return any(_running(self.tasks(owner)) for owner in self._launches.owners())
+        return any(_running(self._all_tasks(owner)) for owner in self._launches.owners())
 
     def written(self, *, final: bool) -> tuple[tuple[Change, ...], bool]:
         """Return what was written to copies of shares, and whether that is all.
@@ -243,6 +299,7 @@ class RayNode:
     def end(self) -> None:
         """End all tasks and remove the node's folder."""
         self._end_all("node", self._node_id)
+        self._mpi.close()
         self._engine.stop()
         self._engine.release_node(self._node_id)
         Path(self._state.nodes / f"{self._node_id}.lock").unlink(missing_ok=True)
@@ -272,12 +329,37 @@ class RayNode:
         lock.exclusive()
         try:
             self._engine.prepare_job(launch.run, (self._node_id,), launch.mounts)
-            folders = self._engine.job(launch.run, (self._node_id,))
-            Path(folders.mpi_host_file).write_text(launch.host_file, encoding="utf-8")
+            # Ranks of all the job's nodes of this machine may run under this one.
+            here = tuple(peer.node_id for peer in at(self._facts.address, launch.peers))
+            folders = self._engine.job(launch.run, here)
+            for folder in folders.temp.values():
+                make_folder(Path(folder))
+            Path(folders.mpi_host_file).write_text(host_file(launch.peers), encoding="utf-8")
         except OSError as error:
             raise EngineError(f"The MPI host file cannot be written: {error}") from error
         finally:
             lock.release()
+
+    def _check_mpi(self, launch: Launch) -> None:
+        """Refuse what would fail, or lose what it writes, without anybody being told."""
+        if "mpirun" not in launch.task.command_line:
+            return
+        neighbours = len(at(self._facts.address, launch.peers))
+        if (
+            launch.task.container
+            and neighbours < len(launch.peers)
+            and self._engine.runs_containers
+        ):
+            raise EngineError(
+                "mpirun in a container reaches no other machine: start the service with "
+                "--containers never, or with --ray-strategy PACK"
+            )
+        if self._shares and neighbours > 1:
+            raise EngineError(
+                "mpirun on several nodes of one machine needs to see the service's state "
+                f"directory there: mount {self._home.state} on {self._facts.address}, or start the "
+                "service with --ray-strategy STRICT_SPREAD"
+            )
 
     def _mounted(
         self, mounts: tuple[Mount, ...], sources: tuple[ShareSource, ...]

@@ -3,10 +3,12 @@
 import importlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from batchai_recipes.service.engines.ray.attendance import Attendance, Verdict
 from batchai_recipes.service.engines.ray.messages import Changes, Home
+
+_ANSWER_SECONDS: Final = 60.0
 
 
 def actor_class() -> Any:
@@ -22,12 +24,19 @@ def _actor_body() -> Any:
 
         def __init__(self, node_id: str, home: Home, group: str) -> None:
             ray = importlib.import_module("ray")
+
+            def reach(other_id: str, method: str, /, *arguments: object) -> object:
+                other = ray.get_actor(other_id, namespace=home.namespace)
+                reference = getattr(other, method).remote(*arguments)
+                return ray.get(reference, timeout=_ANSWER_SECONDS)
+
             super().__init__(
                 node_id,
                 home,
                 group,
                 str(ray.util.get_node_ip_address()),
                 str(ray.get_runtime_context().get_node_id()),
+                reach=reach,
             )
             self._attendance = Attendance(
                 Path(home.probe), sees_state=self.facts().sees_state, is_busy=self.is_busy

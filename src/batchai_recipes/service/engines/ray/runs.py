@@ -91,8 +91,9 @@ class Runs:
                     else Launched(folder, owner_id)
                 )
                 self._known[owner, owner_id] = known
-            if not known.nodes.issuperset(node_ids):
-                known.nodes.update(node_ids)
+            added = dict.fromkeys(node_ids)
+            if not added.keys() <= known.nodes.keys():
+                known.nodes.update(added)
                 known.save()
             return known
 
@@ -113,7 +114,7 @@ class Runs:
             known = self.of(key.owner, key.owner_id, ())
             if key.name in known.tasks:
                 return None
-            known.nodes.add(node_id)
+            known.nodes[node_id] = None
             known.tasks[key.name] = node_id
             known.sent[key.name] = self._driver
             known.save()

@@ -107,6 +107,23 @@ def descendants(ancestor: int) -> list[int]:
     return found
 
 
+def ancestors(pid: int) -> list[int]:
+    """Find the processes above a process.
+
+    Args:
+        pid: Its id.
+
+    Returns:
+        Their ids, its parent first; empty when it is gone.
+    """
+    found: list[int] = []
+    fields = stat_fields(pid)
+    while fields is not None and (parent := int(fields[1])) > 0:
+        found.append(parent)
+        fields = stat_fields(parent)
+    return found
+
+
 def all_processes() -> Iterator[tuple[int, list[str]]]:
     """Go through the processes of this machine.
 
