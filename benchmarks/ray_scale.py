@@ -42,9 +42,9 @@ from ray_cluster import MACHINES, RayCluster  # noqa: E402  # a module of the te
 
 CONNECTIONS = 4
 LATENCIES = 30
-REST_SECONDS = 40.0
+REST_SECONDS = 30.0
 GROWTH = (4, 16, 64)
-GROWTH_JOBS = 400
+GROWTH_JOBS = 300
 PROJECTED_NODES = 1000
 TIMEOUT_SECONDS = 400.0
 VERSION = "api-version=2018-05-01"
@@ -169,6 +169,10 @@ class Service:
             return json.loads(text) if text else {}
 
         return ask
+
+    def reconnect(self) -> None:
+        """Begin a new connection."""
+        self._ask = self.connection()
 
     def _make(self, workspace: str, nodes: int) -> float:
         """Make the cluster; return how long it took until its nodes were idle, in seconds."""
@@ -375,6 +379,7 @@ def growth(cluster: RayCluster, _: argparse.Namespace) -> None:
                 nonlocal taken
                 taken = service.run(GROWTH_JOBS, "true")
 
+            service.reconnect()  # who was silent for long is cut off
             used = _spent(service, run)
         figures = [
             *(f"{nodes}", f"{service.made_in:.1f}", *(f"{each:.0f}" for each in memory)),

@@ -46,7 +46,7 @@ def bell():
 def pytest_generate_tests(metafunc):
     """What is common to engines is tested on each, what only the local one promises on that."""
     if "engine_name" in metafunc.fixturenames:
-        common = metafunc.module.__name__.rpartition(".")[2] == "test_every_engine"
+        common = "test_every_engine" in metafunc.module.__name__
         metafunc.parametrize(
             "engine_name",
             ENGINES if common else ENGINES[:1],
@@ -244,3 +244,18 @@ def killed_service(engine_name, state, output, tmp_path):
         assert done.returncode == -9
 
     return run
+
+
+@pytest.fixture
+def a_family(new_task, fifo):
+    """Make a task with a child and a daemon, and a call that waits for their three process ids."""
+    path, line = fifo
+    daemon = f'exec setsid sh -c "sleep 1000 & echo \\$\\$ > {path}.daemon; wait"'
+    command = f"(({daemon}) &); sleep 1000 & echo $$ $! > {path}; wait"
+    os.mkfifo(f"{path}.daemon")
+
+    def pids():
+        family = [int(pid) for pid in line().split()]
+        return [*family, int(Path(f"{path}.daemon").read_text())]
+
+    return new_task(command), pids

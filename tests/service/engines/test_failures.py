@@ -29,21 +29,6 @@ def supervisor_of(state):
     return find
 
 
-@pytest.fixture
-def a_family(new_task, fifo):
-    """Make a task with a child and a daemon, and a call that waits for their three process ids."""
-    path, line = fifo
-    daemon = f'exec setsid sh -c "sleep 1000 & echo \\$\\$ > {path}.daemon; wait"'
-    command = f"(({daemon}) &); sleep 1000 & echo $$ $! > {path}; wait"
-    os.mkfifo(f"{path}.daemon")
-
-    def pids():
-        family = [int(pid) for pid in line().split()]
-        return [*family, int(Path(f"{path}.daemon").read_text())]
-
-    return new_task(command), pids
-
-
 class TestKilled:
     """SIGKILL from outside, with control groups and where there are none."""
 
@@ -231,31 +216,9 @@ class TestDisk:
             opened.write("\n")
         assert end_of(engine).exit_code == 3
 
-    def test_a_hundred_megabytes_of_log(self, engine, new_task, end_of, output):
-        """Every byte arrives."""
-        engine.launch(new_task("exec head -c 100000000 /dev/zero"))
-        assert end_of(engine).exit_code == 0
-        assert (output / "stdout.txt").stat().st_size == 100_000_000
-
 
 class TestInheritance:
     """What a task gets of the service."""
-
-    def test_no_file_but_its_own(self, engine, new_task, end_of, output):
-        """Standard input, output and error, whatever the service has open."""
-        look = (
-            "import os\n"
-            "for number in range(1000):\n"
-            "    try: print(number, os.readlink(f'/proc/self/fd/{number}'))\n"
-            "    except OSError: pass"
-        )
-        with Path(os.devnull).open() as opened:
-            os.set_inheritable(opened.fileno(), True)
-            engine.launch(new_task(f'exec python3 -I -S -c "{look}"'))
-            end_of(engine)
-        files = {"0": os.devnull, "1": f"{output}/stdout.txt", "2": f"{output}/stderr.txt"}
-        lines = (output / "stdout.txt").read_text().splitlines()
-        assert files == dict(line.split() for line in lines)
 
     @pytest.fixture
     def under_nohup(self):
@@ -276,40 +239,6 @@ class TestInheritance:
         masks = [line.split()[1] for line in (output / "stdout.txt").read_text().splitlines()]
         of_c_library = 0b11 << 31  # signals 32 and 33
         assert [int(mask, 16) & ~of_c_library for mask in masks] == [0, 0]
-
-
-def test_a_crowd_of_daemons(engine, new_task, end_of, output, processes):
-    """Fifty of them, forked twice, each in a session of its own: none is left."""
-    script = output.parent / "daemons.py"
-    script.write_text(
-        "import os, sys\n"
-        "for _ in range(50):\n"
-        "    if os.fork() == 0:\n"
-        "        os.setsid()\n"
-        "        if os.fork() == 0:\n"
-        "            print(os.getpid(), flush=True)\n"
-        "            os.execvp('sleep', ['sleep', '1000'])\n"
-        "        os._exit(0)\n"
-        "    os.wait()\n"
-        "while len(open(sys.argv[1]).readlines()) < 50:\n"
-        "    os.sched_yield()\n"
-    )
-    engine.launch(new_task(f"exec python3 {script} {output}/stdout.txt"))
-    assert end_of(engine).exit_code == 0
-    pids = [int(line) for line in (output / "stdout.txt").read_text().split()]
-    assert len(pids) == 50
-    assert all(processes.is_gone(pid) for pid in pids)
-
-
-def test_processes_that_fork_faster_than_they_can_be_counted(engine, new_task, end_of, fifo):
-    """They are ended all the same when the task runs out of time."""
-    path, line = fifo
-    bomb = "import os, time\nwhile True:\n    os.fork() or time.sleep(0.02) or os._exit(0)"
-    command = f'echo up > {path}; for i in 1 2 3; do python3 -c "{bomb}" & done; wait'
-    engine.launch(new_task(command, grace_seconds=0.1))
-    line()
-    engine.terminate(KEY)
-    assert end_of(engine).reason == "terminated"
 
 
 @pytest.mark.parametrize("whom", ["the process that it is forked from", "the service"])

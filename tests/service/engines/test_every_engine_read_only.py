@@ -1,6 +1,7 @@
-"""Volumes that are mounted read-only, for tasks with the rights of the service itself."""
+"""Volumes that are mounted read-only, on every engine, for tasks with the service's own rights."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -35,44 +36,49 @@ def said(engine, new_task, end_of, output):
     return run
 
 
+def roots(engine):
+    """Where volumes are mounted, of the job and of the node."""
+    job = engine.job("uid", ("node",)).mount_root
+    return {"job": Path(job), "node": Path(engine.node("node").mount_root)}
+
+
 WRITE = "cat {0}/file; for at in {0} {1}; do touch $at/new || echo no; rm $at/file || echo no; done"
 
 
 @pytest.mark.parametrize("of", ["job", "node"])
-def test_what_is_mounted_read_only_cannot_be_written_to(engine, state, data, said, of):
+def test_what_is_mounted_read_only_cannot_be_written_to(engine, data, said, of):
     """Neither through the mount nor by its own path; the same folder stays writable for others."""
     mounts = (Mount("volume", data, read_only=True),)
     engine.prepare_node("node", mounts if of == "node" else ())
     engine.prepare_job("uid", ("node",), mounts if of == "job" else ())
-    root = state.jobs / "uid" if of == "job" else state.nodes / "node"
-    assert said(WRITE.format(root / "mounts" / "volume", data)) == "kept" + "no\n" * 4
+    assert said(WRITE.format(roots(engine)[of] / "volume", data)) == "kept" + "no\n" * 4
     assert [path.name for path in data.iterdir()] == ["file"]
     (data / "new").touch()
 
 
-def test_other_volumes_stay_writable(engine, state, data, said, tmp_path):
+def test_other_volumes_stay_writable(engine, data, said, tmp_path):
     """Output goes there."""
     (tmp_path / "out").mkdir()
     mounts = (Mount("in", data, read_only=True), Mount("out", tmp_path / "out"))
     engine.prepare_node("node", ())
     engine.prepare_job("uid", ("node",), mounts)
-    root = state.jobs / "uid" / "mounts"
+    root = roots(engine)["job"]
     said(f"cp {root}/in/file {root}/out/copied")
     assert (tmp_path / "out" / "copied").read_text() == "kept"
 
 
-def test_a_volume_within_a_read_only_one_stays_writable(engine, state, data, said):
+def test_a_volume_within_a_read_only_one_stays_writable(engine, data, said):
     """As the output directory of a file server that is mounted for reading as a whole."""
     (data / "in" / "out").mkdir(parents=True)
     engine.prepare_node("node", (Mount("out", data / "in" / "out"),))
     engine.prepare_job("uid", ("node",), (Mount("all", data, read_only=True),))
-    root = state.nodes / "node" / "mounts"
+    root = roots(engine)["node"]
     assert said(f"touch {root}/out/new {data}/in/new || echo no") == "no\n"
     assert sorted(path.name for path in data.rglob("*")) == ["file", "in", "new", "out"]
     assert (data / "in" / "out" / "new").exists()
 
 
-def test_a_program_of_the_service_may_write(engine, state, data, new_task, end_of):
+def test_a_program_of_the_service_may_write(engine, data, new_task, end_of):
     """Somebody has to bring the data."""
     engine.prepare_node("node", ())
     engine.prepare_job("uid", ("node",), (Mount("volume", data, read_only=True),))
