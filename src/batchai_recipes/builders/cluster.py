@@ -9,6 +9,7 @@ from typing_extensions import Self
 
 from batchai_recipes.builders.admin_user import AdminUser
 from batchai_recipes.builders.app_insights import AppInsights
+from batchai_recipes.builders.cluster_limits import ClusterLimits
 from batchai_recipes.builders.key_vault import KeyVaultSecret
 from batchai_recipes.builders.mount import mount_volumes
 from batchai_recipes.builders.mounting import MountingBuilder
@@ -60,6 +61,7 @@ class ClusterBuilder(MountingBuilder):
     setup: SetupTask | None = field(default=None, kw_only=True)
     insights: AppInsights | None = field(default=None, kw_only=True)
     subnet_id: str | None = field(default=None, kw_only=True)
+    limits: ClusterLimits = field(default=ClusterLimits(), kw_only=True)
 
     def vm_size(self, size: str) -> Self:
         """Set the size of the cluster's virtual machines.
@@ -196,6 +198,37 @@ class ClusterBuilder(MountingBuilder):
             ConfigurationError: The id is none of a component, or the key is empty.
         """
         return evolve(self, insights=AppInsights.checked(component_id, instrumentation_key))
+
+    def idle_timeout(self, seconds: float) -> Self:
+        """Let the session that makes the cluster delete it when it has had no job for so long.
+
+        The service knows no such limit: the session enforces it while it lives, and a
+        ``cluster.json`` has no place for it.
+
+        Args:
+            seconds: How long, in seconds, above 0.
+
+        Raises:
+            ConfigurationError: It is not above 0.
+
+        Example:
+            >>> ClusterBuilder("mycluster").idle_timeout(600).limits
+            ClusterLimits(idle_timeout=600, max_lifetime=None)
+        """
+        return evolve(self, limits=evolve(self.limits, idle_timeout=seconds))
+
+    def max_lifetime(self, seconds: float) -> Self:
+        """Let the session that makes the cluster delete it after so long, its jobs terminated.
+
+        As with :meth:`idle_timeout`, the session enforces it while it lives.
+
+        Args:
+            seconds: How long, in seconds, above 0.
+
+        Raises:
+            ConfigurationError: It is not above 0.
+        """
+        return evolve(self, limits=evolve(self.limits, max_lifetime=seconds))
 
     @classmethod
     def from_file(

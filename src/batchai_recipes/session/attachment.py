@@ -6,10 +6,10 @@ from typing import Any
 from attrs import evolve, frozen
 
 from batchai_recipes.builders.cluster import ClusterBuilder
+from batchai_recipes.builders.cluster_limits import ClusterLimits
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.session.clean_up_policy import CleanUpPolicy
-from batchai_recipes.session.cluster_limits import ClusterLimits
 from batchai_recipes.session.journal import AbandonedJournal, Journal, peek, taken
 from batchai_recipes.session.lease import this_process
 from batchai_recipes.session.made import Made

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from batchai_recipes.builders.cluster import ClusterBuilder
+from batchai_recipes.builders.cluster_limits import ClusterLimits
 from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.concurrency import concurrency_of
 from batchai_recipes.connection import Connection
@@ -13,7 +14,6 @@ from batchai_recipes.runs.job_place import JobPlace
 from batchai_recipes.runs.job_run import JobRun
 from batchai_recipes.session.blueprint import Blueprint
 from batchai_recipes.session.clean_up_policy import CleanUpPolicy
-from batchai_recipes.session.cluster_limits import ClusterLimits
 from batchai_recipes.session.cluster_state import ClusterState
 from batchai_recipes.session.existing_cluster import check_mounts, mounts_of
 from batchai_recipes.session.journal import Journal
@@ -41,7 +41,7 @@ class LiveSession:
         stagings: What to stage, each to a share of its own.
         mounted: Shares that clusters mount and nothing is staged to.
         pacing: How often to look while waiting, and the clock of the session.
-        limits: How long clusters may stay.
+        limits: How long clusters may stay that say nothing of it themselves.
         use_existing: Whether what exists under the same names is used as it is.
         deadline: When the session ends that was detached and is taken up now; None for others.
     """
@@ -90,7 +90,7 @@ class LiveSession:
             use_existing=use_existing,
         )
         self._watcher = Watcher(
-            limits,
+            {cluster.name: cluster.limits.or_else(limits) for cluster in clusters},
             renew=lambda: self.lease.renew(journal.made),
             busy=self._is_busy,
             retire=self._retire,

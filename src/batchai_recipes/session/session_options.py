@@ -5,9 +5,9 @@ from pathlib import Path
 
 from attrs import field, frozen
 
+from batchai_recipes.builders.cluster_limits import ClusterLimits
 from batchai_recipes.builders.mount import FileShareMount
 from batchai_recipes.session.clean_up_policy import CleanUpPolicy
-from batchai_recipes.session.cluster_limits import ClusterLimits
 from batchai_recipes.session.session_clusters import SessionClusters
 from batchai_recipes.session.session_names import SessionNames
 from batchai_recipes.staging.file_share_staging import FileShareStaging

@@ -12,6 +12,7 @@ from typing import Final
 from typing_extensions import Self
 
 from batchai_recipes.builders.cluster import ClusterBuilder
+from batchai_recipes.builders.cluster_limits import ClusterLimits
 from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import BatchAIRecipesError, ConfigurationError
@@ -20,7 +21,6 @@ from batchai_recipes.profiles import configured
 from batchai_recipes.session.attachment import Attachment
 from batchai_recipes.session.beginning import Beginning
 from batchai_recipes.session.clean_up_policy import CleanUp, CleanUpPolicy
-from batchai_recipes.session.cluster_limits import ClusterLimits
 from batchai_recipes.session.live_session import LiveSession
 from batchai_recipes.session.redaction import Redaction, secrets_in
 from batchai_recipes.session.service_clock import ServiceClock
@@ -64,7 +64,7 @@ class TrainingSession(SessionJobs):
             or an interruption) or ``never``. What stays is reported, with the command to delete it.
         keep_outputs: Whether the share stays when the session made it, with the outputs on it.
         idle_timeout: After how many seconds without a job a cluster that the session made is
-            deleted while the session goes on; None for never.
+            deleted while the session goes on, unless the cluster says otherwise; None for never.
         max_lifetime: After how many seconds such a cluster is deleted in any case, its jobs
             terminated; None for never.
         ready_timeout: How long to wait for each cluster, in seconds; None for as long as it takes.

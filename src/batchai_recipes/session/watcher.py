@@ -1,12 +1,13 @@
 """Watcher: what is seen to while a session lives, beside what the program does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
+from batchai_recipes.builders.cluster_limits import ClusterLimits
 from batchai_recipes.concurrency import Concurrency, Repeated, Threads
 from batchai_recipes.errors import BatchAIRecipesError
-from batchai_recipes.session.cluster_limits import ClusterAge, ClusterLimits
+from batchai_recipes.session.cluster_age import ClusterAge
 from batchai_recipes.session.lease import LEASE
 
 RENEWAL_SECONDS: Final = LEASE.total_seconds() / 3
@@ -18,7 +19,7 @@ class Watcher:
     """Renews a session's lease, and deletes clusters that idle or live too long.
 
     Args:
-        limits: How long clusters may stay.
+        limits: How long each cluster may stay, by its name.
         renew: Renews the lease.
         busy: Asks whether a cluster has jobs.
         retire: Deletes a cluster for a reason.
@@ -29,7 +30,7 @@ class Watcher:
 
     def __init__(
         self,
-        limits: ClusterLimits,
+        limits: Mapping[str, ClusterLimits],
         *,
         renew: Callable[[], None],
         busy: Callable[[str], bool],
@@ -55,14 +56,14 @@ class Watcher:
         Args:
             cluster: Its name.
         """
-        self._ages[cluster] = ClusterAge(self._limits, self._monotonic)
+        self._ages[cluster] = ClusterAge(self._limits[cluster], self._monotonic)
 
     def start(self) -> None:
         """Begin to look now and then."""
-        shortest = self._limits.shortest
+        given = [one.shortest for one in self._limits.values() if one.shortest is not None]
         pause = RENEWAL_SECONDS
-        if shortest is not None:
-            pause = min(shortest / _LOOKS_PER_LIMIT, _LONGEST_LOOK_SECONDS)
+        if given:
+            pause = min(min(given) / _LOOKS_PER_LIMIT, _LONGEST_LOOK_SECONDS)
         self._looks = self._concurrency.every(pause, self.look, "batchai-session")
 
     def stop(self) -> None:

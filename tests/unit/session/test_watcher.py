@@ -12,7 +12,7 @@ from batchai_recipes import (
     RequestError,
     TrainingSession,
 )
-from batchai_recipes.session.cluster_limits import ClusterLimits
+from batchai_recipes.builders.cluster_limits import ClusterLimits
 from batchai_recipes.session.watcher import RENEWAL_SECONDS, Watcher
 
 JOB = CntkJobBuilder("j").script("train.py").std_out_err_path_prefix("/tmp")
@@ -27,7 +27,7 @@ def watcher(clock):
     def make(limits=None, *, busy=False, renew=None):
         did = []
         watcher = Watcher(
-            limits or ClusterLimits(),
+            {"c": limits or ClusterLimits()},
             renew=renew or (lambda: did.append("renewed")),
             busy=lambda _: busy,
             retire=lambda *what: did.append(what),
@@ -136,6 +136,30 @@ def test_a_session_deletes_its_idle_cluster_and_says_so_to_who_wants_it(session,
     assert batchai.made("DELETE") == ["c"]
     with pytest.raises(ClusterError, match="no job for 60 s"):
         session.submit(JOB)
+
+
+def test_a_cluster_has_limits_of_its_own(batchai, connection, clock):
+    """They go before the session's."""
+    batchai.on("GET", "/experiments/e/jobs", {"value": []})
+    with TrainingSession(
+        ClusterBuilder("c").vm_size("STANDARD_D1").idle_timeout(10).max_lifetime(500),
+        connection=connection,
+        pacing=clock.pacing(),
+        resource_group="g",
+        workspace="w",
+        experiment="e",
+        idle_timeout=60,
+    ) as session:
+        session._live._watcher.look()
+        clock.sleep(10)
+        session._live._watcher.look()
+        assert batchai.made("DELETE") == ["c"]
+
+
+def test_a_limit_of_a_cluster_is_above_zero():
+    """As one of a session is."""
+    with pytest.raises(ConfigurationError, match="max_lifetime is 0: give seconds above 0"):
+        ClusterBuilder("c").max_lifetime(0)
 
 
 def test_a_queued_job_keeps_its_cluster(session, batchai, clock):

@@ -1,41 +1,8 @@
-"""How long clusters of a session may idle and live, and which of them are due."""
+"""Which clusters of a session have idled or lived for too long."""
 
 from collections.abc import Callable
 
-from attrs import frozen
-
-from batchai_recipes.errors import ConfigurationError
-
-
-@frozen
-class ClusterLimits:
-    """How long the clusters that a session made may stay.
-
-    Args:
-        idle_timeout: After how many seconds without a job a cluster is deleted; None for never.
-        max_lifetime: After how many seconds a cluster is deleted in any case, its jobs terminated;
-            None for never.
-
-    Raises:
-        ConfigurationError: A time is not above 0.
-    """
-
-    idle_timeout: float | None = None
-    max_lifetime: float | None = None
-
-    def __attrs_post_init__(self) -> None:
-        for name in ("idle_timeout", "max_lifetime"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigurationError(
-                    f"{name} is {value!r}: give seconds above 0, or None for no limit"
-                )
-
-    @property
-    def shortest(self) -> float | None:
-        """The shorter of the two in seconds; None where there is neither."""
-        given = [one for one in (self.idle_timeout, self.max_lifetime) if one is not None]
-        return min(given, default=None)
+from batchai_recipes.builders.cluster_limits import ClusterLimits
 
 
 class ClusterAge:
