@@ -94,6 +94,29 @@ def recipe(tmp_path: Path):
     return lambda program: Recipe(tmp_path / "code", program)
 
 
+@pytest.fixture
+def killed(request, environment, tmp_path):
+    """Run the session of a module's PROGRAM in a process of its own, and kill it at a step."""
+
+    def kill(step, *arguments):
+        (tmp_path / "train.py").write_text("import time\nprint('up')\ntime.sleep(600)\n")
+        with subprocess.Popen(
+            [sys.executable, "-c", request.module.PROGRAM, step, *arguments],
+            env=environment,
+            cwd=tmp_path,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.startswith(step):
+                    process.kill()
+                    break
+
+    return kill
+
+
 def records_left(state_dir: Path) -> dict[str, int]:
     """Count what a service still knows of, by table."""
     database = sqlite3.connect(f"file:{state_dir / 'state.db'}?mode=ro", uri=True)

@@ -1,8 +1,6 @@
 """Sessions that are killed, and `batchai-recipes reap`."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -26,29 +24,6 @@ with TrainingSession(cluster, staging=staging, report=report) as session:
     for line in session.submit(job).stream():
         report(line)
 """
-
-
-@pytest.fixture
-def killed(environment, tmp_path):
-    """Run a session in a process of its own and kill it at a step."""
-
-    def kill(step):
-        (tmp_path / "train.py").write_text("import time\nprint('up')\ntime.sleep(600)\n")
-        with subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, step],
-            env=environment,
-            cwd=tmp_path,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if line.startswith(step):
-                    process.kill()
-                    break
-
-    return kill
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
 """Sessions killed with SIGKILL after each of their steps, beside one that lives."""
 
 import os
-import subprocess
-import sys
 from contextlib import ExitStack
 from datetime import timedelta
 
@@ -48,29 +46,6 @@ STEPS = (
     "Created job",
     "up",
 )
-
-
-@pytest.fixture
-def killed(environment, tmp_path):
-    """Run a session in a process of its own, kill it at a step, and tell its id."""
-
-    def kill(step, *arguments):
-        (tmp_path / "train.py").write_text("import time\nprint('up')\ntime.sleep(600)\n")
-        with subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, step, *arguments],
-            env=environment,
-            cwd=tmp_path,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if line.startswith(step):
-                    process.kill()
-                    break
-
-    return kill
 
 
 class Live:
