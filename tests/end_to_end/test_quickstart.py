@@ -19,7 +19,7 @@ READY = (
     "Preparing: 0; Leaving: 0"
 )
 # The two texts, the script, and the package beside it.
-FILES = 3 + len(list(TRAINING_PACKAGE.glob("*.py")))
+FILES = 3 + len([path for path in TRAINING_PACKAGE.iterdir() if path.suffix in {".py", ".c"}])
 RESULT = re.compile(r"^Final Results: errs = ([\d.]+)% \* (\d+)$", re.MULTILINE)
 
 
