@@ -92,7 +92,7 @@ class Clients:
     def files(self) -> "ShareServiceClient":
         """The client of azure-storage-file-share."""
         if self._files is None:
-            from azure.storage.fileshare.aio import ShareServiceClient  # noqa: PLC0415
+            from azure.storage.fileshare.aio import ShareServiceClient  # noqa: PLC0415 - on first use
 
             storage = self._connection.storage
             self._files = ShareServiceClient(

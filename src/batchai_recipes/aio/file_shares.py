@@ -130,7 +130,11 @@ class ShareFiles:
         """Write bytes of a file from a place on, and return its entity tag."""
         # As a stream: aiohttp would hand all bytes to the socket at once, and do nothing else.
         send: Any = self._file(path).upload_range
-        ask = lambda: send(io.BytesIO(content), offset=start, length=len(content))  # noqa: E731
+
+        def ask() -> Any:
+            # Each try reads the content from its beginning.
+            return send(io.BytesIO(content), offset=start, length=len(content))
+
         return _plain(self._wait_for(ask)["etag"])
 
     def set_hash(self, path: str, sha256: str) -> str:
