@@ -260,6 +260,8 @@ def test_nobody_gets_in_without_credentials(tmp_path):
     [
         ("--scale-down-after", "6 minutes", "PT30M"),
         ("--preemptions-per-hour", "-1", "Invalid value"),
+        ("--ray-address", "10.0.0.4:6379", "--ray-address has a meaning with --engine ray only"),
+        ("--ray-strategy", "SPRAED", "'spread'"),
     ],
 )
 def test_options_of_clusters_are_checked(tmp_path, option, value, told):

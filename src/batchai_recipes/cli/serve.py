@@ -145,6 +145,7 @@ def run_service(
     ray_strategy: Annotated[
         RayStrategy,
         typer.Option(
+            case_sensitive=False,
             help="How the nodes of a cluster lie on Ray's machines: each on one of its own, apart "
             "where possible, or together where possible.",
         ),
@@ -206,7 +207,9 @@ def run_service(
     from batchai_recipes.service.storage_endpoints import parse_blob_endpoints  # noqa: PLC0415
     from batchai_recipes.service.store import StateTooNewError  # noqa: PLC0415
 
-    if engine is EngineName.ray and find_spec("ray") is None:
+    if engine is not EngineName.ray:
+        _refuse_ray_options(context)
+    elif find_spec("ray") is None:
         fail(ValueError("Ray is not installed here: pip install 'batchai-recipes[ray]'"))
     start_log(getattr(logging, log_level.name.upper()))
     state = StateDirectory((state_dir or default_state_dir()).absolute())
@@ -248,6 +251,15 @@ def run_service(
     except ValueError as error:  # the value of an option
         fail(ConfigurationError(str(error)))
     (tell if as_json else say)("Stopped")
+
+
+def _refuse_ray_options(context: typer.Context) -> None:
+    """Refuse what would be without effect, lest somebody waits for machines that are not used."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name.startswith("ray_") and source is not None and source.name != "DEFAULT":
+            option = f"--{name.replace('_', '-')}"
+            fail(ConfigurationError(f"{option} has a meaning with --engine ray only: add that"))
 
 
 def _announce_json(address: "ServiceAddress", state: Path, env_file: Path | None) -> None:

@@ -151,3 +151,18 @@ def test_tasks_see_the_gpus_of_their_node(state, bell, new_task, end_of, output)
         engine.stop()
     assert (output / "stdout.txt").read_text() == "1 PCI_BUS_ID\n"
     assert "node node has 1 of the 2 GPUs" in (output / "execution.log").read_text()
+
+
+def test_an_engine_may_be_told_its_gpus(state, bell):
+    """Whoever gave them out knows better than the driver, and than other engines' nodes."""
+    others = NodeGpus(state.nodes, ("2", "3"))
+    (state.nodes / "other").mkdir()
+    others.give("other", 2)
+    engine = LocalEngine(state, gpu_driver=Driver(), gpus=("2", "3"))
+    engine.start(bell.ring)
+    try:
+        engine.prepare_node("node", (), gpu_count=2)
+        node = engine.node("node")
+    finally:
+        engine.stop()
+    assert (node.gpu_count, node.environment["CUDA_VISIBLE_DEVICES"]) == (2, "2,3")

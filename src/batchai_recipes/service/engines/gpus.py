@@ -107,11 +107,14 @@ class NodeGpus:
     Args:
         nodes: The folder of the nodes' folders, which hold what each one has.
         present: The GPUs that there are.
+        are_own: Whether they were given to these nodes alone, so that what other nodes in the
+            folder have is of no account.
     """
 
-    def __init__(self, nodes: Path, present: Sequence[str]) -> None:
+    def __init__(self, nodes: Path, present: Sequence[str], *, are_own: bool = False) -> None:
         self._nodes = nodes
         self._present = present
+        self._are_own = are_own
         self._known: dict[str, NodeShare] = {}
 
     def give(self, node_id: str, wanted: int) -> None:
@@ -130,6 +133,7 @@ class NodeGpus:
             device
             for place in self._nodes.glob(f"*/{_FILE}")
             if place.parent.name != node_id
+            and (place.parent.name in self._known or not self._are_own)
             for device in _read(place).devices
         }
         free = [device for device in self._present if device not in taken]

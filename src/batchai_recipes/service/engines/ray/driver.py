@@ -40,6 +40,7 @@ from batchai_recipes.service.engines.ray.messages import (
     Stop,
     Sweep,
     Up,
+    Waits,
     WantedNode,
 )
 from batchai_recipes.service.engines.ray.service_shares import ServiceShares
@@ -82,7 +83,10 @@ class Driver:
         self._gathered: dict[str, list[WantedNode]] = {}
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._groups = Groups(
-            options.strategy, options.patience_seconds, lambda node_id: node_id in self._wanted
+            options.strategy,
+            options.patience_seconds,
+            is_wanted=lambda node_id: node_id in self._wanted,
+            waits=lambda node_id, what_for: self._send(Waits(node_id, what_for)),
         )
         self._following = Following(
             ServiceShares(Path(home.state) / "shares"),

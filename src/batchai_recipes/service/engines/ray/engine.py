@@ -45,6 +45,7 @@ from batchai_recipes.service.engines.ray.messages import (
     Release,
     Sweep,
     Up,
+    Waits,
     WantedNode,
 )
 from batchai_recipes.service.engines.ray.nodes import KnownNode, load_nodes
@@ -323,6 +324,10 @@ class RayEngine:
             self._take_in(message)
         elif isinstance(message, Up):
             self._welcome(message.node_id, message.facts)
+        elif isinstance(message, Waits):
+            _logger.warning(
+                "Node %s waits for a machine of Ray. %s", message.node_id, message.what_for
+            )
         elif isinstance(message, Gone):
             self._lose(message)
         elif isinstance(message, Connected):

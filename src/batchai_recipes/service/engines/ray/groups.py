@@ -4,7 +4,8 @@ import importlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import frozen
@@ -49,15 +50,22 @@ class Groups:
         strategy: How the nodes of a cluster lie on machines.
         patience_seconds: How long nodes may wait for machines.
         is_wanted: Tells whether a node is still wanted.
+        waits: Called once for a node that has waited for a while, with what it waits for.
     """
 
     def __init__(
-        self, strategy: Strategy, patience_seconds: float, is_wanted: Callable[[str], bool]
+        self,
+        strategy: Strategy,
+        patience_seconds: float,
+        *,
+        is_wanted: Callable[[str], bool],
+        waits: Callable[[str, str], None],
     ) -> None:
         self._ray = importlib.import_module("ray.util.placement_group")
         self._strategy = strategy
         self._patience_seconds = patience_seconds
         self._is_wanted = is_wanted
+        self._waits = waits
         self._lock = threading.Lock()
         # The machine and the group of each node, by cluster and node.
         self._machines: dict[str, dict[str, str]] = {}
@@ -92,6 +100,7 @@ class Groups:
         deadline = time.monotonic() + self._patience_seconds
         split_at = time.monotonic() + _SPLIT_AFTER_SECONDS
         group = self._make(name, nodes)
+        said = False
         while not group.wait(_LOOK_SECONDS):
             now = time.monotonic()
             unwanted = not any(self._is_wanted(node.node_id) for node in nodes)
@@ -100,6 +109,9 @@ class Groups:
                 if unwanted or len(nodes) > 1:
                     return []
                 raise NoPlaceError(self._shortage(nodes[0]))
+            if now > split_at and not said:
+                said = True
+                self._waits(nodes[0].node_id, self._lacking(nodes[0]))
         machines = self._ray.placement_group_table(group)["bundles_to_node_id"]
         with self._lock:
             of_cluster = self._machines.setdefault(nodes[0].machine.cluster_uid, {})
@@ -164,19 +176,28 @@ class Groups:
         )
 
     def _shortage(self, node: WantedNode) -> str:
-        wanted = ", ".join(_said(name, count) for name, count in bundle_of(node).items())
-        offered = [
-            ", ".join(
-                _said(name, machine["Resources"].get(name, 0)) for name in ("CPU", "GPU", "memory")
-            )
-            for machine in importlib.import_module("ray").nodes()
-            if machine["Alive"]
-        ]
         return (
-            f"Ray had no machine for it within {self._patience_seconds:g} s. It asks for {wanted}"
+            f"Ray had no machine for it within {self._patience_seconds:g} s. "
+            f"{self._lacking(node)}. Add machines, choose a smaller VM size"
+            + (", or pass --ray-strategy SPREAD or PACK" * self._is_strict)
+            + "; then scale down and up again"
+        )
+
+    def _lacking(self, node: WantedNode) -> str:
+        """Say what a node asks for and what there is."""
+        ray = importlib.import_module("ray")
+        machines = Counter(
+            _offer(machine["Resources"]) for machine in ray.nodes() if machine["Alive"]
+        )
+        offered = ", ".join(f"{count} with {offer}" for offer, count in machines.items())
+        with self._lock:
+            taken = len(set(self._machines.get(node.machine.cluster_uid, {}).values()))
+        return (
+            f"It asks for {_bundle_said(bundle_of(node))}"
             + (", on a machine without other nodes of its cluster" * self._is_strict)
-            + f"; the machines have in all: {' | '.join(offered) or 'there is none'}. Add machines,"
-            " choose a smaller VM size, or pass --ray-strategy PACK; then scale down and up again"
+            + f"; Ray's machines: {offered or 'none'}"
+            + (f", of which {taken} have a node of this cluster" * self._is_strict)
+            + f"; free on all together: {_offer(ray.available_resources())}"
         )
 
     @property
@@ -203,8 +224,18 @@ def bundle_of(node: WantedNode) -> dict[str, float]:
     return bundle
 
 
+def _bundle_said(bundle: Mapping[str, float]) -> str:
+    return ", ".join(_said(name, count) for name, count in bundle.items())
+
+
+def _offer(resources: Mapping[str, float]) -> str:
+    return ", ".join(_said(name, resources.get(name, 0)) for name in ("CPU", "GPU", "memory"))
+
+
 def _said(name: str, count: float) -> str:
-    return f"{count / _GIB:.1f} GiB of memory" if name == "memory" else f"{count:g} {name}s"
+    if name == "memory":
+        return f"{count / _GIB:.1f} GiB of memory"
+    return f"{count:g} {name}{'s' * (count != 1)}"
 
 
 def remove_groups(is_in_use: Callable[[str], bool]) -> None:

@@ -225,6 +225,19 @@ class Up:
 
 
 @frozen
+class Waits:
+    """A node has waited for a machine for a while, and goes on waiting.
+
+    Args:
+        node_id: The node.
+        what_for: What it asks for, and what Ray has.
+    """
+
+    node_id: str
+    what_for: str
+
+
+@frozen
 class Gone:
     """A node is no more, or was never made.
 

@@ -1,7 +1,8 @@
 """A node: the actor in its bundle, which runs tasks as the local engine does on one machine."""
 
 import logging
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from batchai_recipes.service.engines.engine import (
     TaskStatus,
 )
 from batchai_recipes.service.engines.folders import make_folder
+from batchai_recipes.service.engines.gpus import DEVICES
 from batchai_recipes.service.engines.local import LocalEngine
 from batchai_recipes.service.engines.ray.content_cache import ContentCache
 from batchai_recipes.service.engines.ray.fetching import FetchError
@@ -60,6 +62,7 @@ class RayNode:
         address: How other nodes reach this one.
         machine_id: Ray's id of this machine.
         reach: Asks other nodes of the service.
+        gpus: The GPUs that Ray gave it, as CUDA lists them.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class RayNode:
         machine_id: str,
         *,
         reach: Reach,
+        gpus: Sequence[str] = (),
     ) -> None:
         self._node_id = node_id
         self._home = home
@@ -88,6 +92,9 @@ class RayNode:
         )
         self._engine = LocalEngine(
             self._state,
+            # Ray shows a node without GPUs all that its machine has.
+            {**os.environ, DEVICES: ",".join(gpus)},
+            gpus=gpus,
             containers=home.containers,
             memory_limit_bytes=home.memory_limit_bytes,
             outlived=False,

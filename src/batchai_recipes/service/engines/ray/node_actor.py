@@ -30,13 +30,15 @@ def _actor_body() -> Any:
                 reference = getattr(other, method).remote(*arguments)
                 return ray.get(reference, timeout=_ANSWER_SECONDS)
 
+            context = ray.get_runtime_context()
             super().__init__(
                 node_id,
                 home,
                 group,
                 str(ray.util.get_node_ip_address()),
-                str(ray.get_runtime_context().get_node_id()),
+                str(context.get_node_id()),
                 reach=reach,
+                gpus=tuple(context.get_accelerator_ids()["GPU"]),
             )
             self._attendance = Attendance(
                 Path(home.probe), sees_state=self.facts().sees_state, is_busy=self.is_busy
