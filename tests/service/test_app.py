@@ -1,7 +1,9 @@
 """The service put together."""
 
+import sys
 import uuid
 from datetime import datetime, timedelta, timezone
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -9,9 +11,12 @@ from batchai_recipes.service.app import Service, ServiceOptions
 from batchai_recipes.service.batchai import OPERATIONS_KEPT
 from batchai_recipes.service.clock import iso_timestamp
 from batchai_recipes.service.engines.local import LocalEngine
-from batchai_recipes.service.listener import PortInUseError, bind
+from batchai_recipes.service.listener import Listener, PortInUseError, bind
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import ExceptionGroup
 
 NOW = datetime(2026, 1, 15, tzinfo=timezone.utc)
 
@@ -89,3 +94,39 @@ def test_what_is_said_of_jobs_reaches_the_engine(tmp_path, monkeypatch):
     service.stop()
 
     assert said == {"containers": "never", "memory_limit_bytes": 1 << 30}
+
+
+def test_when_one_part_does_not_stop_the_others_do(state, monkeypatch):
+    """Its error is raised in the end, and no port is left taken."""
+
+    class Broken(Listener):
+        def stop(self):
+            super().stop()
+            raise RuntimeError("broken")
+
+    monkeypatch.setattr("batchai_recipes.service.app.Listener", Broken)
+    service = Service(ServiceOptions(state))
+    address = service.start()
+    with pytest.raises(ExceptionGroup, match="did not stop") as caught:
+        service.stop()
+
+    assert [str(error) for error in caught.value.exceptions] == ["broken"]
+    for url in (address.files_endpoint, address.secure_files_endpoint, address.endpoint):
+        bind("127.0.0.1", urlsplit(url).port).close()
+    service.stop()  # nothing is left to stop
+
+
+def test_a_part_that_does_not_stop_hides_no_reason_for_not_starting(state, monkeypatch):
+    """The reason is raised, the other thing is in the log."""
+
+    class Broken(Listener):
+        def start(self):
+            raise RuntimeError("no start")
+
+    def no_stop(_self):
+        raise RuntimeError("no stop")
+
+    monkeypatch.setattr("batchai_recipes.service.app.Listener", Broken)
+    monkeypatch.setattr("batchai_recipes.service.app.FileServer.stop", no_stop)
+    with pytest.raises(RuntimeError, match="no start"):
+        Service(ServiceOptions(state)).start()

@@ -1,6 +1,7 @@
 """`batchai-recipes serve`: the service in the foreground."""
 
 import logging
+import sys
 from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,9 @@ from batchai_recipes.cli.console import AsJson, fail, say, show_json, tell
 from batchai_recipes.cli.principals import principals
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.settings import default_state_dir
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import ExceptionGroup
 
 if TYPE_CHECKING:
     from batchai_recipes.service.address import ServiceAddress
@@ -250,6 +254,8 @@ def run_service(
         fail(OSError(f"{error.filename or state.root}: {error.strerror or error}"))
     except ValueError as error:  # the value of an option
         fail(ConfigurationError(str(error)))
+    except ExceptionGroup as group:
+        fail(RuntimeError("; ".join([group.message, *map(str, group.exceptions)])))
     (tell if as_json else say)("Stopped")
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Final
@@ -28,6 +29,9 @@ from batchai_recipes.service.principal_register import record_own
 from batchai_recipes.service.scheduling.autoscale import SCALE_DOWN_AFTER
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.store import Store
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import ExceptionGroup
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -108,13 +112,26 @@ class Service:
         try:
             return self._start()
         except BaseException:
-            self.stop()
+            try:
+                self.stop()
+            except Exception:
+                _logger.exception("What had started did not stop in order")
             raise
 
     def stop(self) -> None:
-        """Stop every part, the last one started first; running jobs go on."""
+        """Stop every part, the last one started first; running jobs go on.
+
+        Raises:
+            ExceptionGroup: Some parts could not be stopped in order; the others were, after them.
+        """
+        errors: list[Exception] = []
         while self._undo:
-            self._undo.pop()()
+            try:
+                self._undo.pop()()
+            except Exception as error:  # noqa: BLE001, PERF203 - what is left is stopped first
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup("Parts of the service did not stop in order", errors)
 
     def _start(self) -> ServiceAddress:
         options, state, clock = self._options, self._options.state, self._options.clock

@@ -219,6 +219,10 @@ def test_a_copy_source_may_have_a_token_of_its_own(server, client, share):
     assert bad.headers["x-ms-error-code"] == "InvalidAuthenticationInfo"
     good = copy(**{"x-ms-copy-source-authorization": f"Bearer {server.token()}"})
     assert good.status_code == 202
+    key = copy(**{"x-ms-copy-source-authorization": "SharedKey batchtest:c2VjcmV0"})
+    assert key.headers["x-ms-error-code"] == "InvalidHeaderValue"
+    assert "must read 'Bearer TOKEN'" in key.text
+    assert "c2VjcmV0" not in key.text
 
 
 @pytest.fixture
@@ -299,6 +303,30 @@ def test_a_signature_for_one_user_comes_with_that_users_token(server, delegation
     assert by_http.headers["x-ms-error-code"] == "AuthenticationFailed"
     other = delegated(server, delegation_key, user_delegation_oid=OTHER)
     assert fetch(server, other, authorization=token) == "AuthenticationFailed"
+
+
+def test_a_copy_source_with_a_signature_for_one_user(server, delegation_key, text_file):
+    """That user's token goes with it; the version is that of the request, or of that signature."""
+    mine = server.tokens.verify(server.token(), audiences=["https://storage.azure.com"]).object_id
+    sas = delegated(server, delegation_key, user_delegation_oid=mine)
+    target = generate_share_sas(
+        "batchtest",
+        "data",
+        server.account.key1,
+        permission="cw",
+        expiry=server.clock.now() + timedelta(hours=1),
+    )
+    address = f"{server.secure_base}/batchtest/data"
+    headers = {"x-ms-copy-source": f"{address}/f.txt?{sas}"}
+    token = {"x-ms-copy-source-authorization": f"Bearer {server.token()}"}
+    for more, status in (({}, 403), (token, 202)):
+        reply = requests.put(
+            f"{address}/copy?{target}",
+            headers={**headers, **more},
+            verify=str(server.ca_file),
+            timeout=30,
+        )
+        assert reply.status_code == status, reply.text
 
 
 def test_a_key_for_the_users_of_one_tenant(server, service, text_file):

@@ -1,5 +1,7 @@
 """The threads that serve connections, and which of them leads."""
 
+import errno
+import os
 import socket
 import threading
 import time
@@ -135,6 +137,40 @@ def test_who_asks_for_nothing_is_ended(ended):
         assert ended.connections == [connection]
         assert connection.served_by == []
     crew.stop()
+
+
+class Poll:
+    """A set of watched descriptors with room for so many more."""
+
+    def __init__(self, poll, room):
+        self._poll = poll
+        self.room = room
+
+    def register(self, *arguments):
+        """Watch a descriptor, where there is room."""
+        if not self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.room -= 1
+        self._poll.register(*arguments)
+
+    def __getattr__(self, name):
+        return getattr(self._poll, name)
+
+
+def test_one_that_the_kernel_does_not_watch_is_not_served(crew, ended):
+    """Whoever brings it is told; one that was served before ends, and the others are served on."""
+    crew._poll = Poll(crew._poll, room=2)
+    with closing(Echo()) as first, closing(Echo()) as second, closing(Echo()) as third:
+        crew.watch(first)
+        crew.watch(second)
+        with pytest.raises(OSError, match="No space left"):
+            crew.watch(third)
+        third.end()
+        first.held.set()
+        assert first.ask(b"a") == b"a"  # whoever steps aside has to be watched again
+        assert ended.one.wait(30)
+        assert ended.connections == [first]
+        assert second.ask(b"x") == b"x"
 
 
 def test_threads_end_with_the_crew(ended):

@@ -14,6 +14,8 @@ import pytest
 from batchai_recipes.service.files import connection as connection_module
 from batchai_recipes.service.files.answer import Answer, FilePart
 from batchai_recipes.service.files.byte_range import ByteRange
+from batchai_recipes.service.files.connection import Connection
+from batchai_recipes.service.files.crew import Crew
 from batchai_recipes.service.files.server import FileServer
 from batchai_recipes.service.identity.certificates import ensure_authority
 from batchai_recipes.service.listener import TlsFiles, bind
@@ -309,6 +311,22 @@ def test_a_bug_in_the_server_ends_the_connection_only(running, handler, caplog):
 
     handler.bodies = []
     assert talk(running, b"GET / HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("place", [Crew, Connection], ids=["not watched", "gone"])
+def test_a_client_that_cannot_be_served_is_turned_away(running, handler, monkeypatch, place):
+    """The next one is served, and as many at a time as before."""
+
+    def fail(*_):
+        raise OSError("no room")
+
+    for _ in range(3):  # more than there is room for
+        with monkeypatch.context() as patched:
+            patched.setattr(place, "watch" if place is Crew else "_prepare", fail)
+            with suppress(ConnectionResetError):
+                assert talk(running, b"GET / HTTP/1.1\r\n\r\n") == b""
+    for _ in range(3):
+        assert talk(running, b"GET / HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 200")
 
 
 def test_the_target_may_be_an_address(running, handler):

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from batchai_recipes.service.files.addressing import Address
 from batchai_recipes.service.files.body import Content
@@ -88,6 +88,25 @@ class Call:
             header_names=names,
             scheme=scheme,
             client_ip=client_ip,
+        )
+
+    def naming(self, raw_path: bytes, query: str, headers: Mapping[str, str]) -> "Call":
+        """Return the request to read a file that this one names by URL, from the same client.
+
+        Args:
+            raw_path: The path in that URL.
+            query: The query in it, which may hold a signature.
+            headers: What comes with it, by lower-case name.
+        """
+        parameters, first = _parameters(query.encode("latin-1", "replace"))
+        return evolve(
+            self,
+            verb="GET",
+            raw_path=raw_path,
+            parameters=parameters,
+            first=first,
+            headers=headers,
+            header_names={name: name for name in headers},
         )
 
     @property

@@ -5,7 +5,7 @@ so that no request can make the service speak to another host.
 """
 
 from typing import Final
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from attrs import evolve, frozen
 
@@ -17,6 +17,7 @@ from batchai_recipes.service.files.errors import ErrorCode, FileServiceError, in
 from batchai_recipes.service.files.grants import AccountKeyGrant, Needs, Noun, TokenGrant
 from batchai_recipes.service.files.paths import Location
 
+AUTHORIZATION: Final = "x-ms-copy-source-authorization"
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -45,13 +46,14 @@ class CopySources:
             FileServiceError: It is no file of this service, or the sender may not use it.
         """
         url = admitted.call.header(header)
+        authorization = _authorization(admitted.call)
         try:
             parts = urlsplit(url)
-            host = parts.hostname or ""
-            address = resolve(host, parts.path.encode("latin-1", "replace"))
+            raw_path = parts.path.encode("latin-1", "replace")
+            address = resolve(parts.hostname or "", raw_path)
             own = _is_own(admitted.call, parts)
-            query = parse_qsl(parts.query, keep_blank_values=True)
-            snapshot = next((text for name, text in query if name.lower() == "sharesnapshot"), "")
+            named = admitted.call.naming(raw_path, parts.query, authorization)
+            snapshot = named.parameter("sharesnapshot")
             if snapshot:
                 address = evolve(address, snapshot=snapshot_time(snapshot))
         except (FileServiceError, ValueError) as error:
@@ -63,28 +65,14 @@ class CopySources:
                 ErrorCode.SHARE_SNAPSHOT_OPERATION_NOT_SUPPORTED,
                 "What is in a snapshot stays there; copy it instead.",
             )
-        self._authorize(admitted, parts.query, address, Needs(noun, "o", letters))
+        self._authorize(admitted, named, address, Needs(noun, "o", letters))
         return address.location
 
     def _authorize(
-        self, admitted: AdmittedCall, query: str, address: Address, needs: Needs
+        self, admitted: AdmittedCall, named: Call, address: Address, needs: Needs
     ) -> None:
-        parameters = tuple(
-            (name.lower(), value) for name, value in parse_qsl(query, keep_blank_values=True)
-        )
-        if any(name == "sig" for name, _ in parameters):
-            call = evolve(admitted.call, parameters=parameters, headers={}, verb="GET")
-            self.chain.authenticate(call, address).check(needs)
-            return
-        authorization = admitted.call.headers.get("x-ms-copy-source-authorization")
-        if authorization is not None:
-            kept = ("x-ms-version", INTENT)
-            headers = {
-                "authorization": authorization,
-                **{name: value for name, value in admitted.call.headers.items() if name in kept},
-            }
-            call = evolve(admitted.call, parameters=parameters, headers=headers, verb="GET")
-            self.chain.authenticate(call, address).check(needs)
+        if named.parameter("sig") or named.headers:
+            self.chain.authenticate(named, address).check(needs)
             return
         same_account = address.account == admitted.address.account
         if not (same_account and isinstance(admitted.grant, AccountKeyGrant | TokenGrant)):
@@ -92,6 +80,22 @@ class CopySources:
                 ErrorCode.CANNOT_VERIFY_COPY_SOURCE,
                 "The sender is not known to be allowed to use the source; put a SAS into its URL.",
             )
+
+
+def _authorization(call: Call) -> dict[str, str]:
+    """Return the headers that go with a token for the source; none where there is no token."""
+    token = call.headers.get(AUTHORIZATION)
+    if token is None:
+        return {}
+    # A signature with a key is one of a request, and the request for the source is never sent.
+    if token.partition(" ")[0].lower() != "bearer":
+        raise invalid_header(
+            AUTHORIZATION,
+            "",  # it may be a secret
+            "it must read 'Bearer TOKEN'; without a token, put a SAS into the source's URL",
+        )
+    kept = {name: call.headers[name] for name in ("x-ms-version", INTENT) if name in call.headers}
+    return {"authorization": token, **kept}
 
 
 def _is_own(call: Call, parts: SplitResult) -> bool:

@@ -96,10 +96,17 @@ class Crew(Generic[Connection]):
 
         Args:
             connection: The connection; at rest now.
+
+        Raises:
+            OSError: The kernel watches no more connections; the caller closes this one.
         """
         descriptor = connection.fileno()
         self._resting[descriptor] = connection
-        self._poll.register(descriptor, select.EPOLLIN)
+        try:
+            self._poll.register(descriptor, select.EPOLLIN)
+        except OSError:
+            self._resting.pop(descriptor, None)
+            raise
 
     def _forget(self, connection: Connection) -> None:
         descriptor = connection.fileno()
@@ -129,7 +136,10 @@ class Crew(Generic[Connection]):
             self._forget(connection)
             self._ended(connection)
         elif not leads:
-            self.watch(connection)
+            try:
+                self.watch(connection)
+            except OSError:
+                self._ended(connection)
         return leads
 
     def _take_lead(self) -> int | None:

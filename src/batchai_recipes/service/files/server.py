@@ -5,6 +5,7 @@ Python waits, in one call for up to 4 MiB, and nothing is copied between event l
 Small requests one thread answers best; see :mod:`~.crew`.
 """
 
+import logging
 import socket
 import ssl
 import threading
@@ -23,6 +24,12 @@ MAXIMUM_CONNECTIONS: Final = 256
 _GRACE_SECONDS: Final = 2.0
 _ABORT_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 0.1
+_NOT_SERVED: Final = (
+    "A client of the file service was turned away, since the kernel watches no more connections "
+    "(%s): close some of them, or raise fs.epoll.max_user_watches"
+)
+
+_logger = logging.getLogger(__name__)
 
 
 class FileServer:
@@ -101,14 +108,18 @@ class FileServer:
                 # Stopping, too many open files, or a client that went before it was let in.
                 self._stopping.wait(_PAUSE_SECONDS)
                 continue
-            connection = Connection(
-                accepted,
-                str(address[0]),
-                self._tls,
-                self._handler,
-                self._buffers,
-                is_crowded=self._is_crowded,
-            )
+            try:
+                connection = Connection(
+                    accepted,
+                    str(address[0]),
+                    self._tls,
+                    self._handler,
+                    self._buffers,
+                    is_crowded=self._is_crowded,
+                )
+            except OSError:  # the client has gone already
+                accepted.close()
+                continue
             with self._lock:
                 self._waiting.append(connection)
                 self._admit()
@@ -119,8 +130,13 @@ class FileServer:
         """Serve those who wait, as far as there is room."""
         while self._waiting and len(self._connections) < self._maximum:
             connection = self._waiting.popleft()
-            self._connections.add(connection)
-            self._crew.watch(connection)
+            try:
+                self._crew.watch(connection)
+            except OSError as error:
+                _logger.warning(_NOT_SERVED, error)
+                connection.close()
+            else:
+                self._connections.add(connection)
 
     def _is_crowded(self) -> bool:
         return bool(self._waiting)
