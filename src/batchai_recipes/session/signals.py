@@ -45,21 +45,44 @@ class _HeldSignals:
         self._arrived: list[int] = []
 
     def add(self, report: Callable[[str], None]) -> None:
-        """Hold signals from now on, and tell of those that arrive."""
+        """Hold signals from now on, and tell of those that arrive.
+
+        A signal that is ignored stays ignored, as under ``nohup``.
+        """
+        if not self._reports:
+            handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+            self._previous = {
+                number: handler
+                for number, handler in handlers.items()
+                if handler is not signal.SIG_IGN
+            }
+            try:
+                for number in self._previous:
+                    signal.signal(number, self._hold)
+            except BaseException:  # the old handler of one of them was faster
+                self._let_go()
+                raise
         self._reports.append(report)
-        if len(self._reports) == 1:
-            self._previous = {number: signal.signal(number, self._hold) for number in _SIGNALS}
 
     def remove(self, report: Callable[[str], None]) -> int | None:
         """Let go where nobody else holds them; return the first that arrived meanwhile."""
         self._reports.remove(report)
         if self._reports:
             return None
-        for number, handler in self._previous.items():
+        arrived, self._arrived = self._arrived, []
+        try:
+            self._let_go()
+        except BaseException:  # one that has its handler back was faster than the other one
+            self._let_go()
+            raise
+        return arrived[0] if arrived else None
+
+    def _let_go(self) -> None:
+        for number in tuple(self._previous):
+            handler = self._previous[number]
             # None: a handler that was not installed from Python; Python cannot restore it.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        arrived, self._arrived = self._arrived, []
-        return arrived[0] if arrived else None
+            self._previous.pop(number)
 
     def _hold(self, number: int, _frame: FrameType | None) -> None:
         self._arrived.append(number)

@@ -61,6 +61,57 @@ def test_a_signal_during_the_clean_up_waits_for_its_end(signals, number, expecte
     assert done == ["cleaned up"]
 
 
+@pytest.fixture
+def in_the_midst(monkeypatch):
+    """Raises Ctrl-C's exception once, while the handlers are changed for the n-th time."""
+    install = signal.signal
+
+    def interrupt_at(count):
+        calls = iter(range(1, 100))
+
+        def changed(number, handler):
+            previous = install(number, handler)
+            if next(calls) == count:
+                raise KeyboardInterrupt
+            return previous
+
+        monkeypatch.setattr(signal, "signal", changed)
+
+    return interrupt_at
+
+
+@pytest.mark.parametrize("change", [1, 2, 3, 4])
+def test_a_signal_in_the_midst_of_a_change_leaves_none_held(in_the_midst, change):
+    """Neither at the beginning of a clean-up nor at its end; the next one is whole as well."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    own = TerminationSignals(lambda _: None)
+    in_the_midst(change)
+    with pytest.raises(KeyboardInterrupt), own.held():
+        pass
+
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    done = []
+    with pytest.raises(KeyboardInterrupt), own.held():
+        signal.raise_signal(signal.SIGINT)
+        done.append("cleaned up")
+    assert done == ["cleaned up"]
+
+
+def test_an_ignored_signal_stays_ignored():
+    """As under nohup; nothing is said of it that is not true."""
+    said = []
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with TerminationSignals(said.append).held():
+            signal.raise_signal(signal.SIGINT)
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+    assert said == []
+
+
 def test_other_threads_are_left_alone():
     """Python delivers signals to the main thread only."""
     outcome = []
