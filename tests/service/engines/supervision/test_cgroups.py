@@ -1,5 +1,10 @@
 """Control groups, as far as they can be had without any."""
 
+import os
+import signal
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from batchai_recipes.service.engines.supervision.cgroups import Cgroup, own_directory
@@ -71,3 +76,50 @@ def test_where_groups_cannot_be_made_there_is_none(tmp_path):
     assert Cgroup.make(str(tmp_path / "plain")) is None
     assert not (tmp_path / "plain").exists()
     assert Cgroup.make(str(tmp_path / "no" / "where")) is None
+
+
+@pytest.fixture
+def group():
+    """A real group, where this machine and user can have one."""
+    own = own_directory()
+    made = Cgroup.make(f"{own}/batchai-recipes-test-{os.getpid()}") if own else None
+    if made is None:
+        pytest.skip("no control groups of version 2 that this user may make")
+    yield made
+    made.end()
+
+
+def test_all_that_runs_in_a_group_ends_with_it(group):
+    """The kernel tells when that is so, and the group is gone then."""
+    family = subprocess.Popen(
+        f"echo $$ > {group.path}/cgroup.procs && (sleep 600 & setsid sleep 600 & echo up; wait)",
+        shell=True,
+        stdout=subprocess.PIPE,
+    )
+    with family:
+        assert family.stdout.readline() == b"up\n"
+        group.end()
+        assert not Path(group.path).exists()
+    assert family.returncode == -signal.SIGKILL
+
+
+def test_a_group_that_does_not_get_empty_is_waited_for_within_limits(folder, monkeypatch):
+    """Its end is asked for again whenever it has changed, and it stays."""
+    (folder / "cgroup.events").write_text("populated 1\nfrozen 0\n")
+    seconds = iter([0.0, 0.5, 1.0, 2.5])
+    waited = []
+
+    class Changes:
+        def register(self, *_):
+            pass
+
+        def poll(self, milliseconds):
+            waited.append(milliseconds)
+
+    module = "batchai_recipes.service.engines.supervision.cgroups"
+    monkeypatch.setattr(f"{module}.time.monotonic", lambda: next(seconds))
+    monkeypatch.setattr(f"{module}.select.poll", Changes)
+    Cgroup(str(folder)).end()
+    assert waited == [1500, 1000]
+    assert (folder / "cgroup.kill").read_text() == "1"
+    assert folder.exists()

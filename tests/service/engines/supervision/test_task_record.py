@@ -3,7 +3,6 @@
 import fcntl
 import multiprocessing
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -55,19 +54,32 @@ def test_a_claim_is_final(path):
     assert read_record(path).supervisor == {"pid": 1}
 
 
-def test_a_claim_that_is_being_made_is_waited_for(path):
-    """The file is there before it is locked and says anything."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+@pytest.mark.parametrize("last", ["flock", "write"])
+def test_a_claim_that_is_being_made_is_none_yet(path, tmp_path, monkeypatch, last):
+    """A supervisor that dies in the midst of it has started nothing, and the task can be run."""
     identity = process_identity(os.getpid())
 
-    def go_on():
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        TaskRecord(descriptor).add("supervisor", identity)
+    def die(*_):
+        raise KeyboardInterrupt
 
-    with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(read_record, path)
-        go_on()
-        assert reading.result(30).supervisor == identity
+    def nobody_claimed():
+        assert read_record(path) is None
+        assert not is_supervised(path)
+        assert list(tmp_path.glob("*.record")) == []
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fcntl if last == "flock" else os, last, die)
+        with pytest.raises(KeyboardInterrupt):
+            TaskRecord.claim(path, identity)
+    nobody_claimed()
+    seen = []
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "link", lambda old, new: (nobody_claimed(), seen.append((old, new))))
+        TaskRecord.claim(path, identity)
+    assert [new for _, new in seen] == [path]
+    record = TaskRecord.claim(path, identity)
+    assert read_record(path).supervisor == identity
+    os.close(record._descriptor)
 
 
 def _race(path, start, results):

@@ -9,11 +9,11 @@ Source:
 
 import contextlib
 import os
+import select
 import time
 
 from .processes import read_file
 
-_PAUSE_SECONDS = 0.002
 _PATIENCE_SECONDS = 2.0
 
 
@@ -88,10 +88,7 @@ class Cgroup:
 
     def end(self) -> None:
         """Kill what is left in the group, wait for its end and remove the group."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while self._is_populated() and time.monotonic() < deadline:
-            self.kill()
-            time.sleep(_PAUSE_SECONDS)
+        self._kill_and_wait()
         self.remove()
 
     def remove(self) -> None:
@@ -100,11 +97,25 @@ class Cgroup:
             with contextlib.suppress(OSError):
                 os.rmdir(folder)
 
-    def _is_populated(self) -> bool:
+    def _kill_and_wait(self) -> None:
         try:
-            return b"populated 1" in read_file(f"{self.path}/cgroup.events")
+            events = os.open(f"{self.path}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
-            return False
+            return  # there is no such group any more
+        try:
+            changes = select.poll()
+            changes.register(events, select.POLLPRI)
+            deadline = time.monotonic() + _PATIENCE_SECONDS
+            while b"populated 1" in os.pread(events, 4096, 0):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return
+                self.kill()
+                changes.poll(1000 * left)  # until the kernel says that the group has changed
+        except OSError:
+            return
+        finally:
+            os.close(events)
 
     def _write(self, name: str, content: bytes) -> bool:
         try:

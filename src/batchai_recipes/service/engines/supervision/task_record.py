@@ -18,14 +18,11 @@ had not.
 import fcntl
 import json
 import os
-import time
 from typing import Any, NamedTuple
 
 from .processes import boot_id, read_all
 
 SUFFIX = ".record"
-_CLAIMING_SECONDS = 0.2
-_CLAIMING_PAUSE_SECONDS = 0.01
 
 
 class Reading(NamedTuple):
@@ -70,21 +67,27 @@ class TaskRecord:
         Raises:
             OSError: The record cannot be written.
         """
+        if os.path.exists(path):
+            return None
+        # It gets its name when it is locked and says whose it is: nobody ever sees half a claim.
+        unnamed = f"{path}.{os.urandom(8).hex()}"
         # Closed only when claiming fails: the lock lasts as long as this process. The task's own
         # processes do not get it.
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        try:
-            descriptor = os.open(path, flags, 0o600)
-        except FileExistsError:
-            return None
+        descriptor = os.open(unnamed, flags, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             made = cls(descriptor)
             made.add("supervisor", supervisor)
-        except OSError:
-            os.unlink(path)  # say, the disk is full; nothing has been run
+            os.link(unnamed, path)
+        except FileExistsError:
+            os.close(descriptor)
+            return None
+        except OSError:  # say, the disk is full; nothing has been run
             os.close(descriptor)
             raise
+        finally:
+            os.unlink(unnamed)
         return made
 
     def add(self, name: str, content: dict[str, Any]) -> None:
@@ -124,7 +127,7 @@ def read_record(path: str) -> Reading | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        text = _read_claim(descriptor)
+        text = read_all(descriptor)
         is_alive = _is_locked(descriptor)
         # Read on after looking at the lock, so that no end can come between.
         text += read_all(descriptor)
@@ -137,18 +140,6 @@ def read_record(path: str) -> Reading | None:
     supervisor = said.get("supervisor", {})
     is_alive = is_alive and supervisor.get("boot_id") == boot_id()
     return Reading(supervisor, said.get("main"), said.get("ended"), is_alive)
-
-
-def _read_claim(descriptor: int) -> bytes:
-    """Read what there is, once the claim is there: by then the lock is there too."""
-    text = read_all(descriptor)
-    waited = 0.0
-    while not text and waited < _CLAIMING_SECONDS:
-        # A supervisor that another service started is making the claim, or died doing so.
-        time.sleep(_CLAIMING_PAUSE_SECONDS)
-        waited += _CLAIMING_PAUSE_SECONDS
-        text = read_all(descriptor)
-    return text
 
 
 def is_supervised(path: str) -> bool:
