@@ -58,6 +58,17 @@ def test_a_failed_preparation_names_its_node():
     assert error.details == {"file": "stderr-job_prep-node-b.txt"}
 
 
+@pytest.mark.parametrize(
+    "name", ["", "-", "daemon", "daemon-", "rank-x", "rank-²", "preparation-x", "preparation-2"]
+)
+def test_a_task_of_an_unknown_name_fails_its_job_by_that_name(name):
+    """As one that another release launched: it has no file that could be named."""
+    state, code, error = told({"process-0": Running(), name: ended(1, 3)})
+    assert (state, code, error.code, error.details) == ("failed", 3, "JobFailed", {})
+    assert f"The job's task {name!r} failed with exit code 3" in error.message
+    assert error.message.endswith("Look at the files of its standard output directory")
+
+
 @pytest.mark.parametrize("follower", [Running(), Lost(), ended(5, 1), ended(5, 143, "terminated")])
 def test_what_follows_the_master_cannot_undo_its_success(follower):
     """Parameter servers never end by themselves, and workers may stumble when the master goes."""

@@ -17,6 +17,7 @@ from batchai_recipes.service.scheduling.job_records import JobRecord
 from batchai_recipes.service.toolkits.toolkit import MPIRUN, PROCESS, ROLES, Role
 
 _NOT_FOUND: Final = 127
+_PREPARATION: Final = PREPARATION_PREFIX.removesuffix("-")
 _HINT_FOR_MPI: Final = (
     ": a program was not found, or mpirun itself, which Open MPI brings (Debian and Ubuntu: "
     "openmpi-bin)"
@@ -173,21 +174,26 @@ def _error_of(job: JobRecord, name: str, status: Ended) -> BatchAIError:
         hint = _HINT_FOR_MPI
     if status.message:
         hint = f": {status.message}"
+    message = f"{subject} failed with exit code {status.exit_code}{hint}. Look at "
+    if suffix is None:
+        return BatchAIError(code, f"{message}the files of its standard output directory")
     file = f"stderr{suffix}.txt"
-    return BatchAIError(
-        code,
-        f"{subject} failed with exit code {status.exit_code}{hint}. Look at {file} in its standard "
-        "output directory",
-        {"file": file},
-    )
+    return BatchAIError(code, f"{message}{file} in its standard output directory", {"file": file})
 
 
-def _described(job: JobRecord, name: str) -> tuple[str, str, str]:
-    """Return the error's code, what failed, and what follows ``stderr`` in its file's name."""
-    index = int(name.rpartition("-")[2])
-    if name.startswith(PREPARATION_PREFIX):
+def _described(job: JobRecord, name: str) -> tuple[str, str, str | None]:
+    """Return the error's code, what failed, and what follows ``stderr`` in its file's name.
+
+    That is None for a task that this release launches under no such name: engines tell of all that
+    they find of a job, and another release may have launched it.
+    """
+    kind, _, number = name.rpartition("-")
+    index = int(number) if number.isdecimal() else None
+    role = ROLES.get(kind)
+    if kind == _PREPARATION and index is not None and index < len(job.node_ids):
         return "JobPreparationFailed", "Job preparation", preparation_suffix(job, index)
-    role = _role_of(name) or PROCESS
+    if role is None or index is None:
+        return "JobFailed", f"The job's task {name!r}", None
     subject = "The job" if role in {PROCESS, MPIRUN} else f"The job's {role.label.format(index)}"
     return "JobFailed", subject, role.suffix.format(index)
 
