@@ -16,18 +16,23 @@ CNTK_VENV ?= .venv-cntk
 WORKERS ?= 4
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: help quickstart cntk test docs lint types contracts fuzz check clean
+.PHONY: help quickstart cntk test test-ray docs lint types contracts fuzz check clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 quickstart: $(VENV)/trainer.stamp  ## Train the MNIST network as a Batch AI job, end to end
 	$(BIN)/batchai-recipes quickstart $(ARGS)
 
-test: $(VENV)/develop.stamp  ## Run the whole test suite with coverage
+test: $(VENV)/develop.stamp  ## Run all tests but those that need Ray, with coverage
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest -n auto --maxprocesses $(WORKERS) --dist worksteal \
+	$(BIN)/python -m pytest -m 'not ray' -n auto --maxprocesses $(WORKERS) --dist worksteal \
 	  --cov --cov-report=term --cov-fail-under=90 $(ARGS)
+
+# One after the other: all have one Ray cluster of four machines. One that hangs ends by a signal, so
+# that the cluster is ended, too.
+test-ray: $(VENV)/ray.stamp  ## Run the tests that need Ray, and install it
+	$(BIN)/python -m pytest -m ray --timeout-method signal tests $(ARGS)
 
 cntk:  ## Make .venv-cntk with CNTK 2.7, for `quickstart --engine cntk`
 	$(PYTHON) src/batchai_recipes/trainer/cntk_environment.py $(CNTK_VENV)
@@ -51,7 +56,7 @@ fuzz: $(VENV)/fuzz.stamp $(VENV)/develop.stamp  ## Ask the service all that the 
 	$(BIN)/python tests/service/management/fuzz.py --contract $(CONTRACT) \
 	  --schemathesis $(VENV)/fuzz/bin/schemathesis --examples $(EXAMPLES)
 
-check: test docs lint types contracts  ## Everything that CI checks
+check: test test-ray docs lint types contracts  ## Everything that CI checks
 
 clean:  ## Remove what these commands made
 	rm -rf $(VENV) $(CNTK_VENV) build .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -75,6 +80,10 @@ $(VENV)/trainer.stamp: $(VENV)/torch.stamp
 
 $(VENV)/develop.stamp: $(VENV)/trainer.stamp
 	$(PIP) install -q -c $(CONSTRAINTS) -r requirements/develop.in
+	@touch $@
+
+$(VENV)/ray.stamp: $(VENV)/develop.stamp
+	$(PIP) install -q -c $(CONSTRAINTS) -e '.[ray]'
 	@touch $@
 
 # The reference is made of the package's docstrings, with the names of all that it can import.

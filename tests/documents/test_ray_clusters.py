@@ -17,6 +17,7 @@ def blocks():
     ]
 
 
+@pytest.mark.ray
 def test_rays_launcher_takes_the_one_for_azure(blocks):
     """Its own check, which asks no cloud."""
     util = pytest.importorskip("ray.autoscaler._private.util")

@@ -242,7 +242,12 @@ def _set_network(file):
 
 def _why_not():
     if importlib.util.find_spec("ray") is None:
-        return "Ray is not installed (the extra 'ray'; .ci/run installs it)"
+        return "Ray is not installed (`make test-ray` installs it)"
+    return why_not_permitted()
+
+
+def why_not_permitted():
+    """Say why this machine cannot have such a cluster, if so."""
     if not all(map(shutil.which, ("unshare", "nsenter", "ip", "mount"))):
         return "unshare, nsenter, ip and mount are not all installed"
     allowed = subprocess.run(
@@ -251,6 +256,14 @@ def _why_not():
         check=False,
     )
     return "" if allowed.returncode == 0 else "namespaces and bridges of networks are not permitted"
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers
+def pytest_collection_modifyitems(items):
+    """Mark what needs the cluster: ``make test`` leaves it to ``make test-ray``, which has one."""
+    for item in items:
+        if "ray_cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker("ray")
 
 
 @pytest.fixture(scope="session")
@@ -272,6 +285,12 @@ def in_ray_cluster(ray_cluster, monkeypatch):
     """The cluster, with the test in its network."""
     monkeypatch.setenv("BATCHAI_TEST_RAY_ADDRESS", ray_cluster.address)
     monkeypatch.setenv("BATCHAI_TEST_RAY_FOLDER", str(ray_cluster.node_folder))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
     with ray_cluster.entered():
         yield ray_cluster
+
+
+if __name__ == "__main__":
+    reason = why_not_permitted()
+    print(reason)  # noqa: T201  # for .ci/run
+    sys.exit(bool(reason))

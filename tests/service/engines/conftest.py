@@ -15,7 +15,9 @@ from batchai_recipes.service.engines.engine import Task, TaskKey
 # What makes an engine from a state directory: the tests of every engine run against each of these.
 ENGINES = [
     "batchai_recipes.service.engines.local:LocalEngine",
-    pytest.param("prepared_ray_engine:PreparedRayEngine", marks=pytest.mark.slow),
+    pytest.param(
+        "prepared_ray_engine:PreparedRayEngine", marks=[pytest.mark.slow, pytest.mark.ray]
+    ),
 ]
 PATIENCE_SECONDS = 30.0
 
