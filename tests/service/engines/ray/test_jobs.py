@@ -1,16 +1,19 @@
 """Jobs on a Ray cluster, with no change to the programs that submit them."""
 
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from ray_client import wait_until
 
 from batchai_recipes import (
     ClusterBuilder,
+    ClusterError,
     CustomJobBuilder,
     FileShareStaging,
+    PyTorchJobBuilder,
     TrainingSession,
 )
 
@@ -30,16 +33,17 @@ def _cluster():
 
 def test_a_job_reads_and_writes_its_share(service, tmp_path, staging):
     """Inputs are there, outputs come back whole, the small, the large and the rewritten."""
-    source = tmp_path / "numbers.bin"
+    source, gate = tmp_path / "numbers.bin", tmp_path / "gate"
     source.write_bytes(bytes(range(256)) * 40_000)
-    script = """
+    os.mkfifo(gate)
+    script = f"""
 set -e
 cd $AZ_BATCHAI_OUTPUT_MODEL
 cmp $AZ_BATCHAI_INPUT_IN/numbers.bin $AZ_BATCHAI_INPUT_IN/numbers.bin
 cat $AZ_BATCHAI_INPUT_IN/numbers.bin $AZ_BATCHAI_INPUT_IN/numbers.bin > twice.bin
-echo first > changed.txt; sleep 1.5; echo other > changed.txt
-mkdir -p deep/er; : > deep/er/empty; mv changed.txt final.txt
-echo "on $(cat /proc/self/cgroup | wc -l)" > gone.txt; sleep 0.7; rm gone.txt
+mkdir -p deep/er; : > deep/er/empty; echo here > gone.txt; echo first > changed.txt
+read go < {gate}
+echo other > changed.txt; mv changed.txt final.txt; rm gone.txt
 """
     staging = staging.upload(source)
     cluster = _cluster().mount(staging, at="share")
@@ -54,6 +58,10 @@ echo "on $(cat /proc/self/cgroup | wc -l)" > gone.txt; sleep 0.7; rm gone.txt
         TrainingSession(cluster, staging=staging, connection=connection) as session,
     ):
         run = session.submit(job)
+        # What is written is there while the job runs, also what it changes and removes later.
+        wait_until(lambda: _on_the_share(service, "changed.txt", "first\n"))
+        wait_until(lambda: _on_the_share(service, "gone.txt", "here\n"))
+        gate.write_text("go\n")
         run.wait()
         run.outputs("MODEL").download(tmp_path / "out")
 
@@ -64,27 +72,65 @@ echo "on $(cat /proc/self/cgroup | wc -l)" > gone.txt; sleep 0.7; rm gone.txt
     assert found["final.txt"].read_text() == "other\n"
 
 
+def _on_the_share(service, name, text):
+    """Whether a file of a share of the service says something."""
+    shares = service.state / "shares"
+    return any(path.read_text() == text for path in shares.rglob(name))
+
+
 def test_lines_are_streamed_while_the_job_runs(service, tmp_path, staging):
-    """Each within two seconds of being written, at most; here the job waits to be told."""
-    source = tmp_path / "x"
-    source.write_text("x")
-    staging = staging.upload(source)
-    cluster = _cluster().mount(staging, at="share")
-    lines = 8
-    job = CustomJobBuilder("job").command_line(
-        f"bash -c 'for i in $(seq {lines}); do date +%s.%N; sleep 0.4; done'"
+    """Each of its processes writes a line and goes on only when that has arrived."""
+    gates = [tmp_path / f"gate-{rank}" for rank in range(2)]
+    for gate in gates:
+        os.mkfifo(gate)
+    command = (
+        "for line in 1 2 3; do "
+        f"echo $AZ_BATCHAI_TASK_INDEX says $line; read go < {tmp_path}/gate-$AZ_BATCHAI_TASK_INDEX;"
+        " done"
     )
+    source = tmp_path / "rank.sh"
+    source.write_text(command)
+    staging = staging.upload(source)
+    cluster = _cluster().nodes(2).mount(staging, at="share")
+    job = (
+        PyTorchJobBuilder("job")
+        .nodes(2)
+        .input("IN", staging.mounted("in"))
+        .python_interpreter("bash")
+        .script("$AZ_BATCHAI_INPUT_IN/rank.sh")
+        .communication_backend("gloo")
+    )
+    arrived = []
     with (
         service.connection() as connection,
         TrainingSession(cluster, staging=staging, connection=connection) as session,
     ):
         run = session.submit(job)
-        late = [time.time() - float(line) for line in run.stream("stdout.txt")]
+        for line in run.stream("stdout-*.txt"):
+            arrived.append(line)
+            gates[int(line.partition(" says ")[0][-1])].write_text("go\n")
         run.wait()
 
-    assert len(late) == lines
-    # All but the last ones were there before the job had ended.
-    assert sum(delay < 0.4 * lines for delay in late) >= lines - 2
+    lines = [f"stdout-{rank}.txt: {rank} says {line}" for line in (1, 2, 3) for rank in (0, 1)]
+    assert sorted(arrived) == sorted(lines)
+
+
+def test_a_failed_setup_task_tells_the_end_of_its_stderr(service, tmp_path, staging):
+    """Also where that is on a machine that the service does not see, and without secrets."""
+    source = tmp_path / "x"
+    source.write_text("x")
+    staging = staging.upload(source)
+    cluster = (
+        _cluster()
+        .mount(staging, at="share")
+        .setup_task("echo cannot log in with $TOKEN >&2; exit 3", secrets={"TOKEN": "hunter2"})
+    )
+    with (
+        service.connection() as connection,
+        pytest.raises(ClusterError, match=r"exit code 3(.|\n)*cannot log in with \*\*\*"),
+        TrainingSession(cluster, staging=staging, connection=connection),
+    ):
+        pass
 
 
 def test_pytorch_on_two_machines(service, environment, tmp_path):

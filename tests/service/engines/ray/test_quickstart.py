@@ -1,0 +1,54 @@
+"""The quickstart on machines of Ray that do not see the share's directory, as on one machine."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from batchai_recipes.settings import read_env_file
+
+pytestmark = pytest.mark.slow
+
+
+def quickstart(environment, models, *arguments):
+    """Run it with its smallest data, and return what it printed and the files that it got."""
+    command = [
+        *(sys.executable, "-m", "batchai_recipes.cli", "quickstart", "--data", "digits"),
+        *("--epochs", "2", "--models", str(models), *arguments),
+    ]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    files = {
+        str(path.relative_to(models)): path.stat().st_size
+        for path in models.rglob("*")
+        if path.is_file()
+    }
+    assert all(files.values())
+    return done.stdout, set(files)
+
+
+def test_the_quickstart_gives_what_it_gives_on_one_machine(
+    new_service, in_ray_cluster, tmp_path, monkeypatch
+):
+    """Every file of the model, the same course of training, and nothing left of it anywhere."""
+    pytest.importorskip("torch", reason="the quickstart trains with PyTorch here")
+    plain = {n: v for n, v in os.environ.items() if not n.startswith(("AZURE_", "BATCHAI_"))}
+    environment = {
+        **plain,
+        "BATCHAI_RECIPES_PROFILE_FILE": os.devnull,
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": f"{in_ray_cluster.host},127.0.0.1",
+    }
+    local, files = quickstart(
+        environment, tmp_path / "local", "--state-dir", str(tmp_path / "state")
+    )
+    with new_service(hidden=True) as service:
+        printed, files_of_ray = quickstart(
+            {**environment, **read_env_file(service.env_file)}, tmp_path / "ray"
+        )
+        assert not any(path.is_file() for path in (service.state / "shares").rglob("*"))
+    print(local, printed, files, files_of_ray)  # noqa: T201
+    assert files_of_ray == files
+    assert {"ConvNet_MNIST.onnx", "ConvNet_MNIST_1.pt"} <= files
