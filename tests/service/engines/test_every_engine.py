@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from batchai_recipes.service.engines.engine import EngineError, Mount, MountError, Running, TaskKey
+from batchai_recipes.service.engines.file_end import FileEnd
 
 KEY = TaskKey("job", "uid", "process-0")
 
@@ -75,6 +76,16 @@ class TestTasks:
         output.write_text("a file")
         with pytest.raises(EngineError, match="models cannot be made"):
             engine.launch(new_task("true"))
+
+    def test_the_end_of_what_a_task_wrote(self, engine, new_task, end_of, output):
+        """Is read where the task ran; there is none of what is no file."""
+        engine.launch(new_task("echo one; echo two; mkfifo fifo"))
+        end_of(engine)
+        stdout = str(output / "stdout.txt")
+        assert engine.end_of_file("node", stdout, 8) == FileEnd(b"one\ntwo\n", is_all=True)
+        assert engine.end_of_file("node", stdout, 4) == FileEnd(b"two\n", is_all=False)
+        for name in ("fifo", "models", "nothing"):
+            assert engine.end_of_file("node", str(output / name), 8) == FileEnd()
 
 
 class TestTermination:

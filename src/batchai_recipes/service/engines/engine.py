@@ -12,6 +12,8 @@ from typing import Literal, Protocol
 
 from attrs import field, frozen
 
+from batchai_recipes.service.engines.file_end import FileEnd
+
 EndReason = Literal["exited", "terminated", "time limit", "not started"]
 """Why a task ended: by itself, upon :meth:`Engine.terminate`, out of time, or it never came up."""
 
@@ -350,4 +352,17 @@ class Engine(Protocol):
 
     def terminate(self, key: TaskKey) -> None:
         """Ask a task to end: SIGTERM, then SIGKILL when its grace is over. Does not wait."""
+        ...
+
+    def end_of_file(self, node_id: str, path: str, most_bytes: int) -> FileEnd:
+        """Read the end of a file where a task that ran on a node has written it.
+
+        Args:
+            node_id: The node.
+            path: The file, as the node's processes see it.
+            most_bytes: How much of it.
+
+        Returns:
+            Its end; nothing where there is no file, or no node any more.
+        """
         ...

@@ -29,6 +29,7 @@ from batchai_recipes.service.engines.engine import (
     TaskKey,
     TaskStatus,
 )
+from batchai_recipes.service.engines.file_end import FileEnd
 from batchai_recipes.service.engines.folder_removal import FolderRemoval
 from batchai_recipes.service.engines.folders import (
     job_folders,
@@ -206,6 +207,11 @@ class LocalEngine:
     def terminate(self, key: TaskKey) -> None:
         """Ask a task to end, through its supervisor."""
         self._statuses.terminate(key)
+
+    def end_of_file(self, node_id: str, path: str, most_bytes: int) -> FileEnd:
+        """Read the end of a file of this machine."""
+        del node_id
+        return FileEnd.of(Path(path), most_bytes)
 
     @property
     def runs_containers(self) -> bool:

@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Literal
 
 from batchai_recipes.service.clock import Clock
@@ -21,6 +22,7 @@ from batchai_recipes.service.engines.engine import (
     TaskKey,
     TaskStatus,
 )
+from batchai_recipes.service.engines.file_end import FileEnd
 
 _TERMINATED_EXIT_CODE = 143
 _FIRST_PORT = 20_000
@@ -230,6 +232,11 @@ class SimulatedEngine:
             self.termination_requests.append(key)
         if not self._stubborn:
             self.end(key, _TERMINATED_EXIT_CODE)
+
+    def end_of_file(self, node_id: str, path: str, most_bytes: int) -> FileEnd:
+        """Read the end of a file, which a test may have written."""
+        del node_id
+        return FileEnd.of(Path(path), most_bytes)
 
     def _status(self, key: TaskKey) -> TaskStatus | None:
         return self._tasks.get((key.owner, key.owner_id), {}).get(key.name)

@@ -1,8 +1,6 @@
 """The setup task of a cluster, run on each node before any job."""
 
-import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from batchai_recipes.service.batchai_error import BatchAIError
@@ -14,6 +12,7 @@ from batchai_recipes.service.engines.engine import (
     TaskKey,
     TaskStatus,
 )
+from batchai_recipes.service.engines.file_end import FileEnd
 from batchai_recipes.service.scheduling.job_environment import expanded_variables
 from batchai_recipes.service.variables import UndefinedVariableError, expand_path
 
@@ -82,8 +81,9 @@ class NodeSetup:
         cause = "it was lost when the machine restarted"
         if isinstance(status, Ended):
             cause = status.message or f"exit code {status.exit_code}"
-        stderr = Path(self._task(node_id, settings, secrets, segment).stderr)
-        tail = _tail(stderr, hidden=_environment_of(secrets).values())
+        stderr = self._task(node_id, settings, secrets, segment).stderr
+        end = self._engine.end_of_file(node_id, stderr, _TAIL_BYTES)
+        tail = _text_of(end, hidden=_environment_of(secrets).values())
         return BatchAIError(
             "NodeSetupTaskFailed",
             f"The setup task failed ({cause}): the end of its standard error is here, "
@@ -131,16 +131,10 @@ def _environment_of(secrets: Mapping[str, Any]) -> dict[str, str]:
     return {str(name): str(value) for name, value in environment.items()}
 
 
-def _tail(path: Path, *, hidden: Iterable[str]) -> str:
-    try:
-        with open(path, "rb", opener=_without_waiting) as file:
-            start = max(file.seek(0, os.SEEK_END) - _TAIL_BYTES, 0)
-            file.seek(start)
-            text = file.read(_TAIL_BYTES)
-    except OSError:  # nothing is there, or what has no end, such as a FIFO
-        return ""
+def _text_of(end: FileEnd, *, hidden: Iterable[str]) -> str:
+    text = end.content
     for secret in filter(None, map(str.encode, hidden)):
-        if start:
+        if not end.is_all:
             text = text[_rest_length(secret, text) :]
         text = text.replace(secret, b"***")
     return text.decode(errors="replace").strip()
@@ -150,7 +144,3 @@ def _rest_length(secret: bytes, text: bytes) -> int:
     """Return how much of a text is the rest of a secret that began before it."""
     lengths = range(len(secret) - 1, 0, -1)
     return next((length for length in lengths if text.startswith(secret[-length:])), 0)
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)

@@ -129,4 +129,4 @@ class TestNode:
         pid = int(line())
         node.release_run("uid.1")
         assert processes.is_gone(pid)
-        assert node.tasks(RUN) == {}
+        assert node._report.tasks(RUN) == {}

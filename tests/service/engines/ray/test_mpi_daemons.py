@@ -166,7 +166,7 @@ def test_a_task_has_not_ended_before_what_it_has_elsewhere_has(nodes, fifo, gate
     gate.write_text("go\n")
     nodes.end_of()
     assert last.exists()
-    assert not nodes.by_id["second"].tasks(OWNER)  # the service launched nothing there
+    assert not nodes.by_id["second"]._report.tasks(OWNER)  # the service launched nothing there
 
 
 def test_a_lost_node_is_reported(nodes):

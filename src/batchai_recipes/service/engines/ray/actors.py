@@ -1,5 +1,6 @@
 """Nodes as Ray has them: named actors that outlive whoever made them."""
 
+import contextlib
 import importlib
 from typing import Any, Final
 
@@ -52,6 +53,34 @@ def find_actor(node_id: str) -> Any:
         return importlib.import_module("ray").get_actor(node_id)
     except ValueError:
         return None
+
+
+def actor_names() -> list[str]:
+    """Return the names of all actors of the service."""
+    names: list[str] = importlib.import_module("ray").util.list_named_actors()
+    return names
+
+
+def end_actor(actor: Any, seconds: float) -> None:
+    """Have a node end what runs on it, and then kill it in any case.
+
+    Args:
+        actor: The node's actor.
+        seconds: How long it may take.
+    """
+    with contextlib.suppress(Exception):
+        importlib.import_module("ray").get(actor.end.remote(), timeout=seconds)
+    kill_actor(actor)
+
+
+def kill_actor(actor: Any) -> None:
+    """Kill an actor, which may be gone or out of reach.
+
+    Args:
+        actor: The actor.
+    """
+    with contextlib.suppress(Exception):
+        importlib.import_module("ray").kill(actor)
 
 
 def is_passing(error: BaseException) -> bool:

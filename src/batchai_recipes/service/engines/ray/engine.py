@@ -26,7 +26,8 @@ from batchai_recipes.service.engines.engine import (
     TaskKey,
     TaskStatus,
 )
-from batchai_recipes.service.engines.folders import check_source, job_folders, remove_folder
+from batchai_recipes.service.engines.file_end import FileEnd
+from batchai_recipes.service.engines.folders import check_source, job_folders
 from batchai_recipes.service.engines.gpus import DEVICES
 from batchai_recipes.service.engines.ray.driver_link import DriverLink, UnreachableError
 from batchai_recipes.service.engines.ray.messages import (
@@ -39,7 +40,6 @@ from batchai_recipes.service.engines.ray.messages import (
     Launch,
     Leave,
     Make,
-    NodeFacts,
     Prepared,
     RayOptions,
     Release,
@@ -48,7 +48,8 @@ from batchai_recipes.service.engines.ray.messages import (
     Waits,
     WantedNode,
 )
-from batchai_recipes.service.engines.ray.nodes import KnownNode, load_nodes
+from batchai_recipes.service.engines.ray.nodes import KnownNodes
+from batchai_recipes.service.engines.ray.outage import Outage
 from batchai_recipes.service.engines.ray.peers import Peer
 from batchai_recipes.service.engines.ray.runs import Runs
 from batchai_recipes.service.engines.ray.share_copies import ShareSource
@@ -56,8 +57,6 @@ from batchai_recipes.service.state_directory import StateDirectory, write_privat
 
 _ANSWER_SECONDS: Final = 20.0
 _ASK_AGAIN_SECONDS: Final = 2.0
-# Ray gives up on a head after a minute; its machines end what they run then.
-_HEAD_PATIENCE_SECONDS: Final = 120.0
 
 _logger = logging.getLogger(__name__)
 
@@ -102,21 +101,21 @@ class RayEngine:
             cache_bytes=self._options.cache_bytes,
         )
         self._share_url = share_url
-        self._monotonic = monotonic
+        self._outage = Outage(self._options.address, monotonic)
         self._link = DriverLink(
             self._home, self._options, state.root / "ray-driver.log", self._hear
         )
         self._notify: Notify = lambda *_: None
-        self._lock = threading.RLock()
-        self._nodes: dict[str, KnownNode] = {}
+        # What a driver is told of nodes has an order: of one that is released, nothing follows.
+        self._telling = threading.Lock()
+        self._nodes = KnownNodes(state.nodes)
         self._runs = Runs(state)
         self._mounts: dict[str, tuple[Mount, ...]] = {}
-        self._out_since: float | None = None
 
     def start(self, notify: Notify) -> None:
         """Begin to watch: connect to Ray and find the nodes that are there."""
         self._notify = notify
-        self._nodes = load_nodes(self._state.nodes)
+        self._nodes.load()
         self._link.start()
 
     def stop(self) -> None:
@@ -137,17 +136,14 @@ class RayEngine:
         """Have Ray make a node, and mount its volumes once it is there."""
         for mount in mounts:
             check_source(mount)
-        with self._lock:
-            node = self._nodes.get(node_id)
-            if node is None:
-                wanted = WantedNode(node_id, machine or Machine(), gpu_count)
-                node = self._nodes[node_id] = KnownNode(wanted)
-                node.save(self._state.nodes / node_id)
-                self._link.send(Make(wanted))  # if it cannot be told now, it is once there is one
-            if node.refused or node.lost:
-                raise EngineError(node.refused or node.lost)
-            if node.facts is None:
-                return False
+        with self._telling:
+            known, is_new = self._nodes.want(WantedNode(node_id, machine or Machine(), gpu_count))
+            if is_new:
+                self._link.send(Make(known.wanted))  # or else once there is a driver
+        if not known.is_living:
+            raise EngineError(known.refused or known.lost)
+        if known.facts is None:
+            return False
         try:
             sources = self._sources(mounts)
             prepared = self._call(node_id, "prepare", mounts, gpu_count, sources)
@@ -157,36 +153,33 @@ class RayEngine:
             return False
         if not isinstance(prepared, Prepared):
             return False
-        with self._lock:
-            node.prepared = prepared
-            node.save(self._state.nodes / node_id)
+        self._nodes.prepared(known, prepared)
         return True
 
     def node(self, node_id: str) -> Node:
         """Describe a prepared node."""
-        node = self._nodes.get(node_id)
-        if node is None or node.prepared is None or node.facts is None:
+        known = self._nodes.find(node_id)
+        if known is None or known.prepared is None or known.facts is None:
             raise EngineError(f"There is no node {node_id}")
         return Node(
-            address=node.facts.address,
-            mount_root=node.prepared.mount_root,
-            gpu_count=node.prepared.gpu_count,
-            environment=node.prepared.environment,
-            interface=node.facts.interface,
+            address=known.facts.address,
+            mount_root=known.prepared.mount_root,
+            gpu_count=known.prepared.gpu_count,
+            environment=known.prepared.environment,
+            interface=known.facts.interface,
         )
 
     def lost(self, node_id: str) -> str:
         """Say why a node is no more, if Ray has lost its actor."""
-        node = self._nodes.get(node_id)
-        return "" if node is None else node.lost
+        known = self._nodes.find(node_id)
+        return "" if known is None else known.lost
 
     def release_node(self, node_id: str) -> None:
         """Remove a node, and its placement group where no other node is in that."""
-        with self._lock:
-            self._nodes.pop(node_id, None)
+        with self._telling:
             self._runs.forget("node", node_id)
-            remove_folder(self._state.nodes / node_id)
-        self._link.send(Release(node_id))
+            self._nodes.forget(node_id)
+            self._link.send(Release(node_id))
 
     # Jobs.
 
@@ -268,16 +261,25 @@ class RayEngine:
             node_id, run = found
             self._link.tell(node_id, "terminate", key.owner, run, key.name)
 
+    def end_of_file(self, node_id: str, path: str, most_bytes: int) -> FileEnd:
+        """Have a node read the end of a file on its machine."""
+        try:
+            end = self._call(node_id, "end_of_file", path, most_bytes)
+        except UnreachableError as error:
+            _logger.warning("The end of %s is not known: %s", path, error)
+            return FileEnd()
+        return end if isinstance(end, FileEnd) else FileEnd()
+
     def _status(self, told: TaskStatus, node_id: str) -> TaskStatus:
-        node = self._nodes.get(node_id)
-        if isinstance(told, Ended) or (node is not None and not node.lost):
+        known = self._nodes.find(node_id)
+        if isinstance(told, Ended) or (known is not None and not known.lost):
             return told
         return Lost()
 
     def _check_up(self, node_id: str) -> None:
-        node = self._nodes.get(node_id)
-        if node is None or node.prepared is None or node.lost:
-            why = node.lost if node is not None else ""
+        known = self._nodes.find(node_id)
+        if known is None or not known.is_ready:
+            why = known.lost if known is not None else ""
             raise EngineError(f"Node {node_id} is not there{why and ': '}{why}")
 
     def _call(self, node_id: str, method: str, *arguments: object) -> object:
@@ -297,15 +299,15 @@ class RayEngine:
         """Say to a node of a job which nodes the job has."""
         found = []
         for node_id in node_ids:
-            node = self._nodes.get(node_id)
-            if node is not None and node.facts is not None and node.prepared is not None:
-                prepared = node.prepared
+            known = self._nodes.find(node_id)
+            if known is not None and known.facts is not None and known.prepared is not None:
+                facts, prepared = known.facts, known.prepared
                 found.append(
                     Peer(
                         node_id,
-                        node.facts.address,
-                        node.facts.interface,
-                        node.facts.network,
+                        facts.address,
+                        facts.interface,
+                        facts.network,
                         max(prepared.gpu_count, 1),
                         prepared.environment.get(DEVICES, ""),
                     )
@@ -323,13 +325,13 @@ class RayEngine:
         if isinstance(message, Changed):
             self._take_in(message)
         elif isinstance(message, Up):
-            self._welcome(message.node_id, message.facts)
+            self._welcome(message)
         elif isinstance(message, Waits):
             _logger.warning(
                 "Node %s waits for a machine of Ray. %s", message.node_id, message.what_for
             )
         elif isinstance(message, Gone):
-            self._lose(message)
+            self._lose(message.node_id, message.why)
         elif isinstance(message, Connected):
             self._introduce()
         elif isinstance(message, Failed):
@@ -337,62 +339,43 @@ class RayEngine:
 
     def _introduce(self) -> None:
         """Tell a new driver which nodes there are."""
-        if self._out_since is not None:
-            _logger.warning("Ray is reached again at %s", self._options.address)
-        self._out_since = None
+        self._outage.is_over()
         self._runs.begin_driver()
-        with self._lock:
-            living = {i: n for i, n in self._nodes.items() if not (n.lost or n.refused)}
-            for node_id, node in living.items():
-                if node.facts is None:
-                    self._link.send(Make(node.wanted))
+        with self._telling:
+            living = self._nodes.living()
+            for node_id, known in living.items():
+                if known.facts is None:
+                    self._link.send(Make(known.wanted))
                 else:
-                    self._link.send(Adopt(node_id, node.facts, node.wanted.machine.cluster_uid))
+                    cluster_uid = known.wanted.machine.cluster_uid
+                    self._link.send(Adopt(node_id, known.facts, cluster_uid))
             self._link.send(Sweep(tuple(living)))
         for node_id in living:
             self._notify("node", node_id)  # which may wait for Ray
 
     def _be_out(self, why: str) -> None:
-        now = self._monotonic()
-        if self._out_since is None:
-            self._out_since = now
-            _logger.warning("Ray cannot be reached: %s; trying again", why)
-        if now - self._out_since < _HEAD_PATIENCE_SECONDS:
+        if not self._outage.goes_on(why):
             return
-        with self._lock:
-            there = [i for i, n in self._nodes.items() if n.facts is not None and not n.lost]
-        for node_id in there:
-            self._lose(Gone(node_id, f"Ray's head has been out of reach for long ({why})"))
+        for node_id, known in self._nodes.living().items():
+            if known.facts is not None:
+                self._lose(node_id, f"Ray's head has been out of reach for long ({why})")
 
-    def _welcome(self, node_id: str, facts: NodeFacts) -> None:
-        with self._lock:
-            node = self._nodes.get(node_id)
-            if node is None:
-                self._link.send(Release(node_id))
-                return
-            node.facts = facts
-            node.save(self._state.nodes / node_id)
-        self._notify("node", node_id)
+    def _welcome(self, message: Up) -> None:
+        if self._nodes.welcome(message.node_id, message.facts):
+            self._notify("node", message.node_id)
+        else:
+            self._link.send(Release(message.node_id))
 
-    def _lose(self, message: Gone) -> None:
-        with self._lock:
-            node = self._nodes.get(message.node_id)
-            if node is None or node.lost:
-                return
-            if node.facts is None:
-                node.refused = message.why
-            else:
-                node.lost = message.why
-            node.save(self._state.nodes / message.node_id)
-        self._notify("node", message.node_id)
+    def _lose(self, node_id: str, why: str) -> None:
+        if self._nodes.lose(node_id, why):
+            self._notify("node", node_id)
 
     def _take_in(self, message: Changed) -> None:
         node_id = message.node_id
-        with self._lock:
-            node = self._nodes.get(node_id)
-            if node is None or node.lost:
-                return  # what a lost node says late does not count
-            learnt = self._runs.learn(node_id, message.changes)
+        known = self._nodes.find(node_id)
+        if known is None or known.lost:
+            return  # what a lost node says late does not count
+        learnt = self._runs.learn(node_id, message.changes)
         for run in learnt.over:
             self._link.tell(node_id, "release_run", run)
         for kind, run, name in learnt.unheard:

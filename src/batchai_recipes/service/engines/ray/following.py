@@ -10,23 +10,11 @@ from typing import Any, Final
 from attrs import define, evolve
 
 from batchai_recipes.service.engines.ray.actors import first_line, is_passing
+from batchai_recipes.service.engines.ray.answers import later
 from batchai_recipes.service.engines.ray.messages import Changes
 from batchai_recipes.service.engines.ray.service_shares import ServiceShares
 
 _RETRY_SECONDS: Final = 1.0
-
-
-def later(seconds: float, function: Callable[..., None], *arguments: object) -> None:
-    """Call a function after some time, in a thread of its own.
-
-    Args:
-        seconds: How much later.
-        function: What to call.
-        arguments: Its arguments.
-    """
-    timer = threading.Timer(seconds, function, arguments)
-    timer.daemon = True
-    timer.start()
 
 
 @define

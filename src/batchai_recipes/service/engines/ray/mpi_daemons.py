@@ -23,6 +23,7 @@ from typing import Any, Final, Protocol
 from attrs import evolve
 
 from batchai_recipes.service.engines.engine import Ended, EngineError, Task, TaskKey, TaskStatus
+from batchai_recipes.service.engines.file_end import FileEnd
 from batchai_recipes.service.engines.folders import job_folders
 from batchai_recipes.service.engines.gpus import DEVICES
 from batchai_recipes.service.engines.ray import mpi_agent
@@ -305,21 +306,15 @@ def end_of(status: TaskStatus | None, folder: Path, name: str) -> DaemonEnd:
         folder: The folder of its job.
         name: Its task.
     """
-    stdout, stderr = (_end_of_file(folder / f"{name}.{suffix}") for suffix in ("stdout", "stderr"))
+    stdout, stderr = (
+        FileEnd.of(folder / f"{name}.{suffix}", _MOST_BYTES).content.decode(errors="replace")
+        for suffix in ("stdout", "stderr")
+    )
     if not isinstance(status, Ended):
         return DaemonEnd(_NOT_RUN, stdout, f"{stderr}the job has ended, or its node was lost\n")
     message = f"{status.message}\n" if status.message else ""
     code = _NOT_RUN if status.exit_code is None else status.exit_code
     return DaemonEnd(code, stdout, f"{stderr}{message}")
-
-
-def _end_of_file(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            file.seek(max(os.fstat(file.fileno()).st_size - _MOST_BYTES, 0))
-            return file.read().decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def _process_of(agent: socket.socket) -> int:
