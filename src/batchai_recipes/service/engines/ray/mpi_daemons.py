@@ -196,12 +196,7 @@ class MpiDaemons:
 
     def _serve(self, agent: socket.socket) -> None:
         with agent:
-            launch = self._asker(agent)
-            answer = (
-                {"refusal": "only a running job's own processes may start something on its nodes"}
-                if launch is None
-                else self._answer(agent, launch)
-            )
+            answer = self._answer(agent)
             with contextlib.suppress(OSError):  # it has gone
                 agent.sendall(json.dumps(answer).encode() + b"\n")
 
@@ -213,13 +208,19 @@ class MpiDaemons:
         with self._lock:
             return self._launches.get(key.owner_id, {}).get(key.name)
 
-    def _answer(self, agent: socket.socket, launch: Launch) -> dict[str, Any]:
+    def _answer(self, agent: socket.socket) -> dict[str, Any]:
+        launch = self._asker(agent)
         try:
+            # Whoever is refused is heard, too: it would find nobody to write to.
             with agent.makefile("r", encoding="utf-8") as lines:
                 asked = json.loads(lines.readline())
             host, command = str(asked["host"]), str(asked["command"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             return {"refusal": f"this was not understood: {error!r}"}
+        if launch is None:
+            return {
+                "refusal": "only a running job's own processes may start something on its nodes"
+            }
         peers = at(host, launch.peers)
         if not peers:
             known = ", ".join(addresses_of(launch.peers))
