@@ -80,13 +80,12 @@ def _on_the_share(service, name, text):
 
 def test_lines_are_streamed_while_the_job_runs(service, tmp_path, staging):
     """Each of its processes writes a line and goes on only when that has arrived."""
-    gates = [tmp_path / f"gate-{rank}" for rank in range(2)]
-    for gate in gates:
-        os.mkfifo(gate)
+    said = [f"{rank}-{line}" for line in (1, 2, 3) for rank in (0, 1)]
+    for line in said:  # each has a gate of its own, which is opened when it has arrived
+        os.mkfifo(tmp_path / line)
     command = (
-        "for line in 1 2 3; do "
-        f"echo $AZ_BATCHAI_TASK_INDEX says $line; read go < {tmp_path}/gate-$AZ_BATCHAI_TASK_INDEX;"
-        " done"
+        "for line in 1 2 3; do line=$AZ_BATCHAI_TASK_INDEX-$line; "
+        f"echo $line; read go < {tmp_path}/$line; done"
     )
     source = tmp_path / "rank.sh"
     source.write_text(command)
@@ -108,11 +107,10 @@ def test_lines_are_streamed_while_the_job_runs(service, tmp_path, staging):
         run = session.submit(job)
         for line in run.stream("stdout-*.txt"):
             arrived.append(line)
-            gates[int(line.partition(" says ")[0][-1])].write_text("go\n")
+            (tmp_path / line.rpartition(" ")[2]).write_text("go\n")
         run.wait()
 
-    lines = [f"stdout-{rank}.txt: {rank} says {line}" for line in (1, 2, 3) for rank in (0, 1)]
-    assert sorted(arrived) == sorted(lines)
+    assert sorted(arrived) == sorted(f"stdout-{line[0]}.txt: {line}" for line in said)
 
 
 def test_a_failed_setup_task_tells_the_end_of_its_stderr(service, tmp_path, staging):
