@@ -1,6 +1,7 @@
 """The state of a cluster in the words of the quickstart, and waiting for it to be ready."""
 
 from collections.abc import Callable, Iterable
+from textwrap import indent
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -11,7 +12,7 @@ from batchai_recipes.pacing import Pacing
 from batchai_recipes.terminal import waiting
 
 if TYPE_CHECKING:
-    from azure.mgmt.batchai.models import BatchAIError, Cluster
+    from azure.mgmt.batchai.models import BatchAIError, Cluster, NameValuePair
 
 
 @frozen
@@ -27,7 +28,8 @@ class ClusterState:
         running: Nodes that run a job.
         preparing: Nodes that are being set up.
         leaving: Nodes that are being removed.
-        errors: What the service says went wrong, each as ``CODE: message``.
+        errors: What the service says went wrong, each as ``CODE: message``, with a
+            line for each detail.
 
     Example:
         >>> print(ClusterState("steady", target=1, allocated=1, idle=1))
@@ -103,7 +105,15 @@ def _number(model: object, attribute: str) -> int:
 
 def _errors_of(cluster: "Cluster") -> tuple[str, ...]:
     errors: Iterable[BatchAIError] = getattr(cluster, "errors", None) or ()
-    return tuple(f"{error.code}: {error.message}" for error in errors)
+    return tuple("\n".join(_lines_of(error)) for error in errors)
+
+
+def _lines_of(error: "BatchAIError") -> Iterable[str]:
+    """Yield what is said of an error, with its details, such as the end of a standard error."""
+    yield f"{error.code}: {error.message}"
+    details: Iterable[NameValuePair] = getattr(error, "details", None) or ()
+    for detail in details:
+        yield indent(f"{detail.name}: {detail.value}", "  ")
 
 
 def wait_until_ready(
@@ -150,7 +160,7 @@ def wait_until_ready(
 
 
 def _failure(name: str, state: ClusterState) -> ClusterError:
-    reasons = "\n".join(f"  {error}" for error in state.errors)
+    reasons = indent("\n".join(state.errors), "  ")
     return ClusterError(
         f"Cluster {name} did not become ready: {state.unusable} of {state.target} nodes "
         f"are unusable.\n{reasons or '  The service gave no reason.'}"

@@ -67,6 +67,17 @@ def test_unusable_nodes_end_the_wait_with_the_reasons(clock):
         wait([broken], clock)
 
 
+def test_the_end_of_a_setup_tasks_standard_error_is_shown(clock):
+    """Nobody has to look for it."""
+    stderr = {"name": "stderr", "value": "one\ncannot log in"}
+    error = {"code": "NodeSetupTaskFailed", "message": "exit code 3", "details": [stderr]}
+
+    with pytest.raises(ClusterError) as raised:
+        wait([cluster(errors=[error], unusable=1)], clock)
+    shown = "  NodeSetupTaskFailed: exit code 3\n    stderr: one\n    cannot log in"
+    assert str(raised.value).partition("\n")[2] == shown
+
+
 def test_a_wait_can_be_bounded(clock):
     """The last state is in the message."""
     with pytest.raises(WaitTimeoutError, match="within 10 s .*resizing"):
