@@ -1,6 +1,7 @@
 """The quickstart on machines of Ray that do not see the share's directory, as on one machine."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,8 @@ import pytest
 from batchai_recipes.settings import read_env_file
 
 pytestmark = pytest.mark.slow
+# The loss and the errors of each epoch, and of the end.
+COURSE = re.compile(r"Finished Epoch.* metric = \S+|Final Results: .*")
 
 
 def quickstart(environment, models, *arguments):
@@ -49,6 +52,7 @@ def test_the_quickstart_gives_what_it_gives_on_one_machine(
             {**environment, **read_env_file(service.env_file)}, tmp_path / "ray"
         )
         assert not any(path.is_file() for path in (service.state / "shares").rglob("*"))
-    print(local, printed, files, files_of_ray)  # noqa: T201
     assert files_of_ray == files
     assert {"ConvNet_MNIST.onnx", "ConvNet_MNIST_1.pt"} <= files
+    assert len(COURSE.findall(local)) == 3
+    assert COURSE.findall(printed) == COURSE.findall(local)
