@@ -7,8 +7,6 @@ import sys
 
 import pytest
 
-from batchai_recipes.settings import read_env_file
-
 pytestmark = pytest.mark.slow
 # The loss and the errors of each epoch, and of the end.
 COURSE = re.compile(r"Finished Epoch.* metric = \S+|Final Results: .*")
@@ -31,9 +29,7 @@ def quickstart(environment, models, *arguments):
     return done.stdout, set(files)
 
 
-def test_the_quickstart_gives_what_it_gives_on_one_machine(
-    new_service, in_ray_cluster, tmp_path, monkeypatch
-):
+def test_the_quickstart_gives_what_it_gives_on_one_machine(new_service, in_ray_cluster, tmp_path):
     """Every file of the model, the same course of training, and nothing left of it anywhere."""
     pytest.importorskip("torch", reason="the quickstart trains with PyTorch here")
     plain = {n: v for n, v in os.environ.items() if not n.startswith(("AZURE_", "BATCHAI_"))}
@@ -49,7 +45,7 @@ def test_the_quickstart_gives_what_it_gives_on_one_machine(
     )
     with new_service(hidden=True) as service:
         printed, files_of_ray = quickstart(
-            {**environment, **read_env_file(service.env_file)}, tmp_path / "ray"
+            environment, tmp_path / "ray", "--env-file", str(service.env_file)
         )
         assert not any(path.is_file() for path in (service.state / "shares").rglob("*"))
     assert files_of_ray == files
