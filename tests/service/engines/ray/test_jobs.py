@@ -131,6 +131,7 @@ def test_a_failed_setup_task_tells_the_end_of_its_stderr(service, tmp_path, stag
         pass
 
 
+@pytest.mark.parametrize("service", [True], ids=["hidden"], indirect=True)
 def test_pytorch_on_two_machines(service, environment, tmp_path):
     """The example, as it stands: ranks meet at the address of the first one's machine."""
     pytest.importorskip("torch")

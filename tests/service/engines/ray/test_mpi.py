@@ -85,6 +85,7 @@ def lines_of(session, job):
     return run, sorted(lines, key=lambda line: line["rank"])
 
 
+@pytest.mark.parametrize("service", [True], ids=["hidden"], indirect=True)
 def test_ranks_work_together_over_all_machines(service, tmp_path):
     """Custom MPI, Horovod, PyTorch's mpi and a user's own mpirun, with what they write."""
     with session_of(service, tmp_path, MACHINES) as (session, staging):
