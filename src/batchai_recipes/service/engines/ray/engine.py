@@ -7,7 +7,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -28,29 +28,19 @@ from batchai_recipes.service.engines.engine import (
 )
 from batchai_recipes.service.engines.file_end import FileEnd
 from batchai_recipes.service.engines.folders import check_source, job_folders
-from batchai_recipes.service.engines.gpus import DEVICES
 from batchai_recipes.service.engines.ray.driver_link import DriverLink, UnreachableError
+from batchai_recipes.service.engines.ray.hearing import Hearing
 from batchai_recipes.service.engines.ray.messages import (
-    Adopt,
-    Changed,
-    Connected,
-    Failed,
-    Gone,
     Home,
     Launch,
     Leave,
-    Make,
     Prepared,
     RayOptions,
-    Release,
-    Sweep,
-    Up,
-    Waits,
     WantedNode,
 )
 from batchai_recipes.service.engines.ray.nodes import KnownNodes
 from batchai_recipes.service.engines.ray.outage import Outage
-from batchai_recipes.service.engines.ray.peers import Peer
+from batchai_recipes.service.engines.ray.roster import Roster
 from batchai_recipes.service.engines.ray.runs import Runs
 from batchai_recipes.service.engines.ray.share_copies import ShareSource
 from batchai_recipes.service.state_directory import StateDirectory, write_private
@@ -101,16 +91,22 @@ class RayEngine:
             cache_bytes=self._options.cache_bytes,
         )
         self._share_url = share_url
-        self._outage = Outage(self._options.address, monotonic)
+        self._notify: Notify = lambda *_: None
         self._link = DriverLink(
             self._home, self._options, state.root / "ray-driver.log", self._hear
         )
-        self._notify: Notify = lambda *_: None
-        # What a driver is told of nodes has an order: of one that is released, nothing follows.
-        self._telling = threading.Lock()
         self._nodes = KnownNodes(state.nodes)
+        self._roster = Roster(self._nodes, self._link)
         self._runs = Runs(state)
         self._mounts: dict[str, tuple[Mount, ...]] = {}
+        self._hearing = Hearing(
+            self._nodes,
+            self._runs,
+            self._roster,
+            self._link,
+            outage=Outage(self._options.address, monotonic),
+            notify=self._tell,
+        )
 
     def start(self, notify: Notify) -> None:
         """Begin to watch: connect to Ray and find the nodes that are there."""
@@ -136,10 +132,7 @@ class RayEngine:
         """Have Ray make a node, and mount its volumes once it is there."""
         for mount in mounts:
             check_source(mount)
-        with self._telling:
-            known, is_new = self._nodes.want(WantedNode(node_id, machine or Machine(), gpu_count))
-            if is_new:
-                self._link.send(Make(known.wanted))  # or else once there is a driver
+        known = self._roster.want(WantedNode(node_id, machine or Machine(), gpu_count))
         if not known.is_living:
             raise EngineError(known.refused or known.lost)
         if known.facts is None:
@@ -176,10 +169,8 @@ class RayEngine:
 
     def release_node(self, node_id: str) -> None:
         """Remove a node, and its placement group where no other node is in that."""
-        with self._telling:
-            self._runs.forget("node", node_id)
-            self._nodes.forget(node_id)
-            self._link.send(Release(node_id))
+        self._runs.forget("node", node_id)
+        self._roster.release(node_id)
 
     # Jobs.
 
@@ -232,7 +223,7 @@ class RayEngine:
             task,
             launched.run,
             mounts,
-            self._peers(launched.nodes) if key.owner == "job" else (),
+            self._nodes.peers(launched.nodes) if key.owner == "job" else (),
             self._sources(mounts),
         )
         try:
@@ -295,93 +286,16 @@ class RayEngine:
                 found.append(ShareSource(str(mount.source), url, query))
         return tuple(found)
 
-    def _peers(self, node_ids: Iterable[str]) -> tuple[Peer, ...]:
-        """Say to a node of a job which nodes the job has."""
-        found = []
-        for node_id in node_ids:
-            known = self._nodes.find(node_id)
-            if known is not None and known.facts is not None and known.prepared is not None:
-                facts, prepared = known.facts, known.prepared
-                found.append(
-                    Peer(
-                        node_id,
-                        facts.address,
-                        facts.interface,
-                        facts.network,
-                        max(prepared.gpu_count, 1),
-                        prepared.environment.get(DEVICES, ""),
-                    )
-                )
-        return tuple(found)
-
     def _notify_later(self, owner: Owner, owner_id: str) -> None:
         timer = threading.Timer(_ASK_AGAIN_SECONDS, self._notify, (owner, owner_id))
         timer.daemon = True
         timer.start()
 
-    # What the driver says.
-
     def _hear(self, message: object) -> None:
-        if isinstance(message, Changed):
-            self._take_in(message)
-        elif isinstance(message, Up):
-            self._welcome(message)
-        elif isinstance(message, Waits):
-            _logger.warning(
-                "Node %s waits for a machine of Ray. %s", message.node_id, message.what_for
-            )
-        elif isinstance(message, Gone):
-            self._lose(message.node_id, message.why)
-        elif isinstance(message, Connected):
-            self._introduce()
-        elif isinstance(message, Failed):
-            self._be_out(message.message)
+        self._hearing.hear(message)
 
-    def _introduce(self) -> None:
-        """Tell a new driver which nodes there are."""
-        self._outage.is_over()
-        self._runs.begin_driver()
-        with self._telling:
-            living = self._nodes.living()
-            for node_id, known in living.items():
-                if known.facts is None:
-                    self._link.send(Make(known.wanted))
-                else:
-                    cluster_uid = known.wanted.machine.cluster_uid
-                    self._link.send(Adopt(node_id, known.facts, cluster_uid))
-            self._link.send(Sweep(tuple(living)))
-        for node_id in living:
-            self._notify("node", node_id)  # which may wait for Ray
-
-    def _be_out(self, why: str) -> None:
-        if not self._outage.goes_on(why):
-            return
-        for node_id, known in self._nodes.living().items():
-            if known.facts is not None:
-                self._lose(node_id, f"Ray's head has been out of reach for long ({why})")
-
-    def _welcome(self, message: Up) -> None:
-        if self._nodes.welcome(message.node_id, message.facts):
-            self._notify("node", message.node_id)
-        else:
-            self._link.send(Release(message.node_id))
-
-    def _lose(self, node_id: str, why: str) -> None:
-        if self._nodes.lose(node_id, why):
-            self._notify("node", node_id)
-
-    def _take_in(self, message: Changed) -> None:
-        node_id = message.node_id
-        known = self._nodes.find(node_id)
-        if known is None or known.lost:
-            return  # what a lost node says late does not count
-        learnt = self._runs.learn(node_id, message.changes)
-        for run in learnt.over:
-            self._link.tell(node_id, "release_run", run)
-        for kind, run, name in learnt.unheard:
-            self._link.tell(node_id, "terminate", kind, run, name)
-        for owner, owner_id in learnt.changed:
-            self._notify(owner, owner_id)
+    def _tell(self, owner: Owner | None = None, owner_id: str = "", /) -> None:
+        self._notify(owner, owner_id)
 
 
 def _service_id(probe: Path) -> str:

@@ -16,7 +16,7 @@ import struct
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -28,6 +28,7 @@ from batchai_recipes.service.engines.folders import job_folders
 from batchai_recipes.service.engines.gpus import DEVICES
 from batchai_recipes.service.engines.ray import mpi_agent
 from batchai_recipes.service.engines.ray.messages import DaemonEnd, Launch, Refusal
+from batchai_recipes.service.engines.ray.mpi_variables import mpi_variables
 from batchai_recipes.service.engines.ray.peers import Peer, addresses_of, at
 from batchai_recipes.service.state_directory import StateDirectory
 
@@ -106,31 +107,8 @@ class MpiDaemons:
             raise EngineError(f"mpirun cannot be let reach other nodes: {error}") from error
         with self._lock:
             self._launches.setdefault(launch.run, {})[task.key.name] = launch
-        variables = self._variables(launch.peers, agent)
+        variables = mpi_variables(launch.peers, self._address, agent)
         return evolve(task, environment={**variables, **task.environment})
-
-    def _variables(self, peers: tuple[Peer, ...], agent: str) -> Mapping[str, str]:
-        interface = next((peer.interface for peer in at(self._address, peers)), "")
-        networks = [peer.network for peer in peers]
-        reached = ",".join(dict.fromkeys(networks)) if all(networks) else ""
-        return {
-            # Interfaces may have other names on other machines; so their networks.
-            **(
-                {f"OMPI_MCA_{each}_tcp_if_include": reached for each in ("oob", "btl")}
-                if reached
-                else {}
-            ),
-            "OMPI_MCA_plm_rsh_agent": agent,
-            # Each machine is reached from here, and the daemon stays what was started there.
-            "OMPI_MCA_plm_rsh_no_tree_spawn": "1",
-            "OMPI_MCA_orte_leave_session_attached": "1",
-            "HYDRA_LAUNCHER": "rsh",
-            "HYDRA_LAUNCHER_EXEC": agent,
-            "HYDRA_IFACE": interface,
-            "I_MPI_HYDRA_BOOTSTRAP": "rsh",
-            "I_MPI_HYDRA_BOOTSTRAP_EXEC": agent,
-            "I_MPI_HYDRA_IFACE": interface,
-        }
 
     def is_busy(self, run: str) -> bool:
         """Tell whether something of a run is on another node, on behalf of this one.

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +11,9 @@ from attrs import asdict, define
 
 from batchai_recipes.service.engines.engine import EngineError, Machine
 from batchai_recipes.service.engines.folders import remove_folder
+from batchai_recipes.service.engines.gpus import DEVICES
 from batchai_recipes.service.engines.ray.messages import NodeFacts, Prepared, WantedNode
+from batchai_recipes.service.engines.ray.peers import Peer
 
 _FILE: Final = "node.json"
 
@@ -186,6 +189,29 @@ class KnownNodes:
         """Return those that are there or being made, by id."""
         with self._lock:
             return {i: known for i, known in self._nodes.items() if known.is_living}
+
+    def peers(self, node_ids: Iterable[str]) -> tuple[Peer, ...]:
+        """Return nodes of a job as each of them is told of the others; those that are there.
+
+        Args:
+            node_ids: The nodes, the master first.
+        """
+        found = []
+        for node_id in node_ids:
+            known = self._nodes.get(node_id)
+            if known is not None and known.facts is not None and known.prepared is not None:
+                facts, prepared = known.facts, known.prepared
+                found.append(
+                    Peer(
+                        node_id,
+                        facts.address,
+                        facts.interface,
+                        facts.network,
+                        max(prepared.gpu_count, 1),
+                        prepared.environment.get(DEVICES, ""),
+                    )
+                )
+        return tuple(found)
 
     def _save(self, known: KnownNode) -> None:
         known.save(self._folder / known.wanted.node_id)
