@@ -32,7 +32,8 @@ test: $(VENV)/develop.stamp  ## Run all tests but those that need Ray, with cove
 # One after the other: all have one Ray cluster of four machines. One that hangs ends by a signal, so
 # that the cluster is ended, too.
 test-ray: $(VENV)/ray.stamp  ## Run the tests that need Ray, and install it
-	$(BIN)/python -m pytest -m ray --timeout-method signal tests $(ARGS)
+	$(BIN)/python -m pytest -m ray --timeout-method signal \
+	  tests/service/engines tests/documents/test_ray_clusters.py $(ARGS)
 
 cntk:  ## Make .venv-cntk with CNTK 2.7, for `quickstart --engine cntk`
 	$(PYTHON) src/batchai_recipes/trainer/cntk_environment.py $(CNTK_VENV)
