@@ -142,7 +142,7 @@ def test_a_deadline_that_has_passed_lets_reap_delete_it(
     recipe, state_dir, monkeypatch, nothing_left
 ):
     """Where no process kept the service up for it."""
-    monkeypatch.setattr("batchai_recipes.session.live_session.start_keeper", lambda *_: None)
+    monkeypatch.setattr("batchai_recipes.session.hand_over.start_keeper", lambda *_: None)
     made, said = recipe("print('x')"), []
     with Connection.embedded(state_dir) as connection:
         with TrainingSession(made.cluster, staging=made.staging, connection=connection) as session:
@@ -162,7 +162,7 @@ def test_a_session_that_lives_cannot_be_taken_up(recipe, connection):
 
 def test_an_attachment_that_fails_leaves_the_session_detached(recipe, state_dir, monkeypatch):
     """Nothing is deleted, and it can be tried again."""
-    monkeypatch.setattr("batchai_recipes.session.live_session.start_keeper", lambda *_: None)
+    monkeypatch.setattr("batchai_recipes.session.hand_over.start_keeper", lambda *_: None)
     made = recipe("print('x')")
     with Connection.embedded(state_dir) as connection:
         with TrainingSession(made.cluster, staging=made.staging, connection=connection) as session:

@@ -150,6 +150,11 @@ class TrainingSession:
         """What the session's staging put on its share, or found there unchanged."""
         return self._session.staged
 
+    @property
+    def deadline(self) -> datetime | None:
+        """Until when the session was handed over to the service; None for one that was not."""
+        return self._session.deadline
+
     async def plan(self, *jobs: JobBuilder, cluster: str | None = None) -> SessionPlan:
         """Show what the session would make, and make nothing."""
         return await run(self._session.plan, *jobs, cluster=cluster)
@@ -234,7 +239,7 @@ class _Session(Synchronous):
 
 
 def _certain(session: Synchronous) -> Synchronous:
-    session._signals = _Signals(session._report)
+    session._signals = _Signals(session._listener.report)
     return session
 
 

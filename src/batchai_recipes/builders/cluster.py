@@ -202,8 +202,8 @@ class ClusterBuilder(MountingBuilder):
     def idle_timeout(self, seconds: float) -> Self:
         """Let the session that makes the cluster delete it when it has had no job for so long.
 
-        The service knows no such limit: the session enforces it while it lives, and a
-        ``cluster.json`` has no place for it.
+        While a process has the session, that keeps the limit, else this project's service, which
+        reads it in the tags of the session's workspace. A ``cluster.json`` has no place for it.
 
         Args:
             seconds: How long, in seconds, above 0.
@@ -220,7 +220,7 @@ class ClusterBuilder(MountingBuilder):
     def max_lifetime(self, seconds: float) -> Self:
         """Let the session that makes the cluster delete it after so long, its jobs terminated.
 
-        As with :meth:`idle_timeout`, the session enforces it while it lives.
+        As with :meth:`idle_timeout`, the session keeps it, or the service.
 
         Args:
             seconds: How long, in seconds, above 0.

@@ -29,6 +29,14 @@ class ClusterLimits:
                     f"{name} is {value!r}: give seconds above 0, or None for no limit"
                 )
 
+    def __str__(self) -> str:
+        given = (
+            f"{name} {getattr(self, name):g} s"
+            for name in ("idle_timeout", "max_lifetime")
+            if getattr(self, name) is not None
+        )
+        return ", ".join(given) or "no limit"
+
     @property
     def shortest(self) -> float | None:
         """The shorter of the two in seconds; None where there is neither."""

@@ -13,7 +13,6 @@ from batchai_recipes.cli.destination import checked_destination
 from batchai_recipes.cli.run.detached import DAY_SECONDS
 from batchai_recipes.cli.run.following import Ending, Outputs, follow
 from batchai_recipes.errors import JobsFailedError
-from batchai_recipes.session.journal import peek
 from batchai_recipes.session.training_session import TrainingSession
 
 
@@ -30,12 +29,10 @@ def attach(
 ) -> None:
     """Take up a session that was detached: follow its jobs to their end, then delete all.
 
-    Ctrl-C detaches it again, until its deadline as before. To look without taking it up, use `job
-    logs --follow`.
+    Ctrl-C detaches it again, until its deadline as before; where it had none, for a day. To look
+    without taking it up, use `job logs --follow`.
     """
     with connect(profile, env_file, state_dir) as connection:
-        before = peek(connection.journals, session)
-        deadline = before.deadline if before else None
         taken_up = TrainingSession.attach(
             session,
             connection=connection,
@@ -49,7 +46,7 @@ def attach(
             try:
                 endings = _follow_all(taken_up, outputs, as_json=as_json)
             except (KeyboardInterrupt, SystemExit):
-                taken_up.detach(deadline or timedelta(seconds=DAY_SECONDS))
+                taken_up.detach(taken_up.deadline or timedelta(seconds=DAY_SECONDS))
                 raise
             if as_json:
                 jobs = [ending.document() for ending in endings]

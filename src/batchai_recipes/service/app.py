@@ -18,6 +18,7 @@ from batchai_recipes.service.engines.containers import ContainerPolicy
 from batchai_recipes.service.engines.ray.messages import RayOptions
 from batchai_recipes.service.files.accounts import Account, Accounts
 from batchai_recipes.service.files.app import files_app
+from batchai_recipes.service.files.nouns import Nouns
 from batchai_recipes.service.files.server import FileServer
 from batchai_recipes.service.identity.app import Identity
 from batchai_recipes.service.identity.certificates import ensure_authority, ensure_signing_key
@@ -163,15 +164,18 @@ class Service:
             clock=clock,
         )
 
-        # What answers those who come for a token, or for the management plane.
+        # What answers those who want files, and those who come for a token, or for the management
+        # plane.
+        files = files_app(state=state, store=store, clock=clock, tokens=tokens)
         if options.only_files:
             plane: ASGIApp = Starlette(routes=Identity(principals, tokens, clock).routes())
         else:
-            plane = self._start_batchai(store, principals, tokens, ports, credentials)
+            plane = self._start_batchai(
+                store, principals, tokens, ports, credentials, files=files.nouns
+            )
 
-        # The file shares, by http, since every request carries its own signature, and by https,
+        # The file shares by http, since every request carries its own signature, and by https,
         # which tokens need. All else by https, since the Azure clients insist.
-        files = files_app(state=state, store=store, clock=clock, tokens=tokens)
         self._serve(FileServer(files.handle, ports.files))
         self._serve(FileServer(files.handle, ports.secure_files, tls=tls))
         self._serve(Listener(plane, ports.management, tls=tls))
@@ -198,6 +202,8 @@ class Service:
         tokens: Tokens,
         ports: Ports,
         credentials: Credentials,
+        *,
+        files: Nouns,
     ) -> ASGIApp:
         # Loaded here, since who wants files only does not wait for it.
         from batchai_recipes.service.batchai import BatchAI  # noqa: PLC0415
@@ -209,6 +215,7 @@ class Service:
             clock=self._options.clock,
             tokens=tokens,
             principals=principals,
+            files=files,
             addresses=Addresses(ports.management_base, ports.files_base),
             subscription_id=credentials.subscription_id,
             blob_endpoints=self._options.blob_endpoints,

@@ -19,15 +19,18 @@ from batchai_recipes.service.engines.ray.engine import RayEngine
 from batchai_recipes.service.engines.ray.messages import RayOptions
 from batchai_recipes.service.file_server_disks import FileServerDisks
 from batchai_recipes.service.files.accounts import Accounts
+from batchai_recipes.service.files.nouns import Nouns
 from batchai_recipes.service.files.sas import share_query
-from batchai_recipes.service.files.shares import Shares
 from batchai_recipes.service.identity.principals import Principals
 from batchai_recipes.service.identity.tokens import Tokens
 from batchai_recipes.service.management.app import Addresses, management_app
 from batchai_recipes.service.management.operations import forget_ended
+from batchai_recipes.service.management.plane import ManagementPlane
 from batchai_recipes.service.scheduling.preemption import Preemption
 from batchai_recipes.service.scheduling.scheduler import Scheduler
 from batchai_recipes.service.scheduling.volume_places import VolumePlaces
+from batchai_recipes.service.sessions.caretaker import Caretaker
+from batchai_recipes.service.sessions.joint_shares import JointShares
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.storage_endpoints import StorageEndpoints
 from batchai_recipes.service.store import Store
@@ -47,6 +50,7 @@ class BatchAI:
         clock: Tells the time.
         tokens: Issues and checks tokens.
         principals: Who may ask for them.
+        files: The file shares.
         addresses: Where the service can be reached.
         subscription_id: The service's only subscription.
         blob_endpoints: The URLs of the blob services of accounts that are not at Azure's own.
@@ -64,6 +68,7 @@ class BatchAI:
     clock: Clock
     tokens: Tokens
     principals: Principals
+    files: Nouns
     addresses: Addresses
     subscription_id: str
     blob_endpoints: Mapping[str, str]
@@ -76,6 +81,8 @@ class BatchAI:
 
     def start(self, undo: list[Callable[[], None]]) -> ASGIApp:
         """Start the scheduler, which takes up the jobs that an earlier service left running.
+
+        Then what sees to sessions that no process has.
 
         Args:
             undo: Takes what stops it.
@@ -93,7 +100,7 @@ class BatchAI:
             clock=self.clock,
             changes=changes,
             engine=self._engine(),
-            shares=Shares(self.store, self.state, self.clock),
+            shares=self.files.shares,
             accounts=Accounts(self.store),
             places=VolumePlaces(
                 state=self.state,
@@ -105,6 +112,9 @@ class BatchAI:
         )
         scheduler.start()
         undo.append(scheduler.stop)
+        caretaker = self._caretaker(changes, scheduler)
+        caretaker.start()
+        undo.append(caretaker.stop)
         return management_app(
             state=self.state,
             store=self.store,
@@ -115,7 +125,22 @@ class BatchAI:
             principals=self.principals,
             addresses=lambda: self.addresses,
             subscription_id=self.subscription_id,
+            tags_changed=caretaker.wake,
         )
+
+    def _caretaker(self, changes: Changes, scheduler: Scheduler) -> Caretaker:
+        plane = ManagementPlane(
+            state=self.state,
+            store=self.store,
+            clock=self.clock,
+            changes=changes,
+            wake=scheduler.wake,
+            addresses=lambda: self.addresses,
+            subscription_id=self.subscription_id,
+            tenant_id=self.tokens.tenant_id,
+        )
+        shares = JointShares(self.files.shares, self.files.gates, self.clock)
+        return Caretaker(plane, shares)
 
     def _engine(self) -> Engine:
         if self.ray is None:

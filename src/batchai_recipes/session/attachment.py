@@ -1,5 +1,6 @@
 """Attachment: a session that was detached, or left something, and that this process takes up."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -95,19 +96,21 @@ class Attachment:
         Args:
             asked: What was asked when taking it up.
         """
+        known = self._journal_names
         if self.recorded:
             names, shares = self.recorded.names, self.recorded.shares
+            limits = self.recorded.lease.limits
         else:
-            known = self._journal_names
             names = SessionNames(
                 known["resource_group"], known["workspace"], known["experiment"], known["clusters"]
             )
             shares = tuple(known["shares"])
-        folder = self._journal_names.get("run_folder")
+            limits = {name: ClusterLimits(**one) for name, one in known.get("limits", {}).items()}
+        folder = known.get("run_folder")
         return evolve(
             asked,
             names=names,
-            clusters=SessionClusters(map(ClusterBuilder, names.clusters), may_be_none=True),
+            clusters=_clusters(names, limits),
             stagings=tuple(map(FileShareStaging, shares)),
             run_folder=Path(folder) if folder else None,
         )
@@ -146,6 +149,19 @@ class Attachment:
             raise ConfigurationError(
                 f"Session {self.session} cannot be taken up: its workspace is gone, so it has ended"
             )
+
+
+def _clusters(names: SessionNames, limits: Mapping[str, ClusterLimits]) -> SessionClusters:
+    """Return the clusters of a session; those with limits may be gone, which is to be told."""
+    given = {name.casefold(): limit for name, limit in limits.items()}
+    called = {name.casefold(): name for name in (*limits, *names.clusters)}
+    return SessionClusters(
+        (
+            ClusterBuilder(name, limits=given.get(key, ClusterLimits()))
+            for key, name in called.items()
+        ),
+        may_be_none=True,
+    )
 
 
 def _key(made: Made) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """Beginning: what a session does before the first request, whether it is new or taken up again."""
 
 import os
-from collections.abc import Callable
 from datetime import datetime
+
+from attrs import asdict
 
 from batchai_recipes.concurrency import concurrency_of
 from batchai_recipes.connection import Connection
@@ -12,6 +13,7 @@ from batchai_recipes.session.blueprint import Blueprint
 from batchai_recipes.session.journal import Journal, JournalOwner
 from batchai_recipes.session.keeper import wait_for_keeper
 from batchai_recipes.session.lease_holder import LeaseHolder
+from batchai_recipes.session.listener import Listener
 from batchai_recipes.session.live_session import LiveSession
 from batchai_recipes.session.run_folder import RunFolder
 from batchai_recipes.session.service_clock import ServiceClock
@@ -25,7 +27,7 @@ class Beginning:
     Args:
         options: What was asked.
         connection: Where.
-        report: Told, line by line, what happens.
+        listener: Told, line by line, what happens.
         pacing: How often to look while waiting.
         clock: The service's clock; None for one that its answers tell.
     """
@@ -34,18 +36,24 @@ class Beginning:
         self,
         options: SessionOptions,
         connection: Connection,
-        report: Callable[[str], None],
+        listener: Listener,
         pacing: Pacing,
         clock: ServiceClock | None = None,
     ) -> None:
         self._options = options
         self._connection = connection
-        self._report = report
+        self._listener = listener
         self._pacing = pacing
         shares = tuple(f"{connection.storage.name}/{share}" for share in options.shares)
         clock = clock or ServiceClock(pacing.monotonic)
         self._lease = LeaseHolder(
-            connection, options.id, shares, clock, pacing, experiment=options.names.experiment
+            connection,
+            options.id,
+            shares,
+            clock,
+            pacing,
+            experiment=options.names.experiment,
+            limits=options.cluster_limits,
         )
         self.blueprint = Blueprint(
             options.id,
@@ -110,7 +118,7 @@ class Beginning:
             stagings=options.stagings,
             mounted=options.mounted,
             pacing=self._pacing,
-            limits=options.limits,
+            limits=options.cluster_limits,
             use_existing=options.use_existing,
             deadline=deadline,
         )
@@ -118,7 +126,9 @@ class Beginning:
     def _folder(self) -> RunFolder:
         options, connection = self._options, self._connection
         runs = runs_of(connection.state_dir or default_state_dir())
-        folder = RunFolder(options.run_folder or runs / options.id, self._report)
+        folder = RunFolder(
+            options.run_folder or runs / options.id, self._listener.report, self._listener.warn
+        )
         folder.protect([connection.settings, *options.clusters, *options.stagings])
         folder.asked("session", options)
         folder.versions(connection.settings.endpoint, embedded=connection.state_dir is not None)
@@ -138,5 +148,8 @@ class Beginning:
                 "clusters": list(names.clusters),
                 "shares": [staging.share for staging in self._options.stagings],
                 "run_folder": str(folder.path),
+                "limits": {
+                    name: asdict(limits) for name, limits in self._options.cluster_limits.items()
+                },
             },
         )

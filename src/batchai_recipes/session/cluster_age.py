@@ -1,8 +1,24 @@
 """Which clusters of a session have idled or lived for too long."""
 
 from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from batchai_recipes.builders.cluster_limits import ClusterLimits
+
+if TYPE_CHECKING:
+    from azure.mgmt.batchai.models import Cluster
+
+
+def seconds_since_made(cluster: "Cluster", now: datetime) -> float:
+    """Return for how long a cluster has lived, in seconds; 0 where the service does not tell.
+
+    Args:
+        cluster: The cluster, as the service describes it.
+        now: The service's present time.
+    """
+    made: datetime | None = getattr(cluster, "creation_time", None)
+    return (now - made).total_seconds() if made else 0.0
 
 
 class ClusterAge:
@@ -11,6 +27,7 @@ class ClusterAge:
     Args:
         limits: How long it may stay.
         monotonic: Tells seconds on a clock that never goes back.
+        lived: For how many seconds it has lived already.
 
     Example:
         >>> now = [0.0]
@@ -25,10 +42,12 @@ class ClusterAge:
         'it has lived for 100 s (max_lifetime)'
     """
 
-    def __init__(self, limits: ClusterLimits, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, limits: ClusterLimits, monotonic: Callable[[], float], lived: float = 0.0
+    ) -> None:
         self._limits = limits
         self._monotonic = monotonic
-        self._born = monotonic()
+        self._born = monotonic() - lived
         self._idle_since: float | None = None
 
     def due(self, busy: Callable[[], bool]) -> str | None:

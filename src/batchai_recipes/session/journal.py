@@ -33,7 +33,7 @@ class JournalOwner:
         state_dir: The state directory, when that was an embedded service's.
         pid: The session's process id.
         names: What its resources are called: ``resource_group``, ``workspace``, ``experiment``,
-            ``clusters``, ``shares`` and ``run_folder``.
+            ``clusters``, ``shares``, ``run_folder`` and ``limits``, how long clusters may stay.
     """
 
     session: str

@@ -2,11 +2,13 @@
 
 An embedded service stops when its last user has gone. A session that is detached has no process,
 so this one uses the service in its place: until the session is attached to again, or until its
-deadline, when it deletes what the session made. Should it be killed, `batchai-recipes reap` does
-that later.
+deadline, when the service deletes what the session made, and this process its journal, and whatever
+the service does not know to be the session's. Should it be killed, the service does its part as
+soon as it is up again, and `batchai-recipes reap` the rest.
 """
 
 import argparse
+import logging
 import subprocess
 import sys
 import threading
@@ -18,6 +20,7 @@ from batchai_recipes.errors import BatchAIRecipesError, ServiceStartError
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.service.file_lock import FileLock
 from batchai_recipes.session.journal import peek
+from batchai_recipes.session.kept_clusters import watcher_of
 from batchai_recipes.session.reaping import reap
 from batchai_recipes.session.service_clock import ServiceClock
 
@@ -73,6 +76,8 @@ def wait_for_keeper(journals: Path, session: str) -> None:
 def keep(connection: Connection, session: str, pacing: Pacing = _LOOKS) -> None:
     """Use a service until a session is attached to, deleted, or past its deadline.
 
+    Until then, see to the limits of its clusters where the service does not.
+
     Args:
         connection: A connection to the embedded service.
         session: The session's id.
@@ -83,16 +88,19 @@ def keep(connection: Connection, session: str, pacing: Pacing = _LOOKS) -> None:
     """
     clock = ServiceClock(pacing.monotonic)
     clock.ask(connection)
+    content = peek(connection.journals, session)
+    watcher = watcher_of(content, connection, clock, pacing) if content else None
+    looked = pacing.monotonic()
     pauses = pacing.pauses()
-    while True:
-        content = peek(connection.journals, session)
-        deadline = content.deadline if content else None
-        if deadline is None:
-            return
-        if deadline <= clock.now():
+    while content and content.deadline:
+        if content.deadline <= clock.now():
             reap(connection.journals, session, report=lambda _: None)
             return
+        if watcher and pacing.monotonic() - looked >= watcher.pause:
+            looked = pacing.monotonic()
+            watcher.look()
         next(pauses)
+        content = peek(connection.journals, session)
 
 
 def main() -> int:
@@ -101,6 +109,8 @@ def main() -> int:
     parser.add_argument("state_dir", type=Path)
     parser.add_argument("session")
     arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("azure").setLevel(logging.WARNING)
     try:
         with Connection.embedded(arguments.state_dir) as connection:
             lock = FileLock(_log(connection.journals, arguments.session))

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
-from attrs import evolve, field, frozen
+from attrs import asdict, evolve, field, frozen
+
+from batchai_recipes.builders.cluster_limits import ClusterLimits
+from batchai_recipes.errors import ConfigurationError
 
 SESSION_TAG: Final = "batchai-recipes-session"
 OWNER_TAG: Final = "batchai-recipes-owner"
@@ -14,6 +17,7 @@ LEASE_TAG: Final = "batchai-recipes-lease"
 SHARE_TAG: Final = "batchai-recipes-share"
 EXPERIMENT_TAG: Final = "batchai-recipes-experiment"
 DETACHED_TAG: Final = "batchai-recipes-detached"
+LIMITS_TAG: Final = "batchai-recipes-limits"
 SHARE_METADATA: Final = "batchai_recipes_session"
 """The metadata of a file share that says which session made it."""
 
@@ -33,9 +37,29 @@ def this_process(pid: int | None = None) -> str:
     return f"{socket.gethostname()}/{pid or os.getpid()}"[:256]
 
 
-def _share_tags(count: int) -> list[str]:
-    """Return the names of the tags for so many shares: a tag has no room for many."""
-    return [SHARE_TAG if number == 1 else f"{SHARE_TAG}-{number}" for number in range(1, count + 1)]
+def _numbered(tag: str, count: int) -> list[str]:
+    """Return the names of the tags for so many of a kind: a tag has no room for many."""
+    return [tag if number == 1 else f"{tag}-{number}" for number in range(1, count + 1)]
+
+
+def _written(cluster: str, limits: ClusterLimits) -> str:
+    given = {name: value for name, value in asdict(limits).items() if value is not None}
+    return " ".join([cluster, *(f"{name}={float(value)!r}" for name, value in given.items())])
+
+
+def _read(text: str) -> tuple[str, ClusterLimits] | None:
+    cluster, *words = text.split()
+    given = dict(word.split("=", 1) for word in words if "=" in word)
+    try:
+        limits = ClusterLimits(
+            *(
+                float(given[name]) if name in given else None
+                for name in ("idle_timeout", "max_lifetime")
+            )
+        )
+    except (ValueError, ConfigurationError):
+        return None  # somebody changed it
+    return (cluster, limits) if limits.shortest else None
 
 
 @frozen
@@ -50,6 +74,7 @@ class Lease:
         owner: The machine and the process.
         experiment: The session's experiment in its workspace; empty where that is not told.
         detached: Whether no process has the session, although the lease has not run out.
+        limits: How long clusters may stay, by their names.
 
     Example:
         >>> lease = Lease("s", datetime(2026, 11, 24, tzinfo=timezone.utc), owner="host/1")
@@ -65,6 +90,7 @@ class Lease:
     owner: str = field(factory=this_process)
     experiment: str = ""
     detached: bool = False
+    limits: Mapping[str, ClusterLimits] = field(factory=dict)
 
     @classmethod
     def from_tags(cls, tags: Mapping[str, str] | None) -> "Lease | None":
@@ -86,7 +112,8 @@ class Lease:
             return None
         if expires is not None and expires.tzinfo is None:
             return None
-        shares = tuple(tags[tag] for tag in _share_tags(len(tags)) if tags.get(tag))
+        shares = tuple(tags[tag] for tag in _numbered(SHARE_TAG, len(tags)) if tags.get(tag))
+        limits = (_read(tags[tag]) for tag in _numbered(LIMITS_TAG, len(tags)) if tags.get(tag))
         return cls(
             session,
             expires,
@@ -94,6 +121,7 @@ class Lease:
             tags.get(OWNER_TAG, "somebody"),
             tags.get(EXPERIMENT_TAG, ""),
             DETACHED_TAG in tags,
+            dict(filter(None, limits)),
         )
 
     def tags(self) -> dict[str, str]:
@@ -104,7 +132,10 @@ class Lease:
             tags[EXPERIMENT_TAG] = self.experiment
         if self.detached:
             tags[DETACHED_TAG] = "yes"
-        return {**tags, **dict(zip(_share_tags(len(self.shares)), self.shares, strict=True))}
+        limits = [_written(cluster, limits) for cluster, limits in self.limits.items()]
+        for tag, values in ((SHARE_TAG, self.shares), (LIMITS_TAG, limits)):
+            tags |= zip(_numbered(tag, len(values)), values, strict=True)
+        return tags
 
     def until(self, expires: datetime | None, *, detached: bool = False) -> "Lease":
         """Return the lease with another end.

@@ -1,7 +1,9 @@
 """LeaseHolder: keeps a session's lease on the service from running out while the session lives."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
+from batchai_recipes.builders.cluster_limits import ClusterLimits
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import BatchAIRecipesError
 from batchai_recipes.pacing import Pacing
@@ -23,6 +25,7 @@ class LeaseHolder:
         clock: The service's clock.
         pacing: How often to try again while others change what they use too.
         experiment: The session's experiment.
+        limits: How long clusters may stay, by their names.
     """
 
     def __init__(
@@ -34,10 +37,11 @@ class LeaseHolder:
         pacing: Pacing,
         *,
         experiment: str = "",
+        limits: Mapping[str, ClusterLimits] | None = None,
     ) -> None:
         self._connection = connection
         self.clock = clock
-        self._lease = Lease(session, None, shares, experiment=experiment)
+        self._lease = Lease(session, None, shares, experiment=experiment, limits=dict(limits or {}))
         self._departure = Departure(session, connection, clock, pacing)
 
     def tags(self) -> dict[str, str]:

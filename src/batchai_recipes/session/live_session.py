@@ -1,23 +1,24 @@
 """LiveSession: what there is of a session while it is entered, and its end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.builders.cluster_limits import ClusterLimits
 from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.concurrency import concurrency_of
 from batchai_recipes.connection import Connection
-from batchai_recipes.errors import BatchAIRecipesError, ClusterError
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.runs.job_place import JobPlace
 from batchai_recipes.runs.job_run import JobRun
 from batchai_recipes.session.blueprint import Blueprint
 from batchai_recipes.session.clean_up_policy import CleanUpPolicy
-from batchai_recipes.session.cluster_state import ClusterState
+from batchai_recipes.session.cluster_age import seconds_since_made
+from batchai_recipes.session.cluster_retirement import ClusterRetirement
 from batchai_recipes.session.existing_cluster import check_mounts, mounts_of
+from batchai_recipes.session.hand_over import HandOver
 from batchai_recipes.session.journal import Journal
-from batchai_recipes.session.keeper import start_keeper
 from batchai_recipes.session.lease_holder import LeaseHolder
 from batchai_recipes.session.provisioning import Provisioning
 from batchai_recipes.session.run_folder import RunFolder
@@ -26,6 +27,9 @@ from batchai_recipes.session.undo import UndoStack
 from batchai_recipes.session.watcher import Watcher
 from batchai_recipes.staging.file_share_staging import FileShareStaging
 from batchai_recipes.staging.staged_manifest import StagedManifest
+
+if TYPE_CHECKING:
+    from azure.mgmt.batchai.models import Cluster
 
 
 class LiveSession:
@@ -41,7 +45,7 @@ class LiveSession:
         stagings: What to stage, each to a share of its own.
         mounted: Shares that clusters mount and nothing is staged to.
         pacing: How often to look while waiting, and the clock of the session.
-        limits: How long clusters may stay that say nothing of it themselves.
+        limits: How long clusters may stay, by their names.
         use_existing: Whether what exists under the same names is used as it is.
         deadline: When the session ends that was detached and is taken up now; None for others.
     """
@@ -58,7 +62,7 @@ class LiveSession:
         stagings: Sequence[FileShareStaging],
         mounted: Sequence[str] = (),
         pacing: Pacing,
-        limits: ClusterLimits,
+        limits: Mapping[str, ClusterLimits],
         use_existing: bool,
         deadline: datetime | None = None,
     ) -> None:
@@ -72,11 +76,8 @@ class LiveSession:
         self._pacing = pacing
         self._journal = journal
         self._undo = UndoStack(folder.report)
-        self._lock = concurrency_of(connection).slots(
-            1
-        )  # no cluster is retired while a job is submitted to it
-        self._retired: dict[str, str] = {}
-        self._deadline = deadline
+        self.deadline = deadline
+        self._is_detached = deadline is not None  # until it is taken up
         self.lease = lease
         self.blueprint = blueprint
         self.provisioning = Provisioning(
@@ -89,11 +90,15 @@ class LiveSession:
             pacing=pacing,
             use_existing=use_existing,
         )
+        self.cluster_jobs = self.provisioning.cluster_jobs
+        self._retirement = ClusterRetirement(self.provisioning, folder)
+        self._hand_over = HandOver(connection, blueprint.session, journal, folder, lease=lease)
         self._watcher = Watcher(
-            {cluster.name: cluster.limits.or_else(limits) for cluster in clusters},
+            limits,
             renew=lambda: self.lease.renew(journal.made),
-            busy=self._is_busy,
-            retire=self._retire,
+            busy=self._retirement.is_busy,
+            retire=self._retirement.retire,
+            warn=folder.warn,
             report=folder.report,
             monotonic=pacing.monotonic,
             concurrency=concurrency_of(connection),
@@ -119,7 +124,7 @@ class LiveSession:
             if self.provisioning.create_cluster(cluster):
                 self._watcher.watch(cluster.name)
             else:
-                self._adopt(cluster)
+                self._adopt(cluster, self.cluster_jobs.cluster(cluster.name))
         for cluster in self.clusters:
             self.provisioning.wait_for_cluster(cluster.name, ready_timeout)
         self.provisioning.create_experiment()
@@ -134,11 +139,7 @@ class LiveSession:
         Raises:
             ClusterError: The cluster was deleted since it idled or lived too long.
         """
-        with self._lock:
-            if cluster.name in self._retired:
-                raise ClusterError(
-                    f"Cluster {cluster.name} was deleted: {self._retired[cluster.name]}"
-                )
+        with self._retirement.in_use(cluster.name):
             parameters = self.blueprint.job(job, cluster)
             self.folder.asked("job", job)
             self.provisioning.create_job(job.name, parameters)
@@ -150,18 +151,16 @@ class LiveSession:
         Raises:
             BatchAIRecipesError: The service did not answer, or a cluster or the workspace is gone.
         """
-        deadline = self._deadline
         self._note_versions()
         try:
             self.lease.renew(self._journal.made)
             for cluster in self.clusters:
-                self._adopt(cluster)
-                self._watcher.watch(cluster.name)
+                self._take_up_cluster(cluster)
         except BaseException:
-            if deadline:
-                self._leave_detached(deadline)
+            if self.deadline:
+                self._hand_over.again(self.deadline)
             raise
-        self._deadline = None
+        self._is_detached = False
         for made in reversed(self._journal.made):
             self.provisioning.arrange_deletion(made)
             if made.kind == "job":
@@ -172,14 +171,6 @@ class LiveSession:
         """Write down what the session runs with, now that the service has answered."""
         endpoint, embedded = self.blueprint.settings.endpoint, self.connection.state_dir is not None
         self.folder.versions(endpoint, embedded=embedded, server=self.lease.clock.server)
-
-    def _leave_detached(self, deadline: datetime) -> None:
-        """Leave a session that could not be taken up as it was."""
-        self._journal.detach(deadline)
-        try:
-            self.lease.hand_over(self._journal.made, deadline)
-        except BatchAIRecipesError as error:
-            self.folder.report(f"Session {self.blueprint.session} may be reaped early: {error}")
 
     def detach(self, until: datetime | timedelta) -> datetime:
         """Let everything stay until a deadline when the session ends.
@@ -195,9 +186,13 @@ class LiveSession:
         """
         deadline = until if isinstance(until, datetime) else self.lease.clock.now() + until
         self._watcher.stop()
-        self.lease.hand_over(self._journal.made, deadline)
-        self._journal.detach(deadline)
-        self._deadline = deadline
+        try:
+            self._hand_over.until(deadline)
+        except BaseException:
+            self._watcher.renew_soon()  # a part of it may have been handed over
+            self._watcher.start()
+            raise
+        self.deadline, self._is_detached = deadline, True
         return deadline
 
     def end(self, policy: CleanUpPolicy, error: BaseException | None) -> tuple[Exception, ...]:
@@ -213,8 +208,8 @@ class LiveSession:
         self._watcher.stop()
         result = self._result(error)
         failures: tuple[Exception, ...] = ()
-        if self._deadline:
-            self._leave()
+        if self._is_detached:
+            self._hand_over.leave(self.deadline)
         else:
             failures = self._delete(policy, succeeded=error is None)
         left = [str(made) for made in self._journal.made]
@@ -229,10 +224,7 @@ class LiveSession:
             self._undo.drop(str(made))
         failures = self._undo.unwind()
         if kept:
-            try:
-                self.lease.hand_over(tuple(kept), None)
-            except BatchAIRecipesError as error:
-                self.folder.report(f"What is kept may be reaped from other machines: {error}")
+            self._hand_over.for_good(tuple(kept))
             what = ", ".join(map(str, kept))
             self.folder.report(f"Kept {what}; delete with: {self.provisioning.reap_command}")
         self._journal.close()
@@ -251,38 +243,33 @@ class LiveSession:
         """Write down how the jobs stand before they are deleted, and say how the block ended."""
         ended = f"{type(error).__name__}: {error}" if error else None
         jobs = [self.folder.job(self.run(name)) for name in self.job_names]
+        deadline = self.deadline if self._is_detached else None
         return {
             "session": self.blueprint.session,
             "succeeded": error is None,
             "error": ended,
-            "detached_until": self._deadline.isoformat() if self._deadline else None,
+            "detached_until": deadline.isoformat() if deadline else None,
             "jobs": jobs,
         }
 
-    def _leave(self) -> None:
-        session, state_dir = self.blueprint.session, self.connection.state_dir
-        self._journal.close()
-        self.folder.report(
-            f"Detached session {session} until {self._deadline}; take it up with "
-            f"TrainingSession.attach({session!r})"
-        )
-        if state_dir:
-            aside = concurrency_of(self.connection).aside
-            aside(start_keeper, state_dir, self.connection.journals, session)
+    def _take_up_cluster(self, cluster: ClusterBuilder) -> None:
+        limited = cluster.limits.shortest is not None
+        ask = self.cluster_jobs.find if limited else self.cluster_jobs.cluster
+        found = ask(cluster.name)
+        if found is None:
+            self.clusters.drop(cluster.name)
+            self.folder.warn(
+                f"Cluster {cluster.name} is gone: it has reached a limit ({cluster.limits}), or "
+                f"somebody has deleted it; its jobs and what they wrote are there"
+            )
+            return
+        self._adopt(cluster, found)
+        if self.provisioning.has_made(cluster.name):
+            lived = seconds_since_made(found, self.lease.clock.now())
+            self._watcher.watch(cluster.name, lived)
 
-    def _adopt(self, cluster: ClusterBuilder) -> None:
-        there = mounts_of(self.provisioning.cluster(cluster.name), self.connection.storage.name)
+    def _adopt(self, cluster: ClusterBuilder, found: "Cluster") -> None:
+        there = mounts_of(found, self.connection.storage.name)
         check_mounts(cluster, there)
         if not cluster.mounts:
             self.clusters.mounting(cluster.name, there)
-
-    def _is_busy(self, cluster: str) -> bool:
-        state = ClusterState.of(self.provisioning.cluster(cluster))
-        return not state.settled or bool(self.provisioning.unended_jobs(cluster))
-
-    def _retire(self, cluster: str, reason: str) -> None:
-        with self._lock:
-            self.folder.report(f"Deleting cluster {cluster}: {reason}")
-            self.provisioning.terminate_jobs(cluster)
-            self.provisioning.retire_cluster(cluster)
-            self._retired[cluster] = reason

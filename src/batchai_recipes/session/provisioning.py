@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.connection import Connection
@@ -12,6 +12,7 @@ from batchai_recipes.errors import RequestError, StagingError
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
 from batchai_recipes.session.blueprint import Blueprint
+from batchai_recipes.session.cluster_jobs import ClusterJobs
 from batchai_recipes.session.cluster_state import wait_until_ready
 from batchai_recipes.session.condition import only_new
 from batchai_recipes.session.departure import Departure
@@ -31,11 +32,9 @@ from batchai_recipes.staging.upload import upload
 from batchai_recipes.tracing import span
 
 if TYPE_CHECKING:
-    from azure.mgmt.batchai.models import Cluster, Job, JobCreateParameters
+    from azure.mgmt.batchai.models import JobCreateParameters
 
 ParametersT = TypeVar("ParametersT")
-
-_ENDED: Final = frozenset({"succeeded", "failed"})
 
 
 class Provisioning:
@@ -66,6 +65,7 @@ class Provisioning:
     ) -> None:
         self.connection = connection
         self.blueprint = blueprint
+        self.cluster_jobs = ClusterJobs(connection, blueprint)
         self._names = blueprint.names
         self._undo = undo
         self._journal = journal
@@ -185,15 +185,6 @@ class Provisioning:
             ).result(),
         )
 
-    def cluster(self, name: str) -> "Cluster":
-        """Ask the service for a cluster.
-
-        Args:
-            name: The cluster's name.
-        """
-        with explained(f"get cluster {name}"):
-            return self.connection.batchai.clusters.get(*self._names.cluster_place(name))
-
     def wait_for_cluster(self, name: str, timeout: float | None) -> None:
         """Wait until a cluster's nodes can take jobs.
 
@@ -201,7 +192,7 @@ class Provisioning:
             name: The cluster's name.
             timeout: How long to wait at most, in seconds; None for as long as it takes.
         """
-        look = lambda: self.cluster(name)  # noqa: E731 - reads as the argument that it is
+        look = partial(self.cluster_jobs.cluster, name)
         with span("wait for cluster", cluster=name):
             wait_until_ready(name, look, report=self._report, pacing=self._pacing, timeout=timeout)
 
@@ -284,56 +275,33 @@ class Provisioning:
             return False
         return True
 
-    def unended_jobs(self, cluster: str) -> list[str]:
-        """Return the names of the session's experiment's jobs that wait for or run on a cluster.
-
-        Args:
-            cluster: The cluster's name.
-        """
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - on first use
-
-        wanted = self.blueprint.cluster_id(cluster).casefold()
-        with explained(f"list the jobs on cluster {cluster}"):
-            pages = self.connection.batchai.jobs.list_by_experiment(*self._names.experiment_place)
-            try:
-                # The package's annotation names the page in place of the item.
-                jobs: list[Job] = list(pages)  # type: ignore[arg-type]
-            except ResourceNotFoundError:  # the experiment is made after the clusters
-                return []
-        return [
-            str(getattr(job, "name", ""))
-            for job in jobs
-            if job.cluster
-            and str(job.cluster.id).casefold() == wanted
-            and str(getattr(job.execution_state, "value", job.execution_state)) not in _ENDED
-        ]
-
-    def terminate_jobs(self, cluster: str) -> None:
-        """Terminate the session's jobs on a cluster.
-
-        Args:
-            cluster: The cluster's name.
-        """
-        for name in self.unended_jobs(cluster):
-            with explained(f"terminate job {name}"):
-                place = self._names.job_place(name)
-                self.connection.batchai.jobs.begin_terminate(*place).wait()
-
-    def retire_cluster(self, name: str) -> bool:
-        """Delete a cluster before the session ends, if the session made it.
+    def retire_cluster(self, name: str) -> None:
+        """Delete a cluster that the session made before the session ends.
 
         Args:
             name: The cluster's name.
 
-        Returns:
-            Whether the session had made it.
+        Raises:
+            RequestError: The service refused or did not answer.
         """
-        made = Made("cluster", self._names.cluster_place(name))
-        if made not in self._journal.made:
-            return False
-        made.delete(self.connection)
-        self._leave(made)
-        return True
+        Made("cluster", self._names.cluster_place(name)).delete(self.connection)
+        self.forget_cluster(name)
+
+    def forget_cluster(self, name: str) -> None:
+        """Delete a cluster no more that is gone.
+
+        Args:
+            name: The cluster's name.
+        """
+        self._leave(Made("cluster", self._names.cluster_place(name)))
+
+    def has_made(self, cluster: str) -> bool:
+        """Tell whether a cluster is the session's own, to delete.
+
+        Args:
+            cluster: The cluster's name.
+        """
+        return Made("cluster", self._names.cluster_place(cluster)) in self._journal.made
 
     def arrange_deletion(self, made: Made) -> None:
         """See to it that something is deleted when the session ends.

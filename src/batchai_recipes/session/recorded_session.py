@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import ConfigurationError
@@ -12,7 +12,7 @@ from batchai_recipes.refusals import explained, status_of
 from batchai_recipes.session.condition import only_as_read
 from batchai_recipes.session.joint_things import JointFileShare, JointResourceGroup
 from batchai_recipes.session.joint_use import uses
-from batchai_recipes.session.lease import LEASE, Lease
+from batchai_recipes.session.lease import LEASE, Lease, this_process
 from batchai_recipes.session.made import Made
 from batchai_recipes.session.service_clock import ServiceClock
 from batchai_recipes.session.session_names import SessionNames
@@ -106,7 +106,7 @@ class SessionRecords:
                 f"Session {session} cannot be taken up: another process has it, {lease.owner} "
                 f"(HOST/PROCESS), at least until {lease.expires}"
             )
-        mine = Lease(session, now + LEASE, lease.shares, experiment=lease.experiment)
+        mine = evolve(lease, expires=now + LEASE, owner=this_process(), detached=False)
         tags = models.WorkspaceUpdateParameters(tags=mine.written_over(known.tags))
         try:
             workspaces.update(*place, tags, raw_request_hook=only_as_read("".join(etags)))

@@ -40,6 +40,7 @@ class RunFolder:
     Args:
         path: The folder; made when missing.
         report: Told each line that is reported, without secrets.
+        warn: Told each warning, without secrets; None for who is told the rest.
 
     Raises:
         ConfigurationError: The folder cannot be made, or holds another session's.
@@ -55,9 +56,15 @@ class RunFolder:
         False
     """
 
-    def __init__(self, path: Path, report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        report: Callable[[str], None],
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
         self.path = path
         self._say = report
+        self._warn = warn or report
         self._redaction = Redaction()
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -86,6 +93,16 @@ class RunFolder:
         clean = self._redaction.text(line)
         self._append("events.jsonl", {"event": clean})
         self._say(clean)
+
+    def warn(self, line: str) -> None:
+        """Warn of something that somebody should see to, and write it down as an event.
+
+        Args:
+            line: What it is, and what to do.
+        """
+        clean = self._redaction.text(line)
+        self._append("events.jsonl", {"event": clean, "level": "warning"})
+        self._warn(clean)
 
     def asked(self, what: str, value: object) -> None:
         """Write down what was asked for.

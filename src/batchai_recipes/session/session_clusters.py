@@ -76,6 +76,14 @@ class SessionClusters:
             raise ConfigurationError(f"The session has no cluster {name!r}: {hint}")
         return builder
 
+    def drop(self, name: str) -> None:
+        """Forget a cluster that is gone.
+
+        Args:
+            name: Its name.
+        """
+        del self._builders[name.casefold()]
+
     def mounting(self, name: str, mounts: tuple[Mount, ...]) -> None:
         """Note what a cluster that was there before mounts.
 

@@ -100,7 +100,7 @@ class SessionJobs(SessionView):
         """
         live = self._active()
         name = live.clusters.pick(cluster).name
-        return ClusterState.of(live.provisioning.cluster(name))
+        return ClusterState.of(live.cluster_jobs.cluster(name))
 
     def runs(self) -> tuple[JobRun, ...]:
         """Return the runs of all jobs that the session has submitted, the oldest first."""

@@ -7,6 +7,8 @@ from attrs import field, frozen
 
 from batchai_recipes.builders.cluster_limits import ClusterLimits
 from batchai_recipes.builders.mount import FileShareMount
+from batchai_recipes.connection import Connection
+from batchai_recipes.profiles import configured
 from batchai_recipes.session.clean_up_policy import CleanUpPolicy
 from batchai_recipes.session.session_clusters import SessionClusters
 from batchai_recipes.session.session_names import SessionNames
@@ -50,6 +52,12 @@ class SessionOptions:
     run_folder: Path | None
 
     @property
+    def cluster_limits(self) -> dict[str, ClusterLimits]:
+        """How long each cluster may stay that has a limit, its own or the session's."""
+        limits = {one.name: one.limits.or_else(self.limits) for one in self.clusters}
+        return {name: limit for name, limit in limits.items() if limit.shortest is not None}
+
+    @property
     def mounted(self) -> tuple[str, ...]:
         """The shares of the connection's account that clusters mount and nothing is staged to."""
         staged = {staging.share for staging in self.stagings}
@@ -65,3 +73,15 @@ class SessionOptions:
     def shares(self) -> tuple[str, ...]:
         """All shares of the connection's account that the session uses."""
         return (*(staging.share for staging in self.stagings), *self.mounted)
+
+
+def default_group(connection: Connection | None) -> str | None:
+    """Return the resource group that a connection's settings name, if they do.
+
+    Args:
+        connection: The connection; None for the one that would be made.
+    """
+    if connection is not None:
+        return connection.settings.resource_group
+    chosen = configured()
+    return chosen.settings.resource_group if chosen and chosen.settings else None

@@ -1,5 +1,6 @@
 """What one sees of a session: its names, where it stands, its run folder."""
 
+from datetime import datetime
 from pathlib import Path
 
 from batchai_recipes.notebook import table
@@ -44,6 +45,15 @@ class SessionView:
     def run_folder(self) -> Path | None:
         """The folder that explains the session; None before it is entered."""
         return self._live.folder.path if self._live else None
+
+    @property
+    def deadline(self) -> datetime | None:
+        """Until when the session was handed over to the service; None for one that was not.
+
+        By the service's clock: what :meth:`TrainingSession.detach` was given, and for a session
+        that was taken up again, what it was given before.
+        """
+        return self._live.deadline if self._live else None
 
     def __repr__(self) -> str:
         return f"TrainingSession({self.id!r}, {self._standing})"

@@ -17,20 +17,20 @@ from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import BatchAIRecipesError, ConfigurationError
 from batchai_recipes.pacing import Pacing
-from batchai_recipes.profiles import configured
 from batchai_recipes.session.attachment import Attachment
 from batchai_recipes.session.beginning import Beginning
 from batchai_recipes.session.clean_up_policy import CleanUp, CleanUpPolicy
+from batchai_recipes.session.listener import Listener, make_seen
 from batchai_recipes.session.live_session import LiveSession
 from batchai_recipes.session.redaction import Redaction, secrets_in
 from batchai_recipes.session.service_clock import ServiceClock
 from batchai_recipes.session.session_clusters import SessionClusters
 from batchai_recipes.session.session_jobs import SessionJobs
 from batchai_recipes.session.session_names import SessionNames
-from batchai_recipes.session.session_options import SessionOptions
+from batchai_recipes.session.session_options import SessionOptions, default_group
 from batchai_recipes.session.session_plan import Planner, SessionPlan
 from batchai_recipes.session.signals import TerminationSignals
-from batchai_recipes.session.undo import clean_up_error, logger, make_seen
+from batchai_recipes.session.undo import clean_up_error
 from batchai_recipes.settings import APPLICATION
 from batchai_recipes.staging.file_share_staging import FileShareStaging
 from batchai_recipes.tracing import span
@@ -64,7 +64,7 @@ class TrainingSession(SessionJobs):
             or an interruption) or ``never``. What stays is reported, with the command to delete it.
         keep_outputs: Whether the share stays when the session made it, with the outputs on it.
         idle_timeout: After how many seconds without a job a cluster that the session made is
-            deleted while the session goes on, unless the cluster says otherwise; None for never.
+            deleted, also while detached, unless the cluster says otherwise; None for never.
         max_lifetime: After how many seconds such a cluster is deleted in any case, its jobs
             terminated; None for never.
         ready_timeout: How long to wait for each cluster, in seconds; None for as long as it takes.
@@ -113,7 +113,7 @@ Preparing: 0; Leaving: 0
     ) -> None:
         name = f"{APPLICATION}-{secrets.token_hex(_ID_BYTES)}"
         known = SessionClusters(clusters)
-        group = resource_group or _default_group(connection) or name
+        group = resource_group or default_group(connection) or name
         options = SessionOptions(
             id=name,
             names=SessionNames(group, workspace or name, experiment or name, known.names),
@@ -139,10 +139,10 @@ Preparing: 0; Leaving: 0
     ) -> None:
         super().__init__(options, pacing or Pacing())
         self._given_connection = connection
-        self._report = report or logger.info
+        self._listener = Listener(report)
         self._closing = ExitStack()
         self._traced = ExitStack()
-        self._signals = TerminationSignals(self._report)
+        self._signals = TerminationSignals(self._listener.report)
         self._attaches = attaches
 
     def __enter__(self) -> Self:
@@ -194,9 +194,10 @@ Preparing: 0; Leaving: 0
     def detach(self, deadline: datetime | timedelta) -> None:
         """Hand the session over to the service: nothing is deleted when the block ends.
 
-        Jobs go on without this program. :meth:`attach` takes the session up again, here or in
-        another process; after the deadline ``batchai-recipes reap`` deletes what it made. The
-        embedded service is kept up until then by a process of its own, which deletes it.
+        Jobs go on without this program, and the service keeps the limits of clusters.
+        :meth:`attach` takes the session up again, here or in another process. At the deadline the
+        service deletes what it made; at an endpoint that is not this project's, ``batchai-recipes
+        reap`` does.
 
         Args:
             deadline: Until when the session stays, or for how long from now.
@@ -224,11 +225,11 @@ Preparing: 0; Leaving: 0
     ) -> "TrainingSession":
         """Take a session up again that was detached, or left something on purpose.
 
-        Entering what is returned takes it over, with its clusters and :meth:`runs`; leaving it
-        deletes what the session made, as that of a new one does. That works on any machine, since
-        the service knows a session by the tags of the workspace that it made. One that used an
-        existing workspace is known only where it began, in the same state directory. What the
-        first process only remembered is not known elsewhere: its run folder and :attr:`staged`.
+        Entering what is returned takes it over, with its clusters, their limits and :meth:`runs`;
+        leaving it deletes what the session made, as that of a new one does. That works on any
+        machine, by the tags of the workspace that the session made. One that used an existing
+        workspace is known only where it began, in the same state directory. Its run folder and
+        :attr:`staged` are not known elsewhere either.
 
         Entering raises ConfigurationError where there is no such session, or a process has it.
 
@@ -255,7 +256,7 @@ Preparing: 0; Leaving: 0
         clock = ServiceClock(self._pacing.monotonic)
         attachment = Attachment.of(self.id, connection, clock)
         self._options = attachment.options(self._options)
-        beginning = Beginning(self._options, connection, self._report, self._pacing, clock)
+        beginning = Beginning(self._options, connection, self._listener, self._pacing, clock)
         self._live = beginning.attached(attachment)
         self._live.take_up()
 
@@ -276,7 +277,7 @@ Preparing: 0; Leaving: 0
 
     def _beginning(self, closing: ExitStack) -> Beginning:
         connection = self._connected(closing)
-        return Beginning(self._options, connection, self._report, self._pacing)
+        return Beginning(self._options, connection, self._listener, self._pacing)
 
     def _connected(self, closing: ExitStack) -> Connection:
         return self._given_connection or closing.enter_context(self._connect())
@@ -290,11 +291,3 @@ Preparing: 0; Leaving: 0
                 "This session has not been entered: write `with TrainingSession(...) as session:`"
             )
         return self._live
-
-
-def _default_group(connection: Connection | None) -> str | None:
-    """Return the resource group that the connection's settings name, if they do."""
-    if connection is not None:
-        return connection.settings.resource_group
-    chosen = configured()
-    return chosen.settings.resource_group if chosen and chosen.settings else None

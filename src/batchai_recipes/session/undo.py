@@ -1,13 +1,10 @@
 """What a session has to delete, newest first, whatever happens on the way."""
 
-import logging
-import sys
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 
 from batchai_recipes.errors import CleanUpError
-
-logger = logging.getLogger("batchai_recipes.session")
+from batchai_recipes.session.listener import logger
 
 
 class UndoStack:
@@ -74,36 +71,6 @@ class UndoStack:
             self._report(line)
         except Exception as error:  # noqa: BLE001 - whoever is told may be gone; the thing is not
             logger.warning("Reporting failed: %s", type(error).__name__)
-
-
-def make_seen(error: Exception, beside: BaseException) -> None:
-    """Tell of failed deletions beside another exception, where somebody is sure to see it.
-
-    In the other exception's traceback, in the log, and on the standard error where nobody has
-    configured a log: what was not deleted costs money.
-
-    Args:
-        error: What failed.
-        beside: The exception that is raised.
-    """
-    text = str(error.args[0])
-    add_note = getattr(beside, "add_note", None)  # since Python 3.11
-    if add_note:
-        add_note(text)
-    logger.error(text)
-    if not _is_heard():
-        with suppress(OSError, ValueError, AttributeError):  # it may be closed, or there be none
-            sys.stderr.write(f"{text}\n")
-
-
-def _is_heard() -> bool:
-    """Tell whether the log has anybody who writes it down."""
-    current: logging.Logger | None = logger
-    while current:
-        if any(not isinstance(handler, logging.NullHandler) for handler in current.handlers):
-            return True
-        current = current.parent if current.propagate else None
-    return False
 
 
 def clean_up_error(failures: tuple[Exception, ...]) -> CleanUpError:

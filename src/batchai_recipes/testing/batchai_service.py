@@ -14,8 +14,9 @@ from typing_extensions import Self
 from batchai_recipes.connection import Connection
 from batchai_recipes.profiles import PROFILE_FILE_VARIABLE, PROFILE_VARIABLE
 from batchai_recipes.refusals import explained
+from batchai_recipes.session.listener import logger
 from batchai_recipes.session.made import Made
-from batchai_recipes.session.undo import UndoStack, clean_up_error, logger
+from batchai_recipes.session.undo import UndoStack, clean_up_error
 from batchai_recipes.settings import (
     ENV_FILE_VARIABLE,
     STATE_DIR_VARIABLE,

@@ -6,10 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchai_recipes.builders.cluster_limits import ClusterLimits
+from batchai_recipes.service.sessions.session_tags import SessionTags
+from batchai_recipes.service.sessions.users import Users
+from batchai_recipes.session.joint_use import Use
 from batchai_recipes.session.lease import LEASE, LEASE_TAG, SESSION_TAG, Lease
 from batchai_recipes.session.service_clock import ServiceClock
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
+SECONDS = st.none() | st.floats(min_value=1e-3, allow_infinity=False)
+LIMITS = st.builds(ClusterLimits, SECONDS, SECONDS)
 TIMES = st.datetimes(timezones=st.just(timezone.utc))
 
 
@@ -17,12 +23,49 @@ TIMES = st.datetimes(timezones=st.just(timezone.utc))
     session=st.text("abc-", min_size=1),
     expires=st.none() | TIMES,
     shares=st.lists(st.text("a/", min_size=1), max_size=3).map(tuple),
+    limits=st.dictionaries(st.text("ab-_", min_size=1), LIMITS.filter(lambda one: one.shortest)),
+    detached=st.booleans(),
 )
-def test_a_lease_is_read_as_it_was_written(session, expires, shares):
+def test_a_lease_is_read_as_it_was_written(session, expires, shares, limits, detached):
     """Through tags, which are texts."""
-    lease = Lease(session, expires, shares, "host/1")
+    lease = Lease(session, expires, shares, "host/1", detached=detached, limits=limits)
 
     assert Lease.from_tags(lease.tags()) == lease
+
+
+@given(limits=LIMITS, detached=st.booleans(), expires=st.none() | TIMES)
+def test_the_service_reads_what_a_session_writes(limits, detached, expires):
+    """The two halves share no code, only what docs/sessions.md says of the tags."""
+    lease = Lease("s", expires, ("demo/data", "demo/more"), "h/1", "e", detached, {"C": limits})
+    read = SessionTags.of(lease.tags())
+
+    assert (read.session, read.until, read.detached) == ("s", expires, detached)
+    assert read.shares == (("demo", "data"), ("demo", "more"))
+    known = read.limits.get("c")
+    asked = (limits.idle_timeout, limits.max_lifetime)
+    assert ((known.idle_timeout, known.max_lifetime) if known else (None, None)) == asked
+
+
+def test_the_service_reads_who_uses_something():
+    """As above."""
+    labels = {"batchai-recipes-session": "s", **Use("a-b", NOON).entry(), **Use("c", None).entry()}
+    users = Users(labels)
+
+    assert users.are_sessions
+    assert users.include("a-b")
+    assert users.others("x", NOON - timedelta(seconds=1)) == ["a-b", "c"]
+    assert users.others("x", NOON) == ["c"]
+    assert users.without("c", NOON) == {"batchai-recipes-session": "s"}
+
+
+@pytest.mark.parametrize(
+    "text", ["c", "c idle_timeout=soon", "c max_lifetime=-1", "c idle_timeout", "c nonsense=4"]
+)
+def test_limits_that_say_nothing_are_passed_over(text):
+    """The lease itself is read."""
+    tags = {**Lease("s", NOON).tags(), "batchai-recipes-limits": text}
+
+    assert Lease.from_tags(tags).limits == {}
 
 
 @given(expires=TIMES, now=TIMES)

@@ -1,6 +1,7 @@
 """What a session sees to while it lives: its lease, and how long its clusters may stay."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -13,6 +14,7 @@ from batchai_recipes import (
     TrainingSession,
 )
 from batchai_recipes.builders.cluster_limits import ClusterLimits
+from batchai_recipes.session.lease import LEASE
 from batchai_recipes.session.watcher import RENEWAL_SECONDS, Watcher
 
 JOB = CntkJobBuilder("j").script("train.py").std_out_err_path_prefix("/tmp")
@@ -24,13 +26,14 @@ BUSY = {"properties": {"executionState": "queued", "cluster": {"id": ""}}, "name
 def watcher(clock):
     """Make a watcher that writes down what it does."""
 
-    def make(limits=None, *, busy=False, renew=None):
+    def make(limits=None, *, busy=lambda _: False, renew=None):
         did = []
         watcher = Watcher(
             {"c": limits or ClusterLimits()},
             renew=renew or (lambda: did.append("renewed")),
-            busy=lambda _: busy,
+            busy=busy,
             retire=lambda *what: did.append(what),
+            warn=lambda line: did.append(f"Warning: {line}"),
             report=did.append,
             monotonic=lambda: clock.now,
         )
@@ -50,8 +53,8 @@ def test_the_lease_is_renewed_in_time_and_not_more_often(watcher, clock):
 
 
 def test_a_renewal_that_fails_is_tried_with_the_next_look(watcher, clock):
-    """The service may be back by then."""
-    answers = [RequestError("it is away"), None]
+    """The service may be back by then; whatever it was that failed, it is tried again."""
+    answers = [RequestError("it is away"), ValueError("a bug"), None]
     tried = []
 
     def renew():
@@ -66,8 +69,87 @@ def test_a_renewal_that_fails_is_tried_with_the_next_look(watcher, clock):
         watching.look()
         clock.sleep(1)
 
-    assert tried == [RENEWAL_SECONDS, RENEWAL_SECONDS + 1]
-    assert "trying again: it is away" in did[0]
+    assert tried == [RENEWAL_SECONDS, RENEWAL_SECONDS + 1, RENEWAL_SECONDS + 2]
+    warning, end = did
+    assert warning.startswith("Warning: Could not renew the session's lease; it is tried again")
+    assert "it is away. See with `batchai-recipes doctor`" in warning
+    assert end == "Could renew the session's lease at last"
+
+
+def test_one_warns_again_when_the_lease_has_run_out(watcher, clock):
+    """And not with each look."""
+
+    def renew():
+        raise RequestError("it is away")
+
+    watching, did = watcher(renew=renew)
+    for _ in range(20):
+        clock.sleep(LEASE.total_seconds() / 10)
+        watching.look()
+
+    assert len(did) == 2
+    assert "15 minutes after the last renewal" in did[0]
+    assert "The lease has run out: `batchai-recipes reap` on another machine may" in did[1]
+
+
+def test_what_fails_for_a_cluster_is_told_with_what_to_do(watcher, clock):
+    """It costs for longer than it should."""
+    answers = [RequestError("it is away")] * 2
+
+    def busy(_):
+        if answers:
+            raise answers.pop()
+        return False
+
+    watching, did = watcher(ClusterLimits(idle_timeout=60), busy=busy)
+    watching.watch("c")
+    for _ in range(6):
+        watching.look()
+        clock.sleep(20)
+
+    (warning, *rest) = did
+    assert "Could not see whether cluster c has reached a limit; it is tried again" in warning
+    assert "it is away. It may stay, and cost" in warning
+    assert "`batchai-recipes cluster delete c`" in warning
+    assert rest == [
+        "Could see whether cluster c has reached a limit at last",
+        ("c", "it had no job for 60 s (idle_timeout)"),
+    ]
+
+
+def test_a_cluster_that_is_gone_is_watched_no_more(watcher):
+    """It is told of once."""
+
+    def busy(_):
+        raise ClusterError("Cluster c is gone")
+
+    watching, did = watcher(ClusterLimits(idle_timeout=60), busy=busy)
+    watching.watch("c")
+    watching.look()
+    watching.look()
+
+    assert did == ["Warning: Cluster c is gone"]
+
+
+def test_a_cluster_that_was_taken_up_has_lived_before(watcher, clock):
+    """Its idle time begins anew, its life does not."""
+    watching, did = watcher(ClusterLimits(idle_timeout=60, max_lifetime=100))
+    watching.watch("c", 70)
+    watching.look()
+    clock.sleep(30)
+    watching.look()
+
+    assert did == [("c", "it has lived for 100 s (max_lifetime)")]
+
+
+def test_a_lease_may_have_to_be_renewed_at_once(watcher):
+    """Where a part of it says something else."""
+    watching, did = watcher()
+    watching.renew_soon()
+    watching.look()
+    watching.look()
+
+    assert did == ["renewed"]
 
 
 def test_an_idle_cluster_is_deleted_once(watcher, clock):
@@ -83,7 +165,7 @@ def test_an_idle_cluster_is_deleted_once(watcher, clock):
 
 def test_a_busy_cluster_stays_until_it_has_lived_too_long(watcher, clock):
     """Then it goes with its jobs."""
-    watching, did = watcher(ClusterLimits(idle_timeout=60, max_lifetime=100), busy=True)
+    watching, did = watcher(ClusterLimits(idle_timeout=60, max_lifetime=100), busy=lambda _: True)
     watching.watch("c")
     clock.sleep(90)
     watching.look()
@@ -136,6 +218,49 @@ def test_a_session_deletes_its_idle_cluster_and_says_so_to_who_wants_it(session,
     assert batchai.made("DELETE") == ["c"]
     with pytest.raises(ClusterError, match="no job for 60 s"):
         session.submit(JOB)
+
+
+def test_a_cluster_that_somebody_deleted_is_told_of(session, batchai, clock, caplog):
+    """Say the service, which did not hear of a machine that slept."""
+    batchai.on("GET", "/clusters/c", 404)
+    session._live._watcher.look()
+    session._live._watcher.look()
+
+    assert caplog.messages.count(caplog.messages[-1]) == 1
+    assert "Cluster c is gone, though this session has not deleted it" in caplog.messages[-1]
+    with pytest.raises(ClusterError, match="Cluster c was deleted: it is gone"):
+        session.submit(JOB)
+    batchai.on("DELETE", "/clusters/c", 500)  # it is not asked for again at the end
+
+
+def test_its_workspace_tells_the_limits(session, batchai):
+    """For whoever takes the session up, and the service meanwhile."""
+    (sent,) = [
+        json.loads(request.body)["tags"]
+        for request in batchai.requests
+        if request.method == "PUT" and "/workspaces/w?" in request.url
+    ]
+
+    assert sent["batchai-recipes-limits"] == "c idle_timeout=60.0 max_lifetime=1000.0"
+
+
+def test_a_session_that_could_not_be_handed_over_goes_on(session, batchai, clock):
+    """With its lease renewed soon, for a part of it may say something else."""
+    batchai.on("GET", "/workspaces/w", {"tags": {}})
+    batchai.on("PATCH", "/workspaces/w", (409, {"error": {"code": "Busy", "message": "busy"}}))
+    with pytest.raises(RequestError, match="is not detached, and goes on as before: .*busy"):
+        session.detach(timedelta(hours=1))
+    assert session.deadline is None
+    batchai.on("PATCH", "/workspaces/w", {})
+    batchai.on("GET", "/experiments/e/jobs", {"value": []})
+    session._live._watcher.look()
+
+    *_, last = [
+        json.loads(request.body)["tags"]
+        for request in batchai.requests
+        if request.method == "PATCH" and "/workspaces/w" in request.url
+    ]
+    assert "batchai-recipes-detached" not in last
 
 
 def test_a_cluster_has_limits_of_its_own(batchai, connection, clock):

@@ -82,6 +82,7 @@ def management_app(
     principals: Principals,
     addresses: Callable[[], Addresses],
     subscription_id: str,
+    tags_changed: Callable[[], None] = lambda: None,
 ) -> ASGIApp:
     """Return the management plane with the identity endpoints.
 
@@ -95,6 +96,7 @@ def management_app(
         principals: Who may ask for them.
         addresses: Tells where the service can be reached; asked at each use.
         subscription_id: The service's only subscription.
+        tags_changed: Told that the tags of a workspace were changed.
     """
     plane = ManagementPlane(
         state=state,
@@ -105,6 +107,7 @@ def management_app(
         addresses=addresses,
         subscription_id=subscription_id,
         tenant_id=tokens.tenant_id,
+        tags_changed=tags_changed,
     )
     identity = Identity(principals=principals, tokens=tokens, clock=clock)
     metrics = Metrics(store)

@@ -49,17 +49,32 @@ def delete(
         call.preconditions.check(None if resource is None else resource.etag)
         if resource is None:
             return Response(status_code=HTTPStatus.NO_CONTENT)
-        if _is_empty(records, resource):
-            operation = operations.done(records, plane, resource, "delete")
-            records.execute("DELETE FROM resources WHERE key = ?", (resource.key,))
-        else:
-            _check_not_needed(records, resource)
-            operation = operations.begin(records, plane, resource, "delete")
-            _mark_deleting(records, resource, plane.now())
+        operation = begin(records, plane, resource)
     if meanwhile is not None:
         meanwhile()
     plane.wake()
     return answer(plane, call, operation)
+
+
+def begin(records: sqlite3.Connection, plane: ManagementPlane, resource: Resource) -> Operation:
+    """Record that a resource is to be deleted; whoever commits that wakes the scheduler.
+
+    Args:
+        records: The records, open for writing.
+        plane: The parts of the service.
+        resource: The resource.
+
+    Raises:
+        ManagementError: A job outside of it still needs a cluster in it (409).
+    """
+    if _is_empty(records, resource):
+        operation = operations.done(records, plane, resource, "delete")
+        records.execute("DELETE FROM resources WHERE key = ?", (resource.key,))
+        return operation
+    _check_not_needed(records, resource)
+    operation = operations.begin(records, plane, resource, "delete")
+    _mark_deleting(records, resource, plane.now())
+    return operation
 
 
 def _is_empty(records: sqlite3.Connection, resource: Resource) -> bool:

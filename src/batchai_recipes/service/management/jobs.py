@@ -35,6 +35,7 @@ from batchai_recipes.service.management.plane import ManagementPlane
 from batchai_recipes.service.management.remote_login import remote_login
 from batchai_recipes.service.management.remote_output import RemoteOutput, marked
 from batchai_recipes.service.management.resource import Resource, new_resource, resource_of
+from batchai_recipes.service.management.termination import request_termination
 
 # Clients that wait for a job ask for it over and over.
 _JOB: Final = "SELECT * FROM resources JOIN jobs USING (key) WHERE resources.key = ?"
@@ -101,16 +102,7 @@ def begin_terminate(plane: ManagementPlane, call: Call) -> Response:
         row = _row(records, job)
         if row["execution_state"] in _ENDED:
             return Response(status_code=HTTPStatus.OK)
-        if row["termination_requested_at"] is None:
-            timestamp = iso_timestamp(plane.now())
-            records.execute(
-                "UPDATE jobs SET termination_requested_at = ? WHERE key = ?", (timestamp, job.key)
-            )
-            records.execute(
-                "UPDATE jobs SET execution_state = 'terminating', execution_state_at = ? "
-                "WHERE key = ? AND execution_state = 'running'",
-                (timestamp, job.key),
-            )
+        request_termination(records, job.key, iso_timestamp(plane.now()))
         operation = operations.begin(records, plane, job, "terminate")
     plane.wake()
     return operations.accepted(plane, call, operation)

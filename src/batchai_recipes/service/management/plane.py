@@ -37,6 +37,7 @@ class ManagementPlane:
         addresses: Tells where the service can be reached.
         subscription_id: The service's only subscription.
         tenant_id: The tenant that it belongs to.
+        tags_changed: Told that the tags of a workspace were changed.
     """
 
     state: StateDirectory
@@ -47,6 +48,7 @@ class ManagementPlane:
     addresses: Callable[[], Addresses]
     subscription_id: str
     tenant_id: str
+    tags_changed: Callable[[], None] = lambda: None
 
     def now(self) -> datetime:
         """Return the present time."""

@@ -43,21 +43,14 @@ def create(plane: ManagementPlane, call: Call) -> Response:
                 tags=body.get("tags"),
             )
             resources.add(records, workspace, group)
-            return _show(workspace)
-        workspace.check_changeable(call.preconditions)
-        if location != workspace.location:
-            raise ManagementError(
-                HTTPStatus.CONFLICT,
-                "InvalidResourceLocation",
-                f"The workspace '{workspace.name}' already exists in location "
-                f"'{workspace.location}'. A workspace with the same name cannot be created in "
-                f"location '{location}': choose another name or location.",
-                target="location",
-            )
-        tags = body.get("tags", {})
-        if tags != workspace.tags:
-            workspace = workspace.changed(plane.now(), tags=tags)
-            resources.save(records, workspace)
+        else:
+            workspace.check_changeable(call.preconditions)
+            _check_location(workspace, location)
+            tags = body.get("tags", {})
+            if tags != workspace.tags:
+                workspace = workspace.changed(plane.now(), tags=tags)
+                resources.save(records, workspace)
+    plane.tags_changed()
     return _show(workspace)
 
 
@@ -69,6 +62,7 @@ def update(plane: ManagementPlane, call: Call) -> Response:
         workspace.check_changeable(call.preconditions)
         workspace = workspace.changed(plane.now(), tags=body.get("tags"))
         resources.save(records, workspace)
+    plane.tags_changed()
     return _show(workspace)
 
 
@@ -93,6 +87,18 @@ def list_by_resource_group(plane: ManagementPlane, call: Call) -> Response:
 def begin_delete(plane: ManagementPlane, call: Call) -> Response:
     """Begin to delete a workspace with everything in it."""
     return delete(plane, call, WORKSPACE)
+
+
+def _check_location(workspace: Resource, location: str) -> None:
+    if location != workspace.location:
+        raise ManagementError(
+            HTTPStatus.CONFLICT,
+            "InvalidResourceLocation",
+            f"The workspace '{workspace.name}' already exists in location "
+            f"'{workspace.location}'. A workspace with the same name cannot be created in "
+            f"location '{location}': choose another name or location.",
+            target="location",
+        )
 
 
 def _list(plane: ManagementPlane, call: Call, group_key: str | None) -> Response:

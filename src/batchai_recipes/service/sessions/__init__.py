@@ -1,0 +1,1 @@
+"""Sessions that no process has: ended in time, as the tags of their workspaces say."""

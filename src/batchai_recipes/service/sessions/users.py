@@ -1,0 +1,102 @@
+"""Who uses what sessions made: entries in a share's metadata, or a group's or workspace's tags.
+
+Batch AI gives no tags to clusters and experiments: theirs are among those of their workspace, as
+``batchai_recipes_KIND.NAME.LABEL``.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from attrs import frozen
+
+from batchai_recipes.service.sessions.session_tags import SESSION, moment
+
+MADE: Final = frozenset({SESSION, "batchai_recipes_session"})
+"""The tag of a resource group, or the metadata of a share, that says that a session made it."""
+
+_USER: Final = "batchai_recipes_user_"
+_TURN: Final = "batchai_recipes_staging"
+
+
+@frozen
+class Users:
+    """The sessions that use a thing, by its labels.
+
+    Args:
+        labels: Its tags or metadata.
+
+    Example:
+        >>> labels = {"batchai_recipes_session": "s", "batchai_recipes_user_s": "s kept"}
+        >>> Users(labels).include("s"), Users(labels).include("t")
+        (True, False)
+    """
+
+    labels: Mapping[str, str]
+
+    @classmethod
+    def within(cls, tags: Mapping[str, str], kind: str, name: str) -> "Users":
+        """Return who uses something in a workspace.
+
+        Args:
+            tags: The workspace's tags.
+            kind: What it is, such as ``cluster``.
+            name: Its name.
+
+        Example:
+            >>> tags = {"batchai_recipes_cluster.mine.batchai_recipes_user_s": "s kept"}
+            >>> Users.within(tags, "cluster", "Mine").include("s")
+            True
+        """
+        start = f"batchai_recipes_{kind}.{name}.".casefold()
+        found = ((tag[len(start) :], tag) for tag in tags if tag.casefold().startswith(start))
+        return cls({label: tags[tag] for label, tag in found})
+
+    @property
+    def are_sessions(self) -> bool:
+        """Whether sessions made the thing, so that the last of them deletes it."""
+        return any(name.lower() in MADE for name in self.labels)
+
+    def include(self, session: str) -> bool:
+        """Tell whether a session is among them.
+
+        Args:
+            session: Its id.
+        """
+        return any(self._entry(name) == session for name in self.labels)
+
+    def others(self, session: str, now: datetime) -> list[str]:
+        """Return the other sessions that use it now.
+
+        Args:
+            session: The session that is left out.
+            now: The present time; who has not been heard of until then is gone.
+        """
+        using = (self._entry(name) for name in self.labels if not self._has_run_out(name, now))
+        return [one for one in using if one and one != session]
+
+    def without(self, session: str, now: datetime) -> dict[str, str]:
+        """Return the labels without what names a session, or one that is gone.
+
+        Args:
+            session: The session's id.
+            now: The present time.
+        """
+        staying = {None, *self.others(session, now)}
+        return {
+            name: value
+            for name, value in self.labels.items()
+            if self._entry(name) in staying and not (name.lower() == _TURN and value == session)
+        }
+
+    def _entry(self, name: str) -> str | None:
+        """Return the session that an entry is of; None for another label."""
+        # Of something in a workspace it is after two dots; a resource's name has none.
+        if not name.rpartition(".")[2].lower().startswith(_USER):
+            return None
+        return self.labels[name].partition(" ")[0] or None
+
+    def _has_run_out(self, name: str, now: datetime) -> bool:
+        until = moment(self.labels[name].partition(" ")[2])
+        # What cannot be read is taken for one that stays.
+        return until is not None and until <= now

@@ -1,0 +1,107 @@
+"""HandOver: leaves a session to the service, until a deadline or for good."""
+
+from datetime import datetime
+
+from batchai_recipes.concurrency import concurrency_of
+from batchai_recipes.connection import Connection
+from batchai_recipes.errors import BatchAIRecipesError, RequestError
+from batchai_recipes.session.journal import Journal
+from batchai_recipes.session.keeper import start_keeper
+from batchai_recipes.session.lease import LEASE
+from batchai_recipes.session.lease_holder import LeaseHolder
+from batchai_recipes.session.made import Made
+from batchai_recipes.session.run_folder import RunFolder
+
+
+class HandOver:
+    """Writes down on the service, and in the journal, that no process has a session any more.
+
+    Args:
+        connection: Where the session is.
+        session: Its id.
+        journal: Its journal.
+        folder: Told what happens, and what could not be done.
+        lease: Its lease.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        session: str,
+        journal: Journal,
+        folder: RunFolder,
+        *,
+        lease: LeaseHolder,
+    ) -> None:
+        self._connection = connection
+        self._session = session
+        self._journal = journal
+        self._folder = folder
+        self._lease = lease
+
+    def until(self, deadline: datetime) -> None:
+        """Hand the session over until a deadline.
+
+        Args:
+            deadline: The deadline.
+
+        Raises:
+            RequestError: The service refused or did not answer; the session is not handed over.
+        """
+        try:
+            self._lease.hand_over(self._journal.made, deadline)
+        except BatchAIRecipesError as error:
+            raise RequestError(
+                f"Session {self._session} is not detached, and goes on as before: {error}"
+            ) from error
+        self._journal.detach(deadline)
+
+    def again(self, deadline: datetime) -> None:
+        """Hand a session back that could not be taken up, as it was.
+
+        Args:
+            deadline: Its deadline.
+        """
+        self._journal.detach(deadline)
+        try:
+            self._lease.hand_over(self._journal.made, deadline)
+        except BatchAIRecipesError as error:
+            self._folder.warn(
+                f"Session {self._session} could not be handed back to the service, which takes it "
+                f"for dead in {LEASE.total_seconds() / 60:g} minutes: {error}. Take it up again "
+                f"before that"
+            )
+
+    def for_good(self, kept: tuple[Made, ...]) -> None:
+        """Say that something is kept on purpose.
+
+        Args:
+            kept: What it is.
+        """
+        try:
+            self._lease.hand_over(kept, None)
+        except BatchAIRecipesError as error:
+            self._folder.warn(
+                f"The service could not be told that this is kept, so `batchai-recipes reap` on "
+                f"another machine may delete it: {error}. Take it up and keep it once more: "
+                f"TrainingSession.attach({self._session!r}, clean_up='never')"
+            )
+
+    def leave(self, deadline: datetime | None) -> None:
+        """Let go of a session that was handed over, at the end of its block.
+
+        Args:
+            deadline: Its deadline.
+
+        Raises:
+            ServiceStartError: Nothing keeps the embedded service up for it.
+        """
+        state_dir = self._connection.state_dir
+        self._journal.close()
+        self._folder.report(
+            f"Detached session {self._session} until {deadline}; take it up with "
+            f"TrainingSession.attach({self._session!r})"
+        )
+        if state_dir:
+            aside = concurrency_of(self._connection).aside
+            aside(start_keeper, state_dir, self._connection.journals, self._session)

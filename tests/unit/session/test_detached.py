@@ -1,0 +1,139 @@
+"""Sessions that are handed over and taken up again, on the level of HTTP."""
+
+import json
+
+import pytest
+
+from batchai_recipes import ClusterBuilder, ConfigurationError, RequestError, TrainingSession
+
+DATE = "Tue, 24 Nov 2026 12:00:00 GMT"
+TAGS = {
+    "batchai-recipes-session": "s",
+    "batchai-recipes-lease": "2026-11-24T20:00:00+00:00",
+    "batchai-recipes-owner": "other/1",
+    "batchai-recipes-detached": "yes",
+    "batchai-recipes-experiment": "e",
+    "batchai-recipes-limits": "c idle_timeout=60.0 max_lifetime=100.0",
+    "batchai-recipes-limits-2": "gone idle_timeout=5.0",
+    "mine": "stays",
+}
+BUSY = (409, {"error": {"code": "Busy", "message": "it is busy"}})
+
+
+@pytest.fixture
+def detached(batchai, ready):
+    """A session of another machine with one of its two clusters left, which is 70 s old."""
+
+    def be(**tags):
+        known = {**TAGS, **{f"batchai-recipes-{name}": text for name, text in tags.items()}}
+        place = {"id": "/subscriptions/1/resourceGroups/g/providers/P/workspaces/w", "name": "w"}
+        batchai.on("GET", "/workspaces", {"value": [{**place, "tags": known}]})
+        answer = json.dumps({**place, "tags": known})
+        headers = {"Content-Type": "application/json", "Date": DATE, "ETag": '"1"'}
+        batchai.raw("GET", "/workspaces/w", (200, headers, answer))
+        batchai.on("PATCH", "/workspaces/w", {})
+        ready["properties"]["creationTime"] = "2026-11-24T11:58:50Z"
+        batchai.on("GET", "/clusters", {"value": [{"name": "c", **ready}]})
+        batchai.on("GET", "/clusters/c", ready)
+        batchai.on("GET", "/experiments", {"value": [{"name": "e"}]})
+        batchai.on("GET", "/experiments/e/jobs", {"value": []})
+
+    be()
+    return be
+
+
+@pytest.fixture
+def attach(connection, clock):
+    """Take it up."""
+    return lambda **options: TrainingSession.attach(
+        "s", connection=connection, pacing=clock.pacing(), **options
+    )
+
+
+def tags_sent(batchai):
+    """Return what the workspace was tagged with, each time."""
+    return [
+        json.loads(request.body)["tags"]
+        for request in batchai.requests
+        if request.method == "PATCH" and "/workspaces/w" in request.url
+    ]
+
+
+def test_its_clusters_keep_their_limits(detached, attach, batchai, clock):
+    """The idle time begins anew; the life was counted all the time."""
+    with attach() as session:
+        session._live._watcher.look()
+        clock.sleep(29)
+        session._live._watcher.look()
+        assert batchai.made("DELETE") == []
+        clock.sleep(1)
+        session._live._watcher.look()
+        assert batchai.made("DELETE") == ["c"]
+
+
+def test_its_limits_and_deadline_are_handed_over_again(detached, attach, batchai):
+    """As they were; the deadline is what it had on whatever machine."""
+    with attach() as session:
+        assert tags_sent(batchai)[0].keys() == TAGS.keys() - {"batchai-recipes-detached"}
+        session.detach(session.deadline)
+
+    last = tags_sent(batchai)[-1]
+    assert last.pop("batchai-recipes-owner") != TAGS["batchai-recipes-owner"]
+    assert last == {name: text for name, text in TAGS.items() if "owner" not in name}
+
+
+def test_a_session_that_was_kept_has_no_deadline(detached, attach):
+    """It was left on purpose, for good."""
+    detached(lease="kept")
+    with attach() as session:
+        assert session.deadline is None
+
+
+def test_a_cluster_that_is_gone_is_told_of(detached, attach):
+    """The other one is the only one."""
+    said = []
+    with attach(report=said.append) as session:
+        assert session.cluster_state().idle == 1
+        with pytest.raises(ConfigurationError, match="has no cluster 'gone'"):
+            session.cluster_state("gone")
+
+    (warning,) = [line for line in said if line.startswith("Warning: ")]
+    assert "Cluster gone is gone: it has reached a limit (idle_timeout 5 s), or" in warning
+
+
+def test_what_could_not_be_handed_back_is_a_warning(detached, attach, batchai, tmp_path):
+    """It says until when there is time; so does the run folder."""
+    said = []
+    batchai.on("GET", "/clusters/c", BUSY)
+    batchai.on("PATCH", "/workspaces/w", {}, {}, BUSY)
+    session = attach(report=said.append)
+    with pytest.raises(RequestError, match="get cluster c"):
+        session.__enter__()
+
+    warning = next(line for line in said if line.startswith("Warning: "))
+    assert "Session s could not be handed back to the service, which takes it for dead" in warning
+    assert "in 15 minutes" in warning
+    assert "Take it up again before that" in warning
+    events = (session.run_folder / "events.jsonl").read_text()
+    assert '"level": "warning"' in events
+
+
+def test_what_could_not_be_kept_for_good_is_a_warning(batchai, connection, clock):
+    """With what to do about it."""
+    said = []
+    batchai.on("PATCH", "/workspaces/w", BUSY)
+    batchai.on("GET", "/workspaces/w", 404, {"tags": {}})
+    with TrainingSession(
+        ClusterBuilder("c").vm_size("STANDARD_D1"),
+        connection=connection,
+        pacing=clock.pacing(),
+        resource_group="g",
+        workspace="w",
+        clean_up="never",
+        report=said.append,
+    ) as session:
+        pass
+
+    (warning,) = [line for line in said if line.startswith("Warning: ")]
+    assert "on another machine may delete it" in warning
+    assert warning.endswith(f"TrainingSession.attach({session.id!r}, clean_up='never')")
