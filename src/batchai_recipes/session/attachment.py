@@ -1,6 +1,7 @@
 """Attachment: a session that was detached, or left something, and that this process takes up."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.session.clean_up_policy import CleanUpPolicy
 from batchai_recipes.session.journal import AbandonedJournal, Journal, peek, taken
 from batchai_recipes.session.lease import this_process
+from batchai_recipes.session.listener import Listener
 from batchai_recipes.session.made import Made
 from batchai_recipes.session.recorded_session import RecordedSession, SessionRecords
 from batchai_recipes.session.service_clock import ServiceClock
@@ -40,13 +42,16 @@ class Attachment:
     recorded: RecordedSession | None
 
     @classmethod
-    def of(cls, session: str, connection: Connection, clock: ServiceClock) -> "Attachment":
+    def of(
+        cls, session: str, connection: Connection, clock: ServiceClock, listener: Listener
+    ) -> "Attachment":
         """Take a session that no process has.
 
         Args:
             session: Its id.
             connection: Where it is.
             clock: The service's clock.
+            listener: Told what could not be done.
 
         Raises:
             ConfigurationError: There is no such session, or a process has it.
@@ -60,7 +65,7 @@ class Attachment:
             )
         owner = this_process(abandoned.pid) if abandoned else ""
         try:
-            recorded = SessionRecords(connection, clock).take(session, owner=owner)
+            recorded = SessionRecords(connection, clock, listener).take(session, owner=owner)
             found = cls(session, abandoned, recorded)
             found._check(connection)
         except BaseException:
@@ -68,6 +73,18 @@ class Attachment:
                 abandoned.close()
             raise
         return found
+
+    def give_back(self, connection: Connection, clock: ServiceClock, listener: Listener) -> None:
+        """Leave a session that cannot be taken up as it was.
+
+        Args:
+            connection: Where it is.
+            clock: The service's clock.
+            listener: Told what could not be done.
+        """
+        if self.recorded:
+            records = SessionRecords(connection, clock, listener)
+            records.give_back(self.recorded.names.workspace_place, self.recorded.lease)
 
     @staticmethod
     def options_of(session: str, policy: CleanUpPolicy) -> SessionOptions:
@@ -131,6 +148,18 @@ class Attachment:
         for made in reversed(self.recorded.made):
             if _key(made) not in known:
                 journal.about_to_make(made)
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When it ends; None for a session that was not detached until a time."""
+        if self.recorded and self.recorded.lease.detached:
+            return self.recorded.lease.expires
+        return self.abandoned.deadline if self.abandoned else None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the service knows that it was left on purpose, for good."""
+        return self.recorded is not None and self.recorded.lease.expires is None
 
     @property
     def _journal_names(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from batchai_recipes.session.keeper import wait_for_keeper
 from batchai_recipes.session.lease_holder import LeaseHolder
 from batchai_recipes.session.listener import Listener
 from batchai_recipes.session.live_session import LiveSession
+from batchai_recipes.session.made import Made
 from batchai_recipes.session.run_folder import RunFolder
 from batchai_recipes.session.service_clock import ServiceClock
 from batchai_recipes.session.session_options import SessionOptions
@@ -89,7 +90,8 @@ class Beginning:
             ConfigurationError: One of them cannot be written.
         """
         folder = self._folder()
-        abandoned, recorded = attachment.abandoned, attachment.recorded
+        abandoned, deadline = attachment.abandoned, attachment.deadline
+        kept = abandoned.kept if abandoned else ()
         if abandoned:
             journal = abandoned.resume()
             # It has gone when it has seen that.
@@ -99,13 +101,16 @@ class Beginning:
         else:
             journal = Journal.begin(self._connection.journals, self._owner(folder))
         attachment.resume(journal)
-        deadline = abandoned.deadline if abandoned else None
-        if recorded and recorded.lease.detached:
-            deadline = recorded.lease.expires
-        return self._live(journal, folder, deadline)
+        if attachment.is_kept:
+            kept = kept or journal.made
+        return self._live(journal, folder, deadline, kept)
 
     def _live(
-        self, journal: Journal, folder: RunFolder, deadline: datetime | None = None
+        self,
+        journal: Journal,
+        folder: RunFolder,
+        deadline: datetime | None = None,
+        kept: tuple[Made, ...] = (),
     ) -> LiveSession:
         options = self._options
         return LiveSession(
@@ -121,6 +126,7 @@ class Beginning:
             limits=options.cluster_limits,
             use_existing=options.use_existing,
             deadline=deadline,
+            kept=kept,
         )
 
     def _folder(self) -> RunFolder:

@@ -56,12 +56,16 @@ class HandOver:
             ) from error
         self._journal.detach(deadline)
 
-    def again(self, deadline: datetime) -> None:
+    def again(self, deadline: datetime | None, kept: tuple[Made, ...]) -> None:
         """Hand a session back that could not be taken up, as it was.
 
         Args:
-            deadline: Its deadline.
+            deadline: Its deadline; None for one that had none.
+            kept: What of it had been kept on purpose.
         """
+        if deadline is None:
+            self._keep_again(kept)
+            return
         self._journal.detach(deadline)
         try:
             self._lease.hand_over(self._journal.made, deadline)
@@ -71,6 +75,12 @@ class HandOver:
                 f"for dead in {LEASE.total_seconds() / 60:g} minutes: {error}. Take it up again "
                 f"before that"
             )
+
+    def _keep_again(self, kept: tuple[Made, ...]) -> None:
+        for made in kept:
+            self._journal.keep(made)
+        if kept:
+            self.for_good(kept)
 
     def for_good(self, kept: tuple[Made, ...]) -> None:
         """Say that something is kept on purpose.

@@ -20,6 +20,7 @@ from batchai_recipes.session.existing_cluster import check_mounts, mounts_of
 from batchai_recipes.session.hand_over import HandOver
 from batchai_recipes.session.journal import Journal
 from batchai_recipes.session.lease_holder import LeaseHolder
+from batchai_recipes.session.made import Made
 from batchai_recipes.session.provisioning import Provisioning
 from batchai_recipes.session.run_folder import RunFolder
 from batchai_recipes.session.session_clusters import SessionClusters
@@ -48,6 +49,7 @@ class LiveSession:
         limits: How long clusters may stay, by their names.
         use_existing: Whether what exists under the same names is used as it is.
         deadline: When the session ends that was detached and is taken up now; None for others.
+        kept: What of a session that is taken up now was left on purpose.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class LiveSession:
         limits: Mapping[str, ClusterLimits],
         use_existing: bool,
         deadline: datetime | None = None,
+        kept: tuple[Made, ...] = (),
     ) -> None:
         self.connection = connection
         self.clusters = clusters
@@ -77,6 +80,7 @@ class LiveSession:
         self._journal = journal
         self._undo = UndoStack(folder.report)
         self.deadline = deadline
+        self._kept = kept
         self._is_detached = deadline is not None  # until it is taken up
         self.lease = lease
         self.blueprint = blueprint
@@ -157,8 +161,7 @@ class LiveSession:
             for cluster in self.clusters:
                 self._take_up_cluster(cluster)
         except BaseException:
-            if self.deadline:
-                self._hand_over.again(self.deadline)
+            self._hand_over.again(self.deadline, self._kept)
             raise
         self._is_detached = False
         for made in reversed(self._journal.made):

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 
 from batchai_recipes.connection import Connection
-from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.errors import ConfigurationError, RequestError
 from batchai_recipes.refusals import explained, status_of
 from batchai_recipes.session.condition import only_as_read
 from batchai_recipes.session.joint_things import JointFileShare, JointResourceGroup
 from batchai_recipes.session.joint_use import uses
 from batchai_recipes.session.lease import LEASE, Lease, this_process
+from batchai_recipes.session.listener import Listener
 from batchai_recipes.session.made import Made
 from batchai_recipes.session.service_clock import ServiceClock
 from batchai_recipes.session.session_names import SessionNames
@@ -47,10 +48,12 @@ class SessionRecords:
     Args:
         connection: Where to look: all of its subscription.
         clock: The service's clock; told by its answers.
+        listener: Told what could not be done.
     """
 
     connection: Connection
     clock: ServiceClock
+    listener: Listener
 
     def take(self, session: str, *, owner: str = "") -> RecordedSession | None:
         """Take a session that no process has: its lease is this process's from now on.
@@ -71,7 +74,32 @@ class SessionRecords:
             if place is None:
                 return None
             lease = self._taken(place, session, owner)
-            return self._read(place, lease)
+        try:
+            with explained(f"look for session {session}"):
+                return self._read(place, lease)
+        except BaseException:
+            self.give_back(place, lease)
+            raise
+
+    def give_back(self, place: tuple[str, str], lease: Lease) -> None:
+        """Leave a session that was taken and cannot be taken up as it was.
+
+        Args:
+            place: The names that lead to its workspace.
+            lease: The lease that it had before.
+        """
+        from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
+
+        workspaces = self.connection.batchai.workspaces
+        try:
+            with explained(f"leave session {lease.session} as it was"):
+                tags = lease.written_over(workspaces.get(*place).tags)
+                workspaces.update(*place, models.WorkspaceUpdateParameters(tags=tags))
+        except RequestError as error:
+            self.listener.warn(
+                f"{error}. The service takes it for dead in {LEASE.total_seconds() / 60:g} "
+                f"minutes: take it up again before that"
+            )
 
     def _workspace_of(self, session: str) -> tuple[str, str] | None:
         pages = self.connection.batchai.workspaces.list(raw_response_hook=self.clock.note)

@@ -254,10 +254,15 @@ Preparing: 0; Leaving: 0
     def _take_up(self) -> None:
         connection = self._connected(self._closing)
         clock = ServiceClock(self._pacing.monotonic)
-        attachment = Attachment.of(self.id, connection, clock)
-        self._options = attachment.options(self._options)
-        beginning = Beginning(self._options, connection, self._listener, self._pacing, clock)
-        self._live = beginning.attached(attachment)
+        attachment = Attachment.of(self.id, connection, clock, self._listener)
+        try:
+            self._options = attachment.options(self._options)
+            beginning = Beginning(self._options, connection, self._listener, self._pacing, clock)
+            live = beginning.attached(attachment)
+        except BaseException:
+            attachment.give_back(connection, clock, self._listener)
+            raise
+        self._live = live
         self._live.take_up()
 
     def _end(self, error: BaseException | None) -> None:

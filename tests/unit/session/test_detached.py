@@ -118,6 +118,35 @@ def test_what_could_not_be_handed_back_is_a_warning(detached, attach, batchai, t
     assert '"level": "warning"' in events
 
 
+@pytest.mark.parametrize("where", ["/clusters", "/clusters/c"])
+@pytest.mark.parametrize("lease", ["2026-11-24T20:00:00+00:00", "kept"])
+def test_one_that_cannot_be_taken_up_is_left_as_it_was(detached, attach, batchai, where, lease):
+    """Else `reap` would take it for dead a quarter of an hour later."""
+    detached(lease=lease)
+    batchai.on("GET", where, BUSY)
+    with pytest.raises(RequestError, match="it is busy"):
+        attach().__enter__()
+
+    taken, *_, last = tags_sent(batchai)
+    assert "batchai-recipes-detached" not in taken
+    assert last["batchai-recipes-detached"] == "yes"
+    assert last["batchai-recipes-lease"] == lease
+
+
+def test_a_run_folder_that_cannot_be_made_leaves_it_as_it_was(
+    detached, attach, batchai, monkeypatch, tmp_path
+):
+    """And the error says so."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(
+        "batchai_recipes.session.beginning.runs_of", lambda _: tmp_path / "file" / "runs"
+    )
+    with pytest.raises(ConfigurationError, match="run folder .* cannot be made"):
+        attach().__enter__()
+
+    assert tags_sent(batchai)[-1] == TAGS
+
+
 def test_what_could_not_be_kept_for_good_is_a_warning(batchai, connection, clock):
     """With what to do about it."""
     said = []
