@@ -1,8 +1,7 @@
 """TrainingSession, for coroutines: the same steps and the same clean-up, also when cancelled."""
 
 import os
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing_extensions import Self
 
 from batchai_recipes.aio.bridged_connection import BridgedConnection, opened, paced
 from batchai_recipes.aio.connection import Connection
-from batchai_recipes.aio.fiber import certainly, each, run, wait_for
+from batchai_recipes.aio.fiber import each, run, wait_for
 from batchai_recipes.aio.job_run import JobRun
+from batchai_recipes.aio.signals import TaskSignals
 from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.pacing import Pacing
@@ -22,7 +22,6 @@ from batchai_recipes.session.cluster_state import ClusterState
 from batchai_recipes.session.job_map import MAX_PARALLEL, JobMap, MapOrder, checked_map
 from batchai_recipes.session.session_names import SessionNames
 from batchai_recipes.session.session_plan import SessionPlan
-from batchai_recipes.session.signals import TerminationSignals
 from batchai_recipes.session.training_session import TrainingSession as Synchronous
 from batchai_recipes.staging.file_share_staging import FileShareStaging
 from batchai_recipes.staging.staged_manifest import StagedManifest
@@ -98,7 +97,7 @@ class TrainingSession:
         report: Callable[[str], None] | None = None,
         pacing: Pacing | None = None,
     ) -> None:
-        session = _Session(
+        self._session: Synchronous = _Session(
             *clusters,
             staging=staging,
             connection=connection._bridged if connection else None,
@@ -116,10 +115,11 @@ class TrainingSession:
             report=report,
             pacing=paced(pacing),
         )
-        self._session = _certain(session)
+        self._signals = TaskSignals.of(self._session)
 
     async def __aenter__(self) -> Self:
-        await run(self._session.__enter__)
+        with self._signals.seen():
+            await run(self._session.__enter__)
         return self
 
     async def __aexit__(
@@ -128,7 +128,8 @@ class TrainingSession:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await run(self._session.__exit__, kind, error, traceback)
+        with self._signals.seen():
+            await run(self._session.__exit__, kind, error, traceback)
 
     @property
     def id(self) -> str:
@@ -184,7 +185,8 @@ class TrainingSession:
             pacing=paced(pacing),
         )
         session = cls.__new__(cls)
-        session._session = _certain(found)
+        session._session = found
+        session._signals = TaskSignals.of(found)
         return session
 
     async def submit(self, job: JobBuilder, *, cluster: str | None = None) -> JobRun:
@@ -236,16 +238,3 @@ class _Session(Synchronous):
 
     def _connect(self) -> BridgedConnection:
         return wait_for(lambda: opened(BridgedConnection.default))
-
-
-def _certain(session: Synchronous) -> Synchronous:
-    session._signals = _Signals(session._listener.report)
-    return session
-
-
-class _Signals(TerminationSignals):
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold Ctrl-C, SIGTERM and cancellations back during the block."""
-        with certainly(), super().held():
-            yield

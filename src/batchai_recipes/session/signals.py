@@ -13,27 +13,33 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _EXIT_STATUS_OF_SIGTERM: Final = 128 + signal.SIGTERM
 
 
-class _SigtermRaises:
+class _Sigterm:
     """SIGTERM's handler of this process, shared by all sessions that are entered, in any order."""
 
     def __init__(self) -> None:
-        self._sessions = 0
+        self._sessions: list[TerminationSignals] = []
 
-    def add(self) -> bool:
+    def add(self, session: "TerminationSignals") -> bool:
         """Install the handler, unless the program has its own; tell whether it is in place."""
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, _exit)
-            self._sessions = 0
-        if signal.getsignal(signal.SIGTERM) is not _exit:
+            signal.signal(signal.SIGTERM, _end_sessions)
+            self._sessions = []
+        if signal.getsignal(signal.SIGTERM) is not _end_sessions:
             return False
-        self._sessions += 1
+        self._sessions.append(session)
         return True
 
-    def remove(self) -> None:
+    def remove(self, session: "TerminationSignals") -> None:
         """Give SIGTERM back its default when this was the last session."""
-        self._sessions -= 1
-        if self._sessions == 0 and signal.getsignal(signal.SIGTERM) is _exit:
+        self._sessions = [one for one in self._sessions if one is not session]
+        if not self._sessions and signal.getsignal(signal.SIGTERM) is _end_sessions:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def arrive(self) -> None:
+        """End all sessions: those that cannot end by themselves by an exception, here and now."""
+        cancelled = [session.cancel() for session in self._sessions]
+        if not all(cancelled):
+            raise terminated()
 
 
 class _HeldSignals:
@@ -106,13 +112,20 @@ class TerminationSignals:
     def start(self) -> None:
         """Let SIGTERM raise :class:`SystemExit` from now on, unless the program handles it."""
         if _in_main_thread():
-            self._raising = _sigterm.add()
+            self._raising = _sigterm.add(self)
 
     def stop(self) -> None:
         """Give SIGTERM back its default."""
         if self._raising and _in_main_thread():
-            _sigterm.remove()
+            _sigterm.remove(self)
             self._raising = False
+
+    def cancel(self) -> bool:
+        """End the session without an exception from the handler; tell whether that will happen.
+
+        An exception that a handler raises is raised wherever the program happens to be.
+        """
+        return False
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -129,11 +142,16 @@ class TerminationSignals:
             signal.raise_signal(arrived)
 
 
-def _exit(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(_EXIT_STATUS_OF_SIGTERM)
+def terminated() -> SystemExit:
+    """Return what ends a program that SIGTERM ends, with the status that a shell reports for it."""
+    return SystemExit(_EXIT_STATUS_OF_SIGTERM)
 
 
-_sigterm: Final = _SigtermRaises()
+def _end_sessions(_number: int, _frame: FrameType | None) -> None:
+    _sigterm.arrive()
+
+
+_sigterm: Final = _Sigterm()
 _held: Final = _HeldSignals()
 
 
