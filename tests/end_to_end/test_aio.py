@@ -9,6 +9,7 @@ from contextlib import aclosing
 from datetime import timedelta
 
 import pytest
+from unmeasured import unmeasured
 
 from batchai_recipes import (
     ClusterBuilder,
@@ -237,7 +238,7 @@ def test_signals_clean_up(environment, nothing_left, number):
     """Ctrl-C and SIGTERM alike."""
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PROGRAM)],
-        env=environment,
+        env=unmeasured(environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

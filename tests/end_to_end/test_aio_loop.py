@@ -18,6 +18,7 @@ import pytest
 from azure.common import AzureException
 from azure.core.exceptions import AzureError
 from azure.core.rest import HttpRequest
+from unmeasured import unmeasured
 
 from batchai_recipes import ClusterBuilder, CustomJobBuilder, FileShareStaging
 from batchai_recipes import Connection as Synchronous
@@ -320,7 +321,7 @@ def started(environment, step):
     """Start a program that waits for a line when it is at a step."""
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, step],
-        env=environment,
+        env=unmeasured(environment),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

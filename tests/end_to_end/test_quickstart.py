@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from unmeasured import unmeasured
 
 from batchai_recipes.trainer.script import TRAINING_PACKAGE
 
@@ -140,7 +141,7 @@ def test_ctrl_c_in_each_phase_leaves_nothing(environment, tmp_path, nothing_left
             *("--epochs", "2" if phase.startswith("Deleting") else "500"),
             *("--models", str(tmp_path / "models")),
         ],
-        env=environment,
+        env=unmeasured(environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

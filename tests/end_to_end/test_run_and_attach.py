@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from unmeasured import unmeasured
 
 from batchai_recipes import ClusterBuilder, Connection, FileShareStaging, TrainingSession, cli
 
@@ -154,7 +155,7 @@ class TestDetached:
         line = ["attach", detached["session"], "--state-dir", str(service.state_dir)]
         process = subprocess.Popen(
             [sys.executable, "-m", "batchai_recipes.cli", *line],
-            env={**os.environ, **environment},
+            env=unmeasured({**os.environ, **environment}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

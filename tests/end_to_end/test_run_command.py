@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from unmeasured import unmeasured
 
 from batchai_recipes import Connection, cli
 
@@ -412,7 +413,7 @@ def test_an_interruption_cleans_up(connection, environment, tmp_path, number, co
             *("--mount", "data=external", "--state-dir", str(connection.state_dir)),
         ],
         cwd=tmp_path,
-        env={**os.environ, **environment},
+        env=unmeasured({**os.environ, **environment}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -8,6 +8,7 @@ import textwrap
 import pytest
 import requests
 from attrs import evolve
+from unmeasured import unmeasured
 
 from batchai_recipes import (
     BatchAIRecipesError,
@@ -197,7 +198,7 @@ def test_sigterm_cleans_up(recipe, environment, state_dir, tmp_path, nothing_lef
     )
     with subprocess.Popen(
         [sys.executable, "-c", program],
-        env=environment,
+        env=unmeasured(environment),
         cwd=tmp_path / "code",
         stdout=subprocess.PIPE,
         text=True,
