@@ -11,6 +11,7 @@ from batchai_recipes.service.address import ServiceAddress
 from batchai_recipes.service.app import Service, ServiceOptions
 from batchai_recipes.service.file_lock import FileLock
 from batchai_recipes.service.state_directory import StateDirectory, write_private
+from batchai_recipes.stop_request import StopRequest
 
 
 class StateInUseError(Exception):
@@ -39,7 +40,7 @@ def run(
     """
     state = options.state
     state.create()
-    stop = threading.Event()
+    stop = StopRequest()
     _stop_on_signals(stop)
     lock = FileLock(state.lock)
     if not lock.try_exclusive():
@@ -64,7 +65,7 @@ def run(
         service.stop()
 
 
-def _stop_on_signals(stop: threading.Event) -> None:
+def _stop_on_signals(stop: StopRequest) -> None:
     def handle(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
@@ -72,7 +73,7 @@ def _stop_on_signals(stop: threading.Event) -> None:
         signal.signal(number, handle)
 
 
-def _watch_users(state: StateDirectory, stop: threading.Event) -> None:
+def _watch_users(state: StateDirectory, stop: StopRequest) -> None:
     """Stop the service once no program holds the users' lock.
 
     The launch lock is taken too, so that no program adopts a service that is about to stop: it

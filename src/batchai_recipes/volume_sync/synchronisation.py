@@ -3,12 +3,12 @@
 import json
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
+from batchai_recipes.stop_request import StopRequest
 from batchai_recipes.volume_sync.copying_back import CopyBack
 from batchai_recipes.volume_sync.copying_in import Copied, copy_in
 from batchai_recipes.volume_sync.request import (
@@ -41,7 +41,7 @@ class Synchronisation:
         self._request = request
         self._control = control
         self._pause = pause
-        self._asked_to_finish = threading.Event()
+        self._asked_to_finish = StopRequest()
 
     def run(self) -> bool:
         """Do it, and write the result beside the request.
