@@ -7,7 +7,10 @@ import pytest
 from batchai_recipes.service.engines.engine import TaskKey
 from batchai_recipes.service.engines.simulated import SimulatedEngine
 from batchai_recipes.service.file_server_disks import FileServerDisks
+from batchai_recipes.service.scheduling.job_volumes import JobVolumes
+from batchai_recipes.service.scheduling.ledger import Ledger
 from batchai_recipes.service.scheduling.volume_places import VolumePlaces
+from batchai_recipes.service.scheduling.volumes import Volumes
 from batchai_recipes.service.storage_endpoints import StorageEndpoints
 
 KEY = "b3RoZXI="
@@ -228,3 +231,20 @@ def test_the_copies_of_what_is_deleted_go(rows, scheduler, play, job, state):
     assert not rows.exists(key)
     left = {path.name for path in state.volumes.iterdir() if not path.name.startswith(".")}
     assert left == {rows.job(other)["uid"]}
+
+
+def test_volumes_of_clusters_are_not_remembered_for_ever(
+    rows, store, hand_clock, changes, engine, accounts, shares, state
+):
+    """They have keys in them; a few of the last ones are."""
+    places = VolumePlaces(
+        state, FileServerDisks(store, state), StorageEndpoints("http://127.0.0.1:1")
+    )
+    ledger = Ledger(store, hand_clock, changes)
+    volumes = JobVolumes(ledger, engine, Volumes(accounts, shares, places), state.volumes)
+    setup, secrets = {"mountVolumes": VOLUMES}, {"accountKeys": {"vol": KEY}}
+    for number in range(100):
+        key = rows.add_cluster(f"cluster{number}", setup=setup, secrets=secrets)
+        assert [volume.key for volume in volumes._of_cluster(key)] == [KEY]
+
+    assert 1 < len(volumes._of_clusters) < 100

@@ -211,12 +211,15 @@ class TestFileServers:
             ({"sourceDirectory": "missing"}, "no directory 'missing': make it below"),
             ({"sourceDirectory": "../.."}, "leads out"),
             ({"sourceDirectory": "link"}, "leads out"),
+            ({"sourceDirectory": "circle"}, "leads to no directory|no directory 'circle'"),
+            ({"sourceDirectory": "data\0"}, "leads to no directory"),
             ({"mountOptions": "'"}, "mountOptions"),
         ],
     )
     def test_what_is_wrong_is_told(self, volumes, server, disks, changes, hint):
         """With what to do."""
         (disks.root(server) / "link").symlink_to("/etc")
+        (disks.root(server) / "circle").symlink_to("circle")
         volume = {"fileServer": {"id": server}, "relativeMountPath": "nfs", **changes}
         with pytest.raises(VolumeError, match=hint):
             volumes.resolve({"fileServers": [volume]}, {})
@@ -252,6 +255,7 @@ class TestUnmanaged:
             ("{state}/shares", "state directory"),
             ("{link}", "state directory"),
             ("/no/such/directory", "make it first"),
+            ("{circle}", "leads to no directory|make it first"),
         ],
     )
     def test_what_must_not_or_cannot_be_mounted_is_told(
@@ -259,7 +263,10 @@ class TestUnmanaged:
     ):
         """The state directory holds everybody's keys."""
         (tmp_path / "link").symlink_to(state.root)
-        path = directory.format(state=state.root, link=tmp_path / "link")
+        (tmp_path / "circle").symlink_to("circle")
+        path = directory.format(
+            state=state.root, link=tmp_path / "link", circle=tmp_path / "circle"
+        )
         volume = {"mountCommand": f"mount --bind {path}", "relativeMountPath": "data"}
         with pytest.raises(VolumeError, match=hint):
             volumes.resolve({"unmanagedFileSystems": [volume]}, {})

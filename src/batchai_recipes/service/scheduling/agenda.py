@@ -19,10 +19,12 @@ class Matters:
         jobs: The uids of jobs that hold nodes.
         nodes: The ids of nodes that are preparing or leaving.
         clusters: The keys of clusters whose queue or size may move.
+        deletions: Whether something could not be deleted yet.
     """
 
     everything: bool = False
     tasks: bool = False
+    deletions: bool = False
     jobs: dict[str, None] = Factory(dict)
     nodes: dict[str, None] = Factory(dict)
     clusters: dict[str, None] = Factory(dict)
@@ -46,7 +48,8 @@ class Matters:
         self.clusters.update(dict.fromkeys(clusters))
 
     def __bool__(self) -> bool:
-        return bool(self.everything or self.tasks or self.jobs or self.nodes or self.clusters)
+        whole = self.everything or self.tasks or self.deletions
+        return bool(whole or self.jobs or self.nodes or self.clusters)
 
 
 class Agenda:
@@ -112,14 +115,18 @@ class Agenda:
         with self._lock:
             self._matters.everything = True
 
-    def postpone(self, *, jobs: Iterable[str] = (), nodes: Iterable[str] = ()) -> None:
+    def postpone(
+        self, *, jobs: Iterable[str] = (), nodes: Iterable[str] = (), deletions: bool = False
+    ) -> None:
         """Have some things looked at again, but not before :meth:`resume`.
 
         Args:
             jobs: The uids of jobs.
             nodes: The ids of nodes.
+            deletions: Whether something could not be deleted.
         """
         self._postponed.add(jobs=jobs, nodes=nodes)
+        self._postponed.deletions |= deletions
 
     @property
     def has_postponed(self) -> bool:
@@ -127,7 +134,7 @@ class Agenda:
         return bool(self._postponed)
 
     def resume(self) -> None:
-        """Have looked at what was postponed."""
+        """Have looked at what was postponed; what is to be deleted each look finds by itself."""
         postponed, self._postponed = self._postponed, Matters()
         self.add(jobs=postponed.jobs, nodes=postponed.nodes)
 

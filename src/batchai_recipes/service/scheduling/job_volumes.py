@@ -17,6 +17,7 @@ from batchai_recipes.service.scheduling.volume_copies import VolumeCopies
 from batchai_recipes.service.scheduling.volume_folders import VolumeFolders
 from batchai_recipes.service.scheduling.volumes import Volumes
 
+_CLUSTERS_REMEMBERED = 64
 _CLUSTER = "SELECT uid, properties, secrets FROM clusters JOIN resources USING (key) WHERE key = ?"
 
 
@@ -147,6 +148,8 @@ class JobVolumes:
             return ()
         uid = str(row["uid"])
         if uid not in self._of_clusters:
+            while len(self._of_clusters) >= _CLUSTERS_REMEMBERED:
+                del self._of_clusters[next(iter(self._of_clusters))]
             properties: Mapping[str, Mapping[str, object]] = json.loads(row["properties"])
             keys = json.loads(row["secrets"]).get("accountKeys") or {}
             setup = properties.get("nodeSetup") or {}

@@ -30,7 +30,7 @@ def file_server_volume(path: str, reference: Mapping[str, Any], places: VolumePl
         raise refusal(path, f"there is no file server {server!r}: create it first") from error
     directory = str(reference.get("sourceDirectory") or "")
     folder = root.joinpath(*PurePosixPath(directory.strip("/")).parts)
-    if not folder.resolve().is_relative_to(root.resolve()):
+    if not _actual(path, folder).is_relative_to(root.resolve()):
         raise refusal(path, f"sourceDirectory {directory!r} leads out of the file server")
     if not folder.is_dir():
         raise refusal(
@@ -57,7 +57,7 @@ def unmanaged_volume(path: str, reference: Mapping[str, Any], places: VolumePlac
     except ValueError as error:
         raise refusal(path, f"mountCommand: {error}") from error
     folder = Path(bound.path)
-    actual, private = folder.resolve(), places.state.root.resolve()
+    actual, private = _actual(path, folder), places.state.root.resolve()
     if actual.is_relative_to(private) or private.is_relative_to(actual):
         # It holds the keys of all accounts, and the work of other jobs.
         raise refusal(path, f"{bound.path!r} is, holds or lies in the service's state directory")
@@ -65,3 +65,13 @@ def unmanaged_volume(path: str, reference: Mapping[str, Any], places: VolumePlac
         raise refusal(path, f"this machine has no directory {bound.path!r}: make it first")
     mount = Mount(path, folder, read_only=bound.options.read_only)
     return Volume(mount, options=bound.options)
+
+
+def _actual(path: str, folder: Path) -> Path:
+    """Return the directory that a name leads to, links followed."""
+    try:
+        return folder.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # links in a circle; a NUL in the name
+        raise refusal(
+            path, f"{str(folder)!r} leads to no directory ({error}): name one that is there"
+        ) from error

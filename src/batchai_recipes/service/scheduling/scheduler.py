@@ -21,6 +21,7 @@ from batchai_recipes.service.scheduling.agenda import Agenda
 from batchai_recipes.service.scheduling.autoscale import SCALE_DOWN_AFTER
 from batchai_recipes.service.scheduling.ledger import Ledger
 from batchai_recipes.service.scheduling.preemption import Preemption
+from batchai_recipes.service.scheduling.retries import Retries
 from batchai_recipes.service.scheduling.step import Step
 from batchai_recipes.service.scheduling.volume_places import (
     AccountLookup,
@@ -29,9 +30,6 @@ from batchai_recipes.service.scheduling.volume_places import (
 )
 from batchai_recipes.service.scheduling.volumes import Volumes
 from batchai_recipes.service.store import Store
-
-_FIRST_RETRY_SECONDS = 0.5
-_LONGEST_RETRY_SECONDS = 60.0
 
 _logger = logging.getLogger(__name__)
 
@@ -50,6 +48,7 @@ class Scheduler:
         interpreter: The Python of jobs that name none.
         scale_down_after: How long a node of a cluster with automatic scale may do nothing.
         preemption: When low-priority nodes are taken away; never, if not given.
+        retries: When what could not be done is tried again.
     """
 
     def __init__(
@@ -65,11 +64,13 @@ class Scheduler:
         interpreter: str = sys.executable,
         scale_down_after: timedelta = SCALE_DOWN_AFTER,
         preemption: Preemption | None = None,
+        retries: Retries | None = None,
     ) -> None:
         self._ledger = Ledger(store, clock, changes)
         self._engine = engine
         self._agenda = Agenda()
         self._preemption = preemption or Preemption()
+        self._retries = retries or Retries()
         self._step = Step(
             ledger=self._ledger,
             agenda=self._agenda,
@@ -119,36 +120,32 @@ class Scheduler:
         self.wake()
 
     def _run(self) -> None:
-        retry_seconds: float | None = None
         while True:
-            retry = not self._bell.wait(_earlier(retry_seconds, self._seconds_left()))
+            self._bell.wait(self.seconds_to_next_look())
             self._bell.clear()
             if self._stopping:
                 return
-            if retry:
-                self._agenda.resume()
-            try:
-                self.settle()
-                failed = self._agenda.has_postponed
-            except Exception:
-                # Say, the disk is full. The thread must live on, for it will not stay so.
-                _logger.exception("Scheduling failed; it is tried again")
-                failed = True
-            if not failed:
-                retry_seconds = None
-            elif retry or retry_seconds is None:
-                retry_seconds = min(
-                    (retry_seconds or _FIRST_RETRY_SECONDS / 2) * 2, _LONGEST_RETRY_SECONDS
-                )
+            self.look()
 
-    def _seconds_left(self) -> float | None:
-        """Return how long it is until time alone gives something to do, in seconds."""
-        times = [self._agenda.next_appointment(), self._preemption.next_time()]
-        coming = [time for time in times if time is not None]
-        if not coming:
-            return None
-        return max((min(coming) - self._ledger.now()).total_seconds(), 0.0)
+    def look(self) -> None:
+        """Settle what can be settled; what cannot is tried again, at growing intervals."""
+        if self._retries.are_due():
+            self._agenda.resume()
+        try:
+            self.settle()
+            failed = self._agenda.has_postponed
+        except Exception:
+            # Say, the disk is full. The thread must live on, for it will not stay so.
+            _logger.exception("Scheduling failed; it is tried again")
+            failed = True
+        self._retries.note(failed=failed)
 
-
-def _earlier(first: float | None, second: float | None) -> float | None:
-    return min((span for span in (first, second) if span is not None), default=None)
+    def seconds_to_next_look(self) -> float | None:
+        """Return how long it is until time alone gives something to do; None where it does not."""
+        moments = [self._agenda.next_appointment(), self._preemption.next_time()]
+        now = self._ledger.now()
+        spans = [(moment - now).total_seconds() for moment in moments if moment is not None]
+        retry = self._retries.seconds_left()
+        if retry is not None:
+            spans.append(retry)
+        return max(min(spans), 0.0) if spans else None

@@ -149,7 +149,9 @@ class Step:
         findings.nodes, failed_nodes = self._nodes.advance(matters.nodes)
         findings.removed = self._deletions.release(ready)
         findings.preempted = self._preemption.due(now)
-        self._agenda.postpone(jobs=failed_jobs, nodes=failed_nodes)
+        self._agenda.postpone(
+            jobs=failed_jobs, nodes=failed_nodes, deletions=len(findings.removed) < len(ready)
+        )
         return findings
 
     def _complete(self, records: sqlite3.Connection, matters: Matters, findings: _Findings) -> None:

@@ -190,4 +190,5 @@ def _mode(reference: Mapping[str, Any], name: str) -> int:
     try:
         return int(text, 8) & 0o777
     except ValueError as error:
-        raise VolumeError("ShareMountFailed", f"{name} {text!r} is no octal file mode") from error
+        problem = f"{name} {text!r} is no octal file mode: write it as 0755"
+        raise VolumeError("ShareMountFailed", problem) from error
