@@ -24,7 +24,7 @@ from batchai_recipes.service.files.sas import share_query
 from batchai_recipes.service.identity.principals import Principals
 from batchai_recipes.service.identity.tokens import Tokens
 from batchai_recipes.service.management.app import Addresses, management_app
-from batchai_recipes.service.management.operations import forget_ended
+from batchai_recipes.service.management.operations import OPERATIONS_KEPT, forget_ended
 from batchai_recipes.service.management.plane import ManagementPlane
 from batchai_recipes.service.scheduling.preemption import Preemption
 from batchai_recipes.service.scheduling.scheduler import Scheduler
@@ -37,7 +37,6 @@ from batchai_recipes.service.store import Store
 
 # A job may wait for a node, and run, for a week; each task that is launched gets a new signature.
 _READABLE_FOR: Final = timedelta(days=8)
-OPERATIONS_KEPT: Final = timedelta(days=7)
 
 
 @frozen

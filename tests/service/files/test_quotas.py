@@ -1,9 +1,14 @@
 """A share holds what its quota says, and no more."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from azure.common import AzureHttpError
+
+from batchai_recipes.service.files.paths import Location, SharePath
+from batchai_recipes.service.files.quotas import Quotas
+from batchai_recipes.service.files.shares import Shares
 
 GIB = 2**30
 
@@ -86,3 +91,54 @@ def test_a_disk_that_is_full_for_records(server, client, small):
     assert created[-1].code == "InsufficientDiskSpace"
     assert not (server.folder(small) / "g79").exists()
     assert client.get_file_properties(small, None, "f").properties.content_length == 1
+
+
+def usages(quotas):
+    """Return the names of the shares of which something is kept."""
+    return [share for _, share, _ in quotas._usages]
+
+
+@pytest.fixture
+def measured(server):
+    """Quotas of two shares, and the shares."""
+    shares = Shares(server.store, server.state, server.clock)
+    for name in ("one", "two"):
+        shares.create("batchtest", name)
+    return Quotas(shares), shares
+
+
+def place(share):
+    """Return the place of a file."""
+    return Location("batchtest", share, SharePath.parse("a"))
+
+
+def test_nobody_waits_while_another_share_is_measured(measured, monkeypatch):
+    """That takes a while where it is large."""
+    quotas, shares = measured
+    begun, done = threading.Event(), threading.Event()
+
+    def usage(_account, name):
+        if name == "one":
+            begun.set()
+            assert done.wait(30)
+        return 0
+
+    monkeypatch.setattr(shares, "usage", usage)
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(quotas.reserve, place("one"), 1)
+        assert begun.wait(30)
+        try:
+            pool.submit(quotas.reserve, place("two"), 1).result(10)
+        finally:
+            done.set()
+        slow.result(30)
+
+
+def test_shares_that_are_gone_are_forgotten(measured, monkeypatch):
+    """What was measured long ago is of no use anyway."""
+    quotas, _ = measured
+    quotas.reserve(place("one"), 1)
+    assert usages(quotas) == ["one"]
+    monkeypatch.setattr("batchai_recipes.service.files.quotas._SECONDS_VALID", -1)
+    quotas.reserve(place("two"), 1)
+    assert usages(quotas) == ["two"]

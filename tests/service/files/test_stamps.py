@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchai_recipes.service.files.stamps import Stamps, moment_of
+from batchai_recipes.service.files.stamps import Stamps, long_timestamp, moment_of
 
 
 class StoppedClock:
@@ -44,3 +44,12 @@ def test_a_stamp_is_after_the_one_before(previous, moment):
     assert stamp > previous
     assert moment_of(stamp) >= clock.moment
     assert abs((moment_of(stamps.after(0)) - clock.moment).total_seconds()) < 1
+
+
+@given(st.integers(-(2**64) * 10**9, 2**64 * 10**9))
+def test_any_time_that_a_disk_tells_can_be_told(stamp):
+    """A disk in memory keeps whatever a job gives its files; others go to the year 2446."""
+    text = long_timestamp(moment_of(stamp))
+
+    assert "1601" <= text[:4] <= "9999"
+    assert (stamp > 0) == (text > long_timestamp(moment_of(0))) or -1000 < stamp < 1000

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -136,6 +137,31 @@ def test_what_is_no_directory_is_empty(share: Path) -> None:
     assert _listed(share, "file") == []
     assert _listed(share, "ring") == []
     assert _listed(share, "long" * 100) == []
+
+
+@pytest.mark.parametrize("seconds", [10**12, -(10**12)])
+def test_times_that_no_calendar_has_are_the_nearest(monkeypatch, share: Path, seconds) -> None:
+    """A disk in memory, and some others, keep any time that a job gives a file."""
+    (share / "out" / "file").touch()
+    told = Path.stat
+
+    def stat(path, **options):
+        status = told(path, **options)
+        if path.name != "file":
+            return status
+        return SimpleNamespace(
+            st_mode=status.st_mode,
+            st_size=0,
+            st_mtime=float(seconds),
+            st_mtime_ns=seconds * 10**9,
+        )
+
+    monkeypatch.setattr(Path, "stat", stat)
+    location = OutputLocation("account", "share", "out")
+    (file,) = location.files(StateDirectory(share.parents[2]), ".")
+
+    assert file.modified.year == (9999 if seconds > 0 else 1601)
+    assert file.document("url")["properties"]["lastModified"].endswith("Z")
 
 
 def test_names_that_are_no_text_are_left_out(share: Path) -> None:

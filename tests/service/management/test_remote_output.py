@@ -79,6 +79,7 @@ def test_what_has_been_copied_back_is_listed(remote):
     assert found == [("deep", True, 0), ("empty", True, 0), ("stdout.txt", False, 5)]
     (file,) = output.files(location.path, "deep/er")
     assert (file.name, file.modified) == ("file 1", EXPIRY)
+    assert output.files(location.path, "/deep/./er/") == [file]
     assert output.files(location.path, "nowhere") == []
 
 

@@ -220,8 +220,12 @@ class Directories:
     def _record(
         self, location: Location, metadata: Mapping[str, str] | None, guard: Guard
     ) -> Properties:
-        with self._shares.tree(location).directory(location.path) as descriptor:
-            known = self._entries.properties(location, os.fstat(descriptor))
+        with (
+            self._shares.tree(location).directory(location.path) as descriptor,
+            # Of two requests that change different parts of the entry, neither undoes the other.
+            self._names.hold(descriptor) as status,
+        ):
+            known = self._entries.properties(location, status)
             guard.write(known)
             stamp = self._stamps.after(known.entry.changed_ns)
             kept = known.entry.metadata if metadata is None else metadata

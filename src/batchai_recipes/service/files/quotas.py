@@ -1,10 +1,13 @@
 """Keeping shares within their quotas."""
 
+import math
 import threading
 import time
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, TypeAlias
 
-from attrs import define
+from attrs import define, field
 
 from batchai_recipes.service.files.errors import ErrorCode, FileServiceError
 from batchai_recipes.service.files.paths import Location
@@ -14,11 +17,21 @@ _GIB: Final = 2**30
 # Jobs write past the service: what a share holds is measured again when this old.
 _SECONDS_VALID: Final = 30.0
 
+_Key: TypeAlias = tuple[str, str, str]
+
 
 @define
 class _Usage:
-    size: int
-    measured_at: float
+    """What a share holds, and how many requests ask for that now."""
+
+    size: int = 0
+    measured_at: float = -math.inf
+    askers: int = 0
+    lock: threading.Lock = field(factory=threading.Lock)
+
+    @property
+    def is_old(self) -> bool:
+        return time.monotonic() - self.measured_at > _SECONDS_VALID
 
 
 class Quotas:
@@ -33,7 +46,7 @@ class Quotas:
 
     def __init__(self, shares: Shares) -> None:
         self._shares = shares
-        self._usages: dict[tuple[str, str, str], _Usage] = {}
+        self._usages: dict[_Key, _Usage] = {}
         self._lock = threading.Lock()
 
     def reserve(self, location: Location, growth: int) -> None:
@@ -52,12 +65,11 @@ class Quotas:
         # A share of the same name made later starts anew.
         key = (share.account, share.name, share.created)
         limit = share.quota_gib * _GIB
-        with self._lock:
-            usage = self._usages.get(key)
-            if usage is None or time.monotonic() - usage.measured_at > _SECONDS_VALID:
-                usage = self._usages[key] = self._measure(location)
-            if usage.size + growth > limit:
-                usage = self._usages[key] = self._measure(location)
+        # To measure a large share takes a while, and the others do not wait for that.
+        with self._usage(key) as usage, usage.lock:
+            if usage.is_old or usage.size + growth > limit:
+                usage.size = self._shares.usage(location.account, location.share)
+                usage.measured_at = time.monotonic()
             if usage.size + growth > limit:
                 raise FileServiceError(
                     ErrorCode.SHARE_SIZE_LIMIT_REACHED,
@@ -66,5 +78,20 @@ class Quotas:
                 )
             usage.size += growth
 
-    def _measure(self, location: Location) -> _Usage:
-        return _Usage(self._shares.usage(location.account, location.share), time.monotonic())
+    @contextmanager
+    def _usage(self, key: _Key) -> Iterator[_Usage]:
+        with self._lock:
+            if key not in self._usages:
+                # Among them those of shares that are gone.
+                self._usages = {
+                    other: usage
+                    for other, usage in self._usages.items()
+                    if usage.askers or not usage.is_old
+                }
+            usage = self._usages.setdefault(key, _Usage())
+            usage.askers += 1
+        try:
+            yield usage
+        finally:
+            with self._lock:
+                usage.askers -= 1

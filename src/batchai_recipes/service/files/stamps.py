@@ -14,6 +14,11 @@ from typing import Final
 from batchai_recipes.service.clock import Clock
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# The times that SMB, and Python, can tell; some disks keep any that a job gives its files.
+_EARLIEST: Final = (datetime(1601, 1, 1, tzinfo=timezone.utc) - _EPOCH) // timedelta(microseconds=1)
+_LATEST: Final = (datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc) - _EPOCH) // timedelta(
+    microseconds=1
+)
 
 
 class Stamps:
@@ -62,12 +67,12 @@ class Stamps:
 
 @lru_cache(maxsize=1024)
 def moment_of(stamp: int) -> datetime:
-    """Return a stamp as a time in UTC.
+    """Return a stamp as a time in UTC; one before 1601 or after 9999 as the nearest time.
 
     Args:
         stamp: Nanoseconds since 1970.
     """
-    return _EPOCH + timedelta(microseconds=stamp // 1000)
+    return _EPOCH + timedelta(microseconds=min(max(stamp // 1000, _EARLIEST), _LATEST))
 
 
 def stamp_of(text: str) -> int:

@@ -7,7 +7,7 @@ asynchronous-operations contract.
 import json
 import sqlite3
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final, Literal
 
@@ -26,11 +26,15 @@ from batchai_recipes.service.store import Store
 Action = Literal["create", "delete", "terminate"]
 """What an operation does to its resource."""
 
+OPERATIONS_KEPT: Final = timedelta(days=7)
+"""How long a client may still ask for an operation that has ended."""
+
 POLL_SECONDS: Final = 1.0
 """How long a poll waits for the end of its operation, so that most clients ask only once."""
 
 # Whole seconds, since older clients read only those; azure-core takes 0 for "not given".
 _RETRY_AFTER: Final = {"Retry-After": "1"}
+_FORGOTTEN_AT_ONCE: Final = 8
 _IN_PROGRESS: Final = "InProgress"
 _SUCCEEDED: Final = "Succeeded"
 _BATCHAI: Final = "/subscriptions/{subscriptionId}/providers/Microsoft.BatchAI/locations/{location}"
@@ -100,6 +104,13 @@ def _record(
     *,
     ended_at: str | None,
 ) -> Operation:
+    # Each that begins takes old ones away, so that they do not grow more and more. The first rows
+    # are the oldest.
+    records.execute(
+        "DELETE FROM operations WHERE rowid IN (SELECT rowid FROM operations ORDER BY rowid "
+        "LIMIT ?) AND ended_at < ?",
+        (_FORGOTTEN_AT_ONCE, iso_timestamp(plane.now() - OPERATIONS_KEPT)),
+    )
     operation = Operation(str(uuid.uuid4()), _location(records, resource))
     records.execute(
         "INSERT INTO operations (id, subscription, location, resource_key, resource_id, action, "

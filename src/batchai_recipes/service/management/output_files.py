@@ -8,7 +8,7 @@ cluster and it mount; it is worked out when the job is made, since the cluster m
 import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 
 from batchai_recipes.service.clock import iso_timestamp
 from batchai_recipes.service.files.addressing import share_of_url
+from batchai_recipes.service.files.stamps import moment_of
 from batchai_recipes.service.management.job_properties import STDOUTERR
 from batchai_recipes.service.state_directory import StateDirectory
 from batchai_recipes.service.variables import expand_known
@@ -94,7 +95,7 @@ class OutputLocation:
             The entries; none where the directory is not there (yet).
         """
         share = Path(os.path.realpath(state.share(self.account, self.share)))
-        parts = (*_parts(self.path), *_parts(directory))
+        parts = (*parts_of(self.path), *parts_of(directory))
         folder = Path(os.path.realpath(share.joinpath(*parts)))
         if not folder.is_relative_to(share):
             return []
@@ -167,7 +168,7 @@ def _variables(given: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 def _locate(path: str, roots: Mapping[str, Mapping[str, OutputLocation]]) -> OutputLocation | None:
     root, _, rest = path.partition("/")
-    parts = _parts(rest)
+    parts = parts_of(rest)
     if root not in roots or ".." in parts or any("$" in part or "\0" in part for part in parts):
         return None
     for mount_point, location in roots[root].items():
@@ -177,7 +178,16 @@ def _locate(path: str, roots: Mapping[str, Mapping[str, OutputLocation]]) -> Out
     return None
 
 
-def _parts(path: str) -> tuple[str, ...]:
+def parts_of(path: str) -> tuple[str, ...]:
+    """Return the names that a path below a share or an output directory is made of.
+
+    Args:
+        path: The path; a slash at its beginning counts for nothing.
+
+    Example:
+        >>> parts_of("/logs/./today/")
+        ('logs', 'today')
+    """
     return tuple(part for part in path.split("/") if part not in {"", "."})
 
 
@@ -203,6 +213,6 @@ def _entry(share: Path, file: Path, path: str) -> OutputFile | None:
         name=file.name,
         path=None if is_directory else path,
         # Whole seconds, as the file shares' own Last-Modified.
-        modified=datetime.fromtimestamp(int(status.st_mtime), timezone.utc),
+        modified=moment_of(status.st_mtime_ns).replace(microsecond=0),
         length=status.st_size,
     )

@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -16,7 +16,8 @@ from attrs import evolve, field, frozen
 
 from batchai_recipes.service.files.sas import VERSION, service_string_to_sign
 from batchai_recipes.service.files.signing import sign
-from batchai_recipes.service.management.output_files import OutputFile, OutputLocation
+from batchai_recipes.service.files.stamps import moment_of
+from batchai_recipes.service.management.output_files import OutputFile, OutputLocation, parts_of
 from batchai_recipes.service.state_directory import StateDirectory
 
 _SECRETS_OF: Final = (
@@ -98,9 +99,9 @@ class RemoteOutput:
             path: The output directory.
             directory: The directory below it, '.' for itself.
         """
-        prefix = "".join(f"{part}/" for part in PurePosixPath(path, directory).parts)
+        prefix = "".join(f"{part}/" for part in (*parts_of(path), *parts_of(directory)))
         found: dict[str, OutputFile] = {}
-        nothing = datetime.fromtimestamp(0, timezone.utc)
+        nothing = moment_of(0)
         for inside in (name for name in self.directories if name.startswith(prefix)):
             name = inside[len(prefix) :].partition("/")[0]
             if name:
@@ -108,7 +109,7 @@ class RemoteOutput:
         for inside, entry in self.manifest.items():
             name = inside[len(prefix) :]
             if inside.startswith(prefix) and "/" not in name:
-                written = datetime.fromtimestamp(int(entry[1]) // 10**9, timezone.utc)
+                written = moment_of(int(entry[1])).replace(microsecond=0)
                 found[name] = OutputFile(name, inside, written, int(entry[0]))
         return sorted(found.values(), key=lambda file: file.name)
 
