@@ -10,7 +10,12 @@ from batchai_recipes.service.management.operations import OPERATIONS_KEPT
 
 @pytest.fixture
 def ended(plane):
-    """Record operations that ended so long ago; return how many of some are left."""
+    """What records operations that ended so long ago, and what counts those that are left.
+
+    The oldest come first, as they do where time goes on.
+    """
+    with plane.store.write() as records:
+        records.execute("DELETE FROM operations")
 
     def record(ids, ago):
         moment = iso_timestamp(datetime.now(timezone.utc) - ago)
