@@ -22,6 +22,7 @@ from batchai_recipes.service.management.shapes import (
     Whole,
     refuse,
 )
+from batchai_recipes.service.management.user_account import USER_ACCOUNT_SETTINGS
 
 _LOG: Final = logging.getLogger(__name__)
 _MAXIMUM_NODES: Final = 1000
@@ -114,16 +115,7 @@ _PROPERTIES: Final = Structure(
             Structure({"imageReference": Property(_IMAGE, default=_UBUNTU)}),
             default={"imageReference": _UBUNTU},
         ),
-        "userAccountSettings": Property(
-            Structure(
-                {
-                    "adminUserName": Property(Text(filled=True), required=True),
-                    "adminUserSshPublicKey": Property(Text()),
-                    "adminUserPassword": Property(Text(), secret=True),
-                }
-            ),
-            required=True,
-        ),
+        "userAccountSettings": USER_ACCOUNT_SETTINGS,
         "nodeSetup": Property(
             Structure(
                 {

@@ -28,6 +28,7 @@ from batchai_recipes.service.management.shapes import (
     Text,
     Whole,
 )
+from batchai_recipes.service.management.user_account import USER_ACCOUNT_SETTINGS
 
 _MAXIMUM_DISKS: Final = 64
 _MAXIMUM_DISK_GIB: Final = 32_767
@@ -39,16 +40,7 @@ _PROPERTIES: Final = Structure(
             Structure(
                 {
                     "publicIPsToAllow": Property(Items(Text(filled=True))),
-                    "userAccountSettings": Property(
-                        Structure(
-                            {
-                                "adminUserName": Property(Text(filled=True), required=True),
-                                "adminUserSshPublicKey": Property(Text()),
-                                "adminUserPassword": Property(Text(), secret=True),
-                            }
-                        ),
-                        required=True,
-                    ),
+                    "userAccountSettings": USER_ACCOUNT_SETTINGS,
                 }
             ),
             required=True,
