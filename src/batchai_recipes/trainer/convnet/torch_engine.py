@@ -100,6 +100,14 @@ class TorchEngine(Engine):
             distributed.all_reduce(errors)
         return float(loss_sum), int(errors)
 
+    def agree_on(self, number: int) -> bool:
+        """Tell whether all processes give the same number; see :meth:`Engine.agree_on`."""
+        if self._processes == 1:
+            return True
+        bounds = torch.tensor([number, -number], device=self._device)
+        distributed.all_reduce(bounds, distributed.ReduceOp.MAX)
+        return int(bounds.sum()) == 0  # the greatest less the least of them
+
     def count_errors(self, samples: Samples) -> int:
         """Return how many samples the network takes for another digit."""
         errors = 0

@@ -89,13 +89,15 @@ class Training:
         """Begin anew, or with ``--resume`` where an earlier training came to.
 
         Raises:
-            TrainingError: The earlier training was given other settings, or what is left of it
-                cannot be removed.
+            TrainingError: The earlier training was given other settings, what is left of it cannot
+                be removed, or each process would go on from another epoch.
         """
         if self._options.resume:
             for checkpoint in _found(self._folder):
                 if self._resumed(checkpoint):
                     break
+            # Before anything is removed, which another process may be about to read.
+            self._check_agreement()
         if self._engine.is_first:
             try:
                 remove_unfinished(self._folder)
@@ -155,6 +157,19 @@ class Training:
             "samples": self._samples,
             "seed": self._options.seed,
         }
+
+    def _check_agreement(self) -> None:
+        try:
+            agreed = self._engine.agree_on(self.epochs_done)
+        except RuntimeError as error:  # another process is gone
+            message = "the processes cannot agree on where to go on: {}"
+            raise TrainingError(message.format(_first_line(error))) from None
+        if not agreed:
+            message = (
+                "the processes would go on from different epochs, this one after epoch {}: let all "
+                "of them see one MODEL_DIR, or begin anew without --resume"
+            )
+            raise TrainingError(message.format(self.epochs_done))
 
     def _resumed(self, checkpoint: Checkpoint) -> bool:
         for name, value in self._settings.items():

@@ -1,8 +1,10 @@
 """Tests of `batchai_recipes.trainer.convnet.command`: what a user gives and gets."""
 
 import json
+import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -129,6 +131,50 @@ def test_a_checkpoint_of_other_settings_is_refused(failure, run, tmp_path):
     assert status == 2
     folder = tmp_path / "models" / "checkpoints" / "epoch_0001"
     assert line == f"{folder} is of a training with seed 1, not 2; begin anew without --resume"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shared", [True, False], ids=["one folder", "two folders"])
+def test_processes_go_on_from_one_epoch_or_not_at_all(run, tmp_path, data_folder, shared):
+    """Else their networks would differ from then on, and nobody would see it."""
+    run("--epochs", "1", "--engine", "torch")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    program = (
+        "import sys; from batchai_recipes.trainer.convnet.command import main; sys.exit(main())"
+    )
+    processes = [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-c", program, str(data_folder)),
+                str(tmp_path / ("models" if shared or rank == 0 else "others")),
+                *("--epochs", "2", "--resume", "--engine", "torch", "--device", "cpu"),
+            ],
+            env={
+                **os.environ,
+                "RANK": str(rank),
+                "WORLD_SIZE": "2",
+                "OMP_NUM_THREADS": "1",
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": str(port),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    said = [process.communicate() for process in processes]
+
+    if shared:
+        assert "Resumed after epoch 1" in said[0][0], said
+        assert "Finished Epoch[2 of 2]" in said[0][0], said
+        return
+    assert [process.returncode for process in processes] == [1, 1], said
+    for (_, errors), epoch in zip(said, (1, 0), strict=True):
+        assert f"different epochs, this one after epoch {epoch}: let all" in errors
+    kept = tmp_path / "models" / "checkpoints"
+    assert [path.name for path in kept.iterdir()] == ["epoch_0001"]
 
 
 def test_without_resume_a_training_begins_anew(run, tmp_path):
