@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, TypeAlias
 
@@ -92,7 +92,10 @@ class _HeldSignals:
 
     def _hold(self, number: int, _frame: FrameType | None) -> None:
         self._arrived.append(number)
-        self._reports[-1]("Still cleaning up; the signal takes effect after it")
+        # What it interrupts may be the very output that it would use, and that may refuse to be
+        # entered twice. The clean-up goes on in any case.
+        with suppress(Exception):
+            self._reports[-1]("Still cleaning up; the signal takes effect after it")
 
 
 class TerminationSignals:

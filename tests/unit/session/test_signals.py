@@ -61,6 +61,25 @@ def test_a_signal_during_the_clean_up_waits_for_its_end(signals, number, expecte
     assert done == ["cleaned up"]
 
 
+def test_a_signal_while_the_clean_up_tells_something_does_not_end_it():
+    """Python's own output cannot be entered twice, and a signal may interrupt it."""
+    told, done = [], []
+
+    def report(line):
+        if told and told[-1] is None:
+            raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stdout>'>")
+        told.append(None)
+        if line == "Deleting":
+            signal.raise_signal(signal.SIGINT)
+        told[-1] = line
+
+    with pytest.raises(KeyboardInterrupt), TerminationSignals(report).held():
+        report("Deleting")
+        done.append("cleaned up")
+
+    assert (told, done) == (["Deleting"], ["cleaned up"])
+
+
 @pytest.fixture
 def in_the_midst(monkeypatch):
     """Raises Ctrl-C's exception once, while the handlers are changed for the n-th time."""
