@@ -88,21 +88,26 @@ def _service(state, cluster, *arguments):
         service.stop()
 
 
+def _state(folder):
+    return folder / f"state-{uuid.uuid4().hex[:8]}"
+
+
 @pytest.fixture
 def new_service(in_ray_cluster, tmp_path):
     """Make services that run until a block ends; their state can be hidden from machines."""
 
     def new(*arguments, hidden=False):
         folder = in_ray_cluster.hidden if hidden else tmp_path
-        return _service(folder / f"state-{uuid.uuid4().hex[:8]}", in_ray_cluster, *arguments)
+        return _service(_state(folder), in_ray_cluster, *arguments)
 
     return new
 
 
-@pytest.fixture(params=[False, True], ids=["seen", "hidden"])
-def service(request, new_service):
-    """A service whose state directory Ray's machines see, or do not."""
-    with new_service(hidden=request.param) as service:
+@pytest.fixture(scope="module", params=[False, True], ids=["seen", "hidden"])
+def service(request, ray_cluster, tmp_path_factory):
+    """A service whose state directory Ray's machines see, or do not; tests leave nothing in it."""
+    folder = ray_cluster.hidden if request.param else tmp_path_factory.mktemp("service")
+    with ray_cluster.entered(), _service(_state(folder), ray_cluster) as service:
         yield service
 
 

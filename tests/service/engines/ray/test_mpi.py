@@ -27,6 +27,7 @@ pytestmark = [
     pytest.mark.skipif(
         shutil.which("mpirun") is None, reason="mpirun is missing: install openmpi-bin"
     ),
+    pytest.mark.parametrize("service", [True], ids=["hidden"], indirect=True),
 ]
 MACHINES = 4
 PATIENCE_SECONDS = 60.0
@@ -58,9 +59,9 @@ os.write(1, json.dumps(found).encode() + b"\\n")
 
 
 @contextmanager
-def session_of(service, tmp_path, nodes):
+def session_of(service, folder, nodes):
     """A session with a cluster and the program on a share that it mounts; and the share."""
-    program = tmp_path / "allreduce.py"
+    program = folder / "allreduce.py"
     program.write_text(PROGRAM)
     staging = FileShareStaging("data").directory("in").upload(program)
     cluster = (
@@ -85,7 +86,6 @@ def lines_of(session, job):
     return run, sorted(lines, key=lambda line: line["rank"])
 
 
-@pytest.mark.parametrize("service", [True], ids=["hidden"], indirect=True)
 def test_ranks_work_together_over_all_machines(service, tmp_path):
     """Custom MPI, Horovod, PyTorch's mpi and a user's own mpirun, with what they write."""
     with session_of(service, tmp_path, MACHINES) as (session, staging):
@@ -166,29 +166,36 @@ def wait_until(holds):
     return found
 
 
+@pytest.fixture(scope="module")
+def three_nodes(service, tmp_path_factory):
+    """A session with three nodes, which all that fails here leaves as they are."""
+    with session_of(service, tmp_path_factory.mktemp("program"), 3) as (session, _):
+        yield session
+
+
 @pytest.mark.parametrize("victim", ["mpirun", "orted", "rank", "mpi_agent.py", "job"])
-def test_nothing_stays_on_any_machine(new_service, in_ray_cluster, tmp_path, victim):
+def test_nothing_stays_on_any_machine(three_nodes, in_ray_cluster, tmp_path, victim):
     """Whatever of a job is killed, or when the job is terminated."""
     rank = tmp_path / "a-rank-of-the-job"
     shutil.copy(shutil.which("sleep"), rank)
-    with new_service() as service, session_of(service, tmp_path, 3) as (session, _):
-        job = CustomMpiJobBuilder("job").nodes(3).command_line(f"exec {rank} 1000")
-        run = session.submit(job)
-        wait_until(lambda: len(running(in_ray_cluster, rank.name)) == 3)
-        daemons = running(in_ray_cluster, "orted")
-        assert len(daemons) == 2
-        if victim == "job":
-            run.terminate()
-        else:
-            program = rank.name if victim == "rank" else victim
-            # Of ranks, one that a daemon started.
-            (pid, *_) = [
-                pid
-                for machine, pid in running(in_ray_cluster, program)
-                if victim != "rank" or machine == daemons[0][0]
-            ]
-            os.kill(pid, signal.SIGKILL)
-        with pytest.raises(JobFailedError):
-            run.wait()
-        programs = (rank.name, "orted", "mpirun", "mpi_agent.py")
-        wait_until(lambda: not any(running(in_ray_cluster, name) for name in programs))
+    name = f"without-{victim.partition('.')[0].replace('_', '-')}"
+    job = CustomMpiJobBuilder(name).nodes(3).command_line(f"exec {rank} 1000")
+    run = three_nodes.submit(job)
+    wait_until(lambda: len(running(in_ray_cluster, rank.name)) == 3)
+    daemons = running(in_ray_cluster, "orted")
+    assert len(daemons) == 2
+    if victim == "job":
+        run.terminate()
+    else:
+        program = rank.name if victim == "rank" else victim
+        # Of ranks, one that a daemon started.
+        (pid, *_) = [
+            pid
+            for machine, pid in running(in_ray_cluster, program)
+            if victim != "rank" or machine == daemons[0][0]
+        ]
+        os.kill(pid, signal.SIGKILL)
+    with pytest.raises(JobFailedError):
+        run.wait()
+    programs = (rank.name, "orted", "mpirun", "mpi_agent.py")
+    wait_until(lambda: not any(running(in_ray_cluster, name) for name in programs))
