@@ -9,6 +9,7 @@ from batchai_recipes.service.engines.ray.actors import (
     actor_names,
     end_actor,
     find_actor,
+    first_line,
     kill_actor,
     make_actor,
 )
@@ -203,8 +204,13 @@ class Fleet:
             if node_id not in self._wanted:
                 self._groups.give_back(node_id)
                 return
-            actor = make_actor(place, self._home)
-            self._actors[node_id] = actor
+            try:
+                actor = self._actors[node_id] = make_actor(place, self._home)
+            except Exception as error:  # noqa: BLE001  # whatever Ray says of it
+                self._groups.give_back(node_id)
+                why = f"Ray made no actor for it: {first_line(error)}"
+                self._send(Gone(node_id, why, placed=False))
+                return
         self._welcome(node_id, place.node.machine.cluster_uid, actor)
 
     def _welcome(self, node_id: str, cluster_uid: str, actor: Any) -> None:
