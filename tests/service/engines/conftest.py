@@ -19,7 +19,7 @@ ENGINES = [
         "prepared_ray_engine:PreparedRayEngine", marks=[pytest.mark.slow, pytest.mark.ray]
     ),
 ]
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 class Bell:
@@ -242,7 +242,7 @@ def killed_service(engine_name, state, output, tmp_path):
         up = tmp_path / "up"
         os.mkfifo(up)
         arguments = [engine_name, str(state.root), str(output), command, str(up)]
-        done = subprocess.run([sys.executable, "-c", SERVICE, *arguments], check=False, timeout=60)
+        done = subprocess.run([sys.executable, "-c", SERVICE, *arguments], check=False, timeout=120)
         assert done.returncode == -9
 
     return run
