@@ -3,8 +3,9 @@
 import socket
 
 import pytest
+from starlette.applications import Starlette
 
-from batchai_recipes.service.listener import PortInUseError, bind
+from batchai_recipes.service.listener import Listener, ListenerError, PortInUseError, bind
 
 
 def test_a_port_is_taken_and_kept():
@@ -33,3 +34,15 @@ def test_accepted_connections_are_known_as_tcp():
     assert accepted.proto == socket.IPPROTO_TCP
     for one in (accepted, client, taken):
         one.close()
+
+
+def test_a_server_that_cannot_start_is_an_error_that_tells_where_to_look(caplog):
+    """At once, not when the time is over; the log has the reason."""
+    taken = bind("127.0.0.1", 0)
+    listener = Listener(Starlette(), taken)
+    listener._server.config.load = lambda: 1 / 0
+    with pytest.raises(ListenerError, match=r"127\.0\.0\.1:\d+ did not start .*the log"):
+        listener.start()
+    taken.close()
+
+    assert "ZeroDivisionError" in caplog.text

@@ -204,7 +204,7 @@ def run_service(
     from batchai_recipes.service.duration import parse_duration  # noqa: PLC0415
     from batchai_recipes.service.engines.containers import parse_policy  # noqa: PLC0415
     from batchai_recipes.service.engines.ray.messages import RayOptions  # noqa: PLC0415
-    from batchai_recipes.service.listener import PortInUseError  # noqa: PLC0415
+    from batchai_recipes.service.listener import ListenerError, PortInUseError  # noqa: PLC0415
     from batchai_recipes.service.log import start_log  # noqa: PLC0415
     from batchai_recipes.service.process import StateInUseError, run  # noqa: PLC0415
     from batchai_recipes.service.state_directory import StateDirectory  # noqa: PLC0415
@@ -248,7 +248,7 @@ def run_service(
                 address, state.root, env_file
             ),
         )
-    except (StateInUseError, PortInUseError, StateTooNewError) as error:
+    except (StateInUseError, PortInUseError, StateTooNewError, ListenerError) as error:
         fail(error)
     except OSError as error:
         fail(OSError(f"{error.filename or state.root}: {error.strerror or error}"))

@@ -106,6 +106,7 @@ class Service:
 
         Raises:
             PortInUseError: A port is taken.
+            ListenerError: A web server did not start.
             StateTooNewError: The state directory was written by a later release.
             OSError: The state directory cannot be written.
             ValueError: A file of the state directory is damaged, or the account cannot be one.

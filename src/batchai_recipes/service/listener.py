@@ -1,6 +1,7 @@
 """A web server on one socket, in a thread of its own."""
 
 import ipaddress
+import logging
 import socket
 import threading
 from typing import Final
@@ -15,9 +16,15 @@ from batchai_recipes.service.whole_answers import WholeAnswersProtocol
 START_TIMEOUT_SECONDS: Final = 30.0
 _GRACE_SECONDS: Final = 2
 
+_logger = logging.getLogger(__name__)
+
 
 class PortInUseError(Exception):
     """Another program listens on the port that was asked for."""
+
+
+class ListenerError(Exception):
+    """A web server did not start; the log says why."""
 
 
 @frozen
@@ -166,11 +173,16 @@ class Listener:
         """Serve; returns when connections are accepted.
 
         Raises:
-            RuntimeError: The server did not start; its log says why.
+            ListenerError: The server did not start; its log says why.
         """
+        host, port = self._socket.getsockname()[:2]
         self._thread.start()
         if not self._server.settled.wait(START_TIMEOUT_SECONDS) or not self._server.started:
-            raise RuntimeError("A listener did not start")
+            self._server.should_exit = True
+            raise ListenerError(
+                f"The web server on {host}:{port} did not start within "
+                f"{START_TIMEOUT_SECONDS:.0f} s: see what the log says before this, and try again"
+            )
 
     def stop(self) -> None:
         """Finish the requests under way, within a short time, and stop."""
@@ -181,5 +193,7 @@ class Listener:
     def _run(self) -> None:
         try:
             self._server.run(sockets=[self._socket])
+        except Exception:
+            _logger.exception("The web server has ended")
         finally:
             self._server.settled.set()
