@@ -8,8 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from toolkit_bench import NODES, Bench
 
-from batchai_recipes import ClusterBuilder, CntkJobBuilder, Connection, FileShareStaging
+from batchai_recipes import (
+    ClusterBuilder,
+    CntkJobBuilder,
+    Connection,
+    FileShareStaging,
+    TrainingSession,
+)
 
 TABLES = (
     *("resources", "clusters", "nodes", "jobs", "job_nodes"),
@@ -115,6 +122,28 @@ def killed(request, environment, tmp_path):
                     break
 
     return kill
+
+
+@pytest.fixture
+def bench(shared_bench):
+    """The shared session; what a failed test left running does not keep its nodes from the next."""
+    yield shared_bench
+    while shared_bench.runs:
+        shared_bench.runs.pop().terminate()
+
+
+@pytest.fixture(scope="module")
+def shared_bench(tmp_path_factory):
+    """A running session with two nodes, shared by the tests of this module."""
+    state_dir = tmp_path_factory.mktemp("toolkits")
+    staging = FileShareStaging("data").directory("code")
+    cluster = ClusterBuilder("c").vm_size("STANDARD_D1").nodes(NODES).mount(staging, at="share")
+    with (
+        Connection.embedded(state_dir) as connection,
+        TrainingSession(cluster, staging=staging, connection=connection) as session,
+    ):
+        (folder,) = state_dir.glob("shares/*/data/code")
+        yield Bench(session, staging, folder)
 
 
 def records_left(state_dir: Path) -> dict[str, int]:
