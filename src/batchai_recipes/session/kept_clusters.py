@@ -1,7 +1,7 @@
 """Limits of clusters of a detached session that the service does not know of.
 
-It reads them in the tags of the workspace that a session made. A session that uses an existing
-workspace may not tag that, so its limits are in its journal alone.
+It reads them in the tags of the workspace that a session made, which name one session. The limits
+of one that uses an existing workspace are in its journal alone.
 """
 
 import logging
@@ -12,10 +12,13 @@ from batchai_recipes.builders.cluster_limits import ClusterLimits
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import ClusterError, RequestError
 from batchai_recipes.pacing import Pacing
+from batchai_recipes.refusals import explained
 from batchai_recipes.session.blueprint import Blueprint
 from batchai_recipes.session.cluster_age import seconds_since_made
 from batchai_recipes.session.cluster_jobs import ClusterJobs
+from batchai_recipes.session.departure import Departure
 from batchai_recipes.session.journal import JournalContent
+from batchai_recipes.session.lease import Lease
 from batchai_recipes.session.service_clock import ServiceClock
 from batchai_recipes.session.session_names import SessionNames
 from batchai_recipes.session.watcher import Watcher
@@ -40,14 +43,16 @@ def watcher_of(
     names: dict[str, Any] = content.owner.names
     limits = {name: ClusterLimits(**one) for name, one in names.get("limits", {}).items()}
     made = {one.names[-1]: one for one in content.made if one.kind == "cluster"}
-    if any(one.kind == "workspace" for one in content.made) or not limits.keys() & made:
+    blueprint = _blueprint(content, connection)
+    if not limits.keys() & made or _has_lease(content.owner.session, blueprint, connection):
         return None
-    jobs = ClusterJobs(connection, _blueprint(content, connection))
+    jobs = ClusterJobs(connection, blueprint)
+    departure = Departure(content.owner.session, connection, clock, pacing)
 
     def retire(cluster: str, reason: str) -> None:
         _logger.info("Deleting cluster %s: %s", cluster, reason)
         jobs.terminate(cluster)
-        made[cluster].delete(connection)
+        departure.delete(made[cluster], content.made)
 
     watcher = Watcher(
         limits,
@@ -61,6 +66,18 @@ def watcher_of(
     for name in limits.keys() & made:
         watcher.watch(name, _lived(jobs, name, clock))
     return watcher
+
+
+def _has_lease(session: str, blueprint: Blueprint, connection: Connection) -> bool:
+    """Tell whether the tags of the workspace are the session's, so that the service knows of it."""
+    try:
+        with explained(f"look for the workspace of session {session}"):
+            known = connection.batchai.workspaces.get(*blueprint.names.workspace_place)
+    except RequestError as error:
+        _logger.warning("%s", error)
+        return False  # what both delete is deleted once
+    lease = Lease.from_tags(known.tags)
+    return lease is not None and lease.session == session
 
 
 def _is_busy(jobs: ClusterJobs, cluster: str) -> bool:

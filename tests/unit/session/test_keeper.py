@@ -23,6 +23,7 @@ def session(batchai, connection, clock, monkeypatch):
     """
     batchai.raw("HEAD", "/resourcegroups/.*", (404, {"Date": "Sun, 24 Nov 2030 12:00:00 GMT"}, ""))
     batchai.on("GET", "/experiments/e/jobs", {"value": []})
+    batchai.on("GET", "/workspaces/w", {"tags": {"batchai-recipes-session": "another"}})
     reaped = []
     monkeypatch.setattr(
         "batchai_recipes.session.keeper.reap",
@@ -107,8 +108,23 @@ def test_a_cluster_that_idles_goes_too(session, batchai, connection, clock, read
     assert batchai.made("DELETE") == ["c"]
 
 
+def test_a_service_that_does_not_answer_at_first_ends_nothing(
+    session, batchai, connection, clock, ready
+):
+    """Else the service would stop, and nobody keep the deadline."""
+    batchai.on("GET", "/workspaces/w", (409, {}))
+    batchai.on("GET", "/clusters/c", (409, {}), ready)
+    reaped = session(1000, CLUSTER, limits={"c": ClusterLimits(idle_timeout=60)})
+    keep(connection, "s", clock.pacing())
+
+    assert batchai.made("DELETE") == ["c"]
+    assert len(reaped) == 1
+
+
 def test_what_the_service_knows_is_left_to_it(session, batchai, connection, clock):
     """Two that delete one cluster would be one too many."""
+    tags = {"batchai-recipes-session": "s", "batchai-recipes-lease": NOON.isoformat()}
+    batchai.on("GET", "/workspaces/w", {"tags": tags})
     session(1000, WORKSPACE, CLUSTER, limits={"c": ClusterLimits(idle_timeout=60)})
     keep(connection, "s", clock.pacing())
 
