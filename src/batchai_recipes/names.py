@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.text import checked_text
 
 _RESOURCE_NAME: Final = re.compile(r"[-\w]{1,64}", re.ASCII)
+_GROUP_NAME: Final = re.compile(r"[-\w.()]{0,89}[-\w()]")
 _DIRECTORY_ID: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHARE_NAME: Final = re.compile(r"[a-z0-9](?:-?[a-z0-9])*")
 _SHARE_NAME_LENGTH: Final = range(3, 64)
@@ -29,9 +31,31 @@ def checked_resource_name(noun: str, name: str) -> str:
         >>> checked_resource_name("cluster", "mycluster")
         'mycluster'
     """
-    if not _RESOURCE_NAME.fullmatch(name):
+    if not _RESOURCE_NAME.fullmatch(checked_text(f"The name of a {noun}", name)):
         raise ConfigurationError(
             f"{name!r} is not a name for a {noun}: use 1 to 64 letters, digits, '-' and '_'"
+        )
+    return name
+
+
+def checked_group_name(name: str) -> str:
+    """Return the name of a resource group if Azure Resource Manager allows it.
+
+    Args:
+        name: The name.
+
+    Raises:
+        ConfigurationError: It has other characters than letters, digits, ``-``, ``_``, ``.``, ``(``
+            and ``)``, ends with a full stop, or is not 1 to 90 characters long.
+
+    Example:
+        >>> checked_group_name("my.group(1)")
+        'my.group(1)'
+    """
+    if not _GROUP_NAME.fullmatch(checked_text("The name of a resource group", name)):
+        raise ConfigurationError(
+            f"{name!r} is not a name for a resource group: use 1 to 90 letters, digits, '-', '_', "
+            f"'(', ')' and '.', not ending with '.'"
         )
     return name
 
@@ -46,7 +70,7 @@ def checked_directory_id(noun: str, identifier: str) -> str:
     Raises:
         ConfigurationError: The id is no part of a variable's name.
     """
-    if not _DIRECTORY_ID.fullmatch(identifier):
+    if not _DIRECTORY_ID.fullmatch(checked_text(f"The id of an {noun}", identifier)):
         raise ConfigurationError(
             f"{identifier!r} is not an id for an {noun}: it becomes part of a variable's name, so "
             f"use letters, digits and '_', not beginning with a digit"
@@ -67,6 +91,7 @@ def checked_share_name(name: str) -> str:
         >>> checked_share_name("batchaiquickstart")
         'batchaiquickstart'
     """
+    checked_text("The name of a file share", name)
     if len(name) not in _SHARE_NAME_LENGTH or not _SHARE_NAME.fullmatch(name):
         raise ConfigurationError(
             f"{name!r} is not a name for a file share: use 3 to 63 lower-case letters, digits and "
@@ -90,7 +115,7 @@ def checked_relative_path(noun: str, path: str) -> str:
         >>> checked_relative_path("directory", "mnistcntksample/")
         'mnistcntksample'
     """
-    trimmed = path.rstrip("/")
+    trimmed = checked_text(f"The path of a {noun}", path).rstrip("/")
     parts = trimmed.split("/")
     if not trimmed or any(part in {"", ".", ".."} for part in parts):
         raise ConfigurationError(

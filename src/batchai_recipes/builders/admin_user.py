@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Final
 from attrs import field, frozen
 
 from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.text import checked_text, filled_text
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import UserAccountSettings
 
 _PASSWORD_BYTES: Final = 24
+PUBLIC_KEY_TYPES: Final = ("ssh-", "ecdsa-", "sk-")
+"""As lines of an authorized_keys file begin: ssh-rsa, ecdsa-sha2-nistp256, sk-ssh-ed25519@..."""
 
 
 @frozen
@@ -39,23 +42,31 @@ class AdminUser:
             password: A password.
 
         Raises:
-            ConfigurationError: The name is empty, neither key nor password is given, or a private
-                key is given in place of the public one.
+            ConfigurationError: The name is empty, neither key nor password is given, the key is no
+                public one, or the password is no text.
 
         Example:
             >>> AdminUser.checked("demo", password="hidden")
             AdminUser(name='demo', ssh_public_key=None)
         """
-        if not name.strip():
-            raise ConfigurationError("The admin user's name is empty")
+        filled_text("The admin user's name", name)
         if not ssh_public_key and not password:
             raise ConfigurationError(
                 f"Admin user {name!r} could not log in: give an ssh public key or a password"
             )
+        if ssh_public_key is not None:
+            checked_text(f"The ssh public key of admin user {name!r}", ssh_public_key)
         if ssh_public_key and "PRIVATE KEY" in ssh_public_key:
             raise ConfigurationError(
                 f"The ssh public key of admin user {name!r} is a private key: give the .pub file's"
             )
+        if ssh_public_key and not ssh_public_key.strip().startswith(PUBLIC_KEY_TYPES):
+            raise ConfigurationError(
+                f"The ssh public key of admin user {name!r} is none, such as 'ssh-rsa ...': give "
+                f"what the .pub file holds, as Path('~/.ssh/id_rsa.pub').expanduser().read_text()"
+            )
+        if password is not None:  # the contract has no reference to a Key Vault in its place
+            checked_text(f"The password of admin user {name!r}", password)
         return cls(name, ssh_public_key, password)
 
     @classmethod

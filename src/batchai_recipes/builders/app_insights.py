@@ -6,6 +6,7 @@ from attrs import field, frozen
 
 from batchai_recipes.builders.key_vault import KeyVaultSecret
 from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.text import checked_text, filled_text
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import PerformanceCountersSettings
@@ -39,13 +40,13 @@ class AppInsights:
             >>> AppInsights.checked(component, "hidden").component_id == component
             True
         """
-        if "/components/" not in component_id:
+        if "/components/" not in checked_text("The component's resource id", component_id):
             raise ConfigurationError(
                 f"{component_id!r} is no resource id of an Application Insights component: it ends "
                 f"in '/providers/Microsoft.Insights/components/NAME'"
             )
-        if not key:
-            raise ConfigurationError("The instrumentation key of Application Insights is empty")
+        if not isinstance(key, KeyVaultSecret):
+            filled_text("The instrumentation key of Application Insights", key)
         return cls(component_id, key)
 
     def model(self) -> "PerformanceCountersSettings":

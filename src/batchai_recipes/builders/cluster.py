@@ -123,8 +123,8 @@ class ClusterBuilder(MountingBuilder):
             password: A password.
 
         Raises:
-            ConfigurationError: The name is empty, neither key nor password is given, or a private
-                key is given in place of the public one.
+            ConfigurationError: The name is empty, neither key nor password is given, the key is no
+                public one, or the password is no text.
         """
         admin = AdminUser.checked(name, ssh_public_key=ssh_public_key, password=password)
         return evolve(self, admin=admin)
@@ -181,8 +181,8 @@ class ClusterBuilder(MountingBuilder):
             secrets: Environment variables whose values the service never gives back.
 
         Raises:
-            ConfigurationError: The command is empty, or a variable's name is not allowed, reserved
-                or used twice.
+            ConfigurationError: The command is empty or names a directory of a job, or a variable's
+                name is not allowed, reserved or used twice.
         """
         task = SetupTask.checked(command_line, std_out_err_path_prefix, environment, secrets)
         return evolve(self, setup=task)
@@ -295,8 +295,8 @@ class ClusterBuilder(MountingBuilder):
             admin: The admin user where the builder names none.
 
         Raises:
-            ConfigurationError: No VM size was set, or shares of the session's account are mounted
-                and it is not given.
+            ConfigurationError: No VM size was set, shares of the session's account are mounted
+                and it is not given, or the setup task names a place that is not mounted.
         """
         from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
 

@@ -24,9 +24,9 @@ class ClusterLimits:
     def __attrs_post_init__(self) -> None:
         for name in ("idle_timeout", "max_lifetime"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not (is_number(value) and value > 0):
                 raise ConfigurationError(
-                    f"{name} is {value!r}: give seconds above 0, or None for no limit"
+                    f"{name} is {value!r}: give seconds above 0, or nothing for no limit"
                 )
 
     def __str__(self) -> str:
@@ -57,3 +57,16 @@ class ClusterLimits:
             others.idle_timeout if self.idle_timeout is None else self.idle_timeout,
             others.max_lifetime if self.max_lifetime is None else self.max_lifetime,
         )
+
+
+def is_number(value: object) -> bool:
+    """Tell whether a value is a number, as seconds are; a truth value is none.
+
+    Args:
+        value: The value.
+
+    Example:
+        >>> is_number(0.5), is_number("5")
+        (True, False)
+    """
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+from batchai_recipes.text import checked_text
+
 _PLAIN: Final = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 _SPECIAL_IN_DOUBLE_QUOTES: Final = re.compile(r'(["\\`])')
 
@@ -34,6 +36,36 @@ def arguments_line(arguments: tuple[str, ...] | str) -> str | None:
         ('--epochs 2', '--epochs  2', None)
     """
     return (arguments if isinstance(arguments, str) else shell_words(*arguments)) or None
+
+
+def checked_arguments(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """Return arguments if each is a text.
+
+    Args:
+        arguments: The arguments.
+
+    Raises:
+        ConfigurationError: One is none; a number is to be written as a text.
+
+    Example:
+        >>> checked_arguments(("--epochs", "2"))
+        ('--epochs', '2')
+    """
+    for number, argument in enumerate(arguments, 1):
+        checked_text(f"Argument {number} of the script", argument)
+    return arguments
+
+
+def checked_line(line: str) -> str:
+    """Return a line of arguments if it is a text.
+
+    Args:
+        line: The line.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    return checked_text("The line of arguments", line)
 
 
 def _shell_word(argument: str) -> str:

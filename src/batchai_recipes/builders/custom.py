@@ -8,6 +8,7 @@ from typing_extensions import Self
 from batchai_recipes.builders.count import checked_count
 from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.text import filled_text
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import JobCreateParameters
@@ -45,9 +46,7 @@ class CustomJobBuilder(JobBuilder):
         Raises:
             ConfigurationError: The command is empty.
         """
-        if not command.strip():
-            raise ConfigurationError("The job's command line is empty")
-        return evolve(self, command=command)
+        return evolve(self, command=filled_text("The job's command line", command))
 
     def _checked_command(self) -> str:
         if self.command is None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from batchai_recipes.builders.key_vault import KeyVaultSecret
 from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.text import checked_text
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import EnvironmentVariable, EnvironmentVariableWithSecretValue
@@ -31,7 +32,7 @@ def checked_variable(name: str, taken: Iterable[str]) -> str:
         >>> checked_variable("LEVEL", ())
         'LEVEL'
     """
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(checked_text("The name of an environment variable", name)):
         raise ConfigurationError(f"{name!r} is no name for an environment variable")
     if name.upper().startswith(_RESERVED_PREFIX):
         raise ConfigurationError(
@@ -40,6 +41,45 @@ def checked_variable(name: str, taken: Iterable[str]) -> str:
     if name in taken:
         raise ConfigurationError(f"Environment variable {name!r} is set twice")
     return name
+
+
+def checked_value(name: str, value: str) -> str:
+    """Return the value of a plain variable if it is one.
+
+    Args:
+        name: The variable's name.
+        value: Its value.
+
+    Raises:
+        ConfigurationError: It is no text, or has a NUL, which no environment can hold.
+
+    Example:
+        >>> checked_value("LEVEL", "1")
+        '1'
+    """
+    return _without_nul(name, checked_text(f"The value of environment variable {name!r}", value))
+
+
+def checked_secret(name: str, value: str | KeyVaultSecret) -> str | KeyVaultSecret:
+    """Return the value of a secret variable if it is one, or says where to read it.
+
+    Args:
+        name: The variable's name.
+        value: Its value, or where to read it.
+
+    Raises:
+        ConfigurationError: It is neither, or has a NUL, which no environment can hold.
+    """
+    if isinstance(value, KeyVaultSecret):
+        return value
+    what = f"The value of secret {name!r}"
+    return _without_nul(name, checked_text(what, value, or_else="a KeyVaultSecret"))
+
+
+def _without_nul(name: str, value: str) -> str:
+    if "\0" in value:
+        raise ConfigurationError(f"The value of {name!r} has a NUL character: leave it out")
+    return value
 
 
 def checked_variables(
@@ -52,13 +92,13 @@ def checked_variables(
         secrets: The secret ones.
 
     Raises:
-        ConfigurationError: A name is no name, reserved or in both.
+        ConfigurationError: A name is no name, reserved or in both, or a value is no text.
     """
     plain, hidden = dict(environment or {}), dict(secrets or {})
-    for name in plain:
-        checked_variable(name, ())
-    for name in hidden:
-        checked_variable(name, plain)
+    for name, value in plain.items():
+        checked_value(checked_variable(name, ()), value)
+    for name, secret in hidden.items():
+        checked_secret(checked_variable(name, plain), secret)
     return tuple(plain.items()), tuple(hidden.items())
 
 

@@ -1,5 +1,6 @@
 """FileServerBuilder: a Batch AI file server as a value."""
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -21,6 +22,17 @@ if TYPE_CHECKING:
 
 def _file_server_name(name: str) -> str:
     return checked_resource_name("file server", name)
+
+
+def _checked_address(address: str) -> str:
+    try:
+        ipaddress.ip_network(address, strict=False)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{address!r} is no IP address and no range of them: write '192.0.2.1' or "
+            f"'192.0.2.0/24'"
+        ) from error
+    return address
 
 
 @frozen
@@ -103,8 +115,8 @@ class FileServerBuilder:
             password: A password.
 
         Raises:
-            ConfigurationError: The name is empty, neither key nor password is given, or a private
-                key is given in place of the public one.
+            ConfigurationError: The name is empty, neither key nor password is given, the key is no
+                public one, or the password is no text.
         """
         admin = AdminUser.checked(name, ssh_public_key=ssh_public_key, password=password)
         return evolve(self, admin=admin)
@@ -116,11 +128,9 @@ class FileServerBuilder:
             addresses: IP addresses or ranges, such as ``192.0.2.0/24``.
 
         Raises:
-            ConfigurationError: One is empty.
+            ConfigurationError: One is no address and no range.
         """
-        if not all(address.strip() for address in addresses):
-            raise ConfigurationError("A public IP address to allow is empty")
-        return evolve(self, public_ips_to_allow=addresses)
+        return evolve(self, public_ips_to_allow=tuple(map(_checked_address, addresses)))
 
     def subnet(self, subnet_id: str) -> Self:
         """Put the machine into a virtual network.

@@ -15,18 +15,27 @@ from batchai_recipes.builders.directory import InputDirectory, OutputDirectory
 from batchai_recipes.builders.environment_variable import (
     Secrets,
     Variables,
+    checked_secret,
+    checked_value,
     checked_variable,
     secret_models,
     variable_models,
 )
 from batchai_recipes.builders.key_vault import KeyVaultSecret
-from batchai_recipes.builders.mount import Mount, mount_volumes, path_on_node, rooted
+from batchai_recipes.builders.mount import (
+    Mount,
+    checked_node_path,
+    mount_volumes,
+    path_on_node,
+    rooted,
+)
 from batchai_recipes.builders.mounting import MountingBuilder
 from batchai_recipes.builders.references import check_directories, check_mounts
 from batchai_recipes.errors import ConfigFileError, ConfigurationError
 from batchai_recipes.names import checked_directory_id, checked_relative_path, checked_resource_name
 from batchai_recipes.staging.mounted_path import MountedPath
 from batchai_recipes.staging.storage_account import StorageAccount
+from batchai_recipes.text import filled_text
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai import models
@@ -39,6 +48,16 @@ JobPriority: TypeAlias = Literal["low", "normal", "high"]
 
 def _job_name(name: str) -> str:
     return checked_resource_name("job", name)
+
+
+def _node_count(count: int) -> int:
+    return checked_count("nodes of a job", count, at_least=1)
+
+
+def _priority(priority: JobPriority) -> JobPriority:
+    if priority not in ("low", "normal", "high"):
+        raise ConfigurationError(f"{priority!r} is no priority: use 'low', 'normal' or 'high'")
+    return priority
 
 
 @frozen
@@ -59,8 +78,8 @@ class JobBuilder(MountingBuilder):
     """
 
     name: str = field(converter=_job_name)
-    node_count: int = field(default=1, kw_only=True)
-    scheduling_priority: JobPriority = field(default="normal", kw_only=True)
+    node_count: int = field(default=1, converter=_node_count, kw_only=True)
+    scheduling_priority: JobPriority = field(default="normal", converter=_priority, kw_only=True)
     inputs: tuple[InputDirectory, ...] = field(default=(), kw_only=True)
     outputs: tuple[OutputDirectory, ...] = field(default=(), kw_only=True)
     std_out_err: str | MountedPath | None = field(default=None, kw_only=True)
@@ -79,7 +98,7 @@ class JobBuilder(MountingBuilder):
         Raises:
             ConfigurationError: The count is less than 1 or not a whole number.
         """
-        return evolve(self, node_count=checked_count("nodes of a job", count, at_least=1))
+        return evolve(self, node_count=count)
 
     def priority(self, priority: JobPriority) -> Self:
         """Set which jobs go first when several wait for the same nodes.
@@ -90,8 +109,6 @@ class JobBuilder(MountingBuilder):
         Raises:
             ConfigurationError: The priority is another word.
         """
-        if priority not in {"low", "normal", "high"}:
-            raise ConfigurationError(f"{priority!r} is no priority: use 'low', 'normal' or 'high'")
         return evolve(self, scheduling_priority=priority)
 
     def input(self, id: str, path: str | MountedPath) -> Self:  # noqa: A002 - the API's own word
@@ -102,13 +119,13 @@ class JobBuilder(MountingBuilder):
             path: A path on a mounted share (``staging.mounted(...)``) or on the node.
 
         Raises:
-            ConfigurationError: The id is not allowed or declared twice, or the path is empty.
+            ConfigurationError: The id is not allowed or declared twice, or the path is empty or
+                relative.
         """
         checked_directory_id("input directory", id)
         if any(known.id == id for known in self.inputs):
             raise ConfigurationError(f"Input directory {id!r} is declared twice")
-        if not path:
-            raise ConfigurationError(f"The path of input directory {id!r} is empty")
+        checked_node_path(f"The path of input directory {id!r}", path)
         return evolve(self, inputs=(*self.inputs, InputDirectory(id, path)))
 
     def output(
@@ -127,7 +144,7 @@ class JobBuilder(MountingBuilder):
 
         Raises:
             ConfigurationError: The id is not allowed, declared twice or ``stdouterr`` (the
-                service's own), or the suffix leaves the output directory.
+                service's own), the suffix leaves the output directory, or the prefix is relative.
         """
         checked_directory_id("output directory", id)
         if any(known.id.casefold() == id.casefold() for known in self.outputs):
@@ -138,6 +155,8 @@ class JobBuilder(MountingBuilder):
             )
         if suffix is not None:
             suffix = checked_relative_path("suffix of an output directory", suffix)
+        if prefix is not None:
+            checked_node_path(f"The prefix of output directory {id!r}", prefix)
         return evolve(self, outputs=(*self.outputs, OutputDirectory(id, suffix, prefix)))
 
     def std_out_err_path_prefix(self, prefix: str | MountedPath) -> Self:
@@ -146,7 +165,11 @@ class JobBuilder(MountingBuilder):
         Args:
             prefix: A path on a mounted share or on the node; without a call of this method it is
                 the cluster's first mounted share.
+
+        Raises:
+            ConfigurationError: The path is empty or relative.
         """
+        checked_node_path("The std_out_err_path_prefix", prefix)
         return evolve(self, std_out_err=prefix)
 
     def container(
@@ -171,8 +194,7 @@ class JobBuilder(MountingBuilder):
             ConfigurationError: The image's name is empty, one of user and password is missing, or
                 the size is none.
         """
-        if not image.strip():
-            raise ConfigurationError("The container image's name is empty")
+        filled_text("The container image's name", image)
         if (username is None) != (password is None):
             raise ConfigurationError("Give both username and password of the registry, or neither")
         if shm_size is not None and not _SIZE.fullmatch(shm_size):
@@ -188,9 +210,10 @@ class JobBuilder(MountingBuilder):
             value: Its value; ``$NAME`` is expanded on the node.
 
         Raises:
-            ConfigurationError: The name is not allowed, reserved or set twice.
+            ConfigurationError: The name is not allowed, reserved or set twice, or the value is no
+                text.
         """
-        checked_variable(name, self._variable_names())
+        checked_value(checked_variable(name, self._variable_names()), value)
         return evolve(self, environment=(*self.environment, (name, value)))
 
     def secret(self, name: str, value: str | KeyVaultSecret) -> Self:
@@ -201,9 +224,10 @@ class JobBuilder(MountingBuilder):
             value: Its value, or where the service shall read it.
 
         Raises:
-            ConfigurationError: The name is not allowed, reserved or set twice.
+            ConfigurationError: The name is not allowed, reserved or set twice, or the value is no
+                text.
         """
-        checked_variable(name, self._variable_names())
+        checked_secret(checked_variable(name, self._variable_names()), value)
         return evolve(self, secrets=(*self.secrets, (name, value)))
 
     def job_preparation(self, command_line: str) -> Self:
@@ -215,8 +239,7 @@ class JobBuilder(MountingBuilder):
         Raises:
             ConfigurationError: The command is empty.
         """
-        if not command_line.strip():
-            raise ConfigurationError("The job preparation's command line is empty")
+        filled_text("The job preparation's command line", command_line)
         return evolve(self, preparation=command_line)
 
     def max_wall_clock_time(self, limit: timedelta) -> Self:
@@ -226,8 +249,12 @@ class JobBuilder(MountingBuilder):
             limit: The time, more than zero.
 
         Raises:
-            ConfigurationError: The limit is zero or negative.
+            ConfigurationError: The limit is zero or negative, or no timedelta.
         """
+        if not isinstance(limit, timedelta):
+            raise ConfigurationError(
+                f"A job's wall clock time is a timedelta, not {limit!r}: write timedelta(hours=2)"
+            )
         if limit <= timedelta(0):
             raise ConfigurationError(f"A job's wall clock time is more than zero, not {limit}")
         return evolve(self, max_wall_clock=limit)

@@ -31,7 +31,8 @@ def _secret_url(text: str) -> str:
 class KeyVaultSecret:
     """A secret that the service reads from Azure Key Vault by itself.
 
-    It stands wherever a builder takes a password, a key or a secret value.
+    It stands for the key of a storage account, a registry's password, the value of a secret and the
+    instrumentation key of App Insights. The contract has no reference for an admin user's password.
 
     Args:
         vault_id: The resource id of the vault.

@@ -9,6 +9,7 @@ from batchai_recipes.builders.key_vault import KeyVaultSecret
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.staging.mounted_path import MountedPath
 from batchai_recipes.staging.storage_account import StorageAccount
+from batchai_recipes.text import checked_text, filled_text
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import (
@@ -201,6 +202,31 @@ def rooted(own: Iterable[Mount], cluster: Iterable[Mount]) -> Iterator[tuple[str
         for mount in mounts:
             if isinstance(mount, FileShareMount):
                 yield f"{root}/{mount.at}", mount
+
+
+def checked_node_path(what: str, path: str | MountedPath) -> str | MountedPath:
+    """Return a path if it leads somewhere on a node wherever a process is.
+
+    Args:
+        what: What the path is, for the message.
+        path: A path on a node, or one on a share.
+
+    Raises:
+        ConfigurationError: It is neither a text nor on a share, or it is relative.
+
+    Example:
+        >>> checked_node_path("The path", "$AZ_BATCHAI_MOUNT_ROOT/share")
+        '$AZ_BATCHAI_MOUNT_ROOT/share'
+    """
+    if isinstance(path, MountedPath):
+        return path
+    text = filled_text(what, checked_text(what, path, or_else="staging.mounted(...)"))
+    if not text.startswith(("/", "$")):
+        raise ConfigurationError(
+            f"{what} is the relative path {text!r}: begin it with '/' or with a variable, as "
+            f"'{MOUNT_ROOT}/...'; a path on a share is staging.mounted(...)"
+        )
+    return text
 
 
 def path_on_node(

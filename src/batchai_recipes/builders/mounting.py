@@ -19,6 +19,7 @@ from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.names import checked_relative_path, checked_share_name
 from batchai_recipes.notebook import described
 from batchai_recipes.staging.file_share_staging import FileShareStaging
+from batchai_recipes.text import filled_text
 
 _ACCOUNT_NAME: Final = re.compile(r"[a-z0-9]{3,24}")
 _CONTAINER_NAME: Final = re.compile(r"(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*")
@@ -59,8 +60,8 @@ class MountingBuilder:
             directory_mode: The mode of its directories.
 
         Raises:
-            ConfigurationError: A name, path or mode is not allowed, the place is taken, or one of
-                account and key is missing.
+            ConfigurationError: A name, path, mode or URL is not allowed, the place is taken, or one
+                of account and key is missing.
         """
         name = share.share if isinstance(share, FileShareStaging) else checked_share_name(share)
         for mode in filter(None, (file_mode, directory_mode)):
@@ -69,6 +70,10 @@ class MountingBuilder:
         owner = _checked_account(account, key)
         if url is not None and owner is None:
             raise ConfigurationError(f"Give the account and key of the share at {url!r}, too")
+        if url is not None and not url.startswith(("https://", "http://")):
+            raise ConfigurationError(
+                f"{url!r} is no URL of a share: it is 'https://ACCOUNT.file.core.windows.net/SHARE'"
+            )
         place = checked_relative_path("mount", at)
         return self._with_mount(FileShareMount(name, place, owner, url, file_mode, directory_mode))
 
@@ -141,8 +146,7 @@ class MountingBuilder:
         Raises:
             ConfigurationError: The command is empty, the path not allowed, or the place taken.
         """
-        if not mount_command.strip():
-            raise ConfigurationError("The mount command is empty")
+        filled_text("The mount command", mount_command)
         place = checked_relative_path("mount", at)
         return self._with_mount(UnmanagedMount(mount_command, place))
 
@@ -168,4 +172,6 @@ def _checked_account(name: str | None, key: str | KeyVaultSecret | None) -> Moun
             f"{name!r} is not a name for a storage account: use 3 to 24 lower-case letters and "
             f"digits"
         )
+    if not isinstance(key, KeyVaultSecret):
+        filled_text(f"The key of storage account {name!r}", key)
     return MountAccount(name, key)

@@ -5,16 +5,11 @@ from typing import TypedDict
 from attrs import evolve, field, frozen
 from typing_extensions import Self
 
-from batchai_recipes.builders.command_line import arguments_line
+from batchai_recipes.builders.command_line import arguments_line, checked_arguments, checked_line
 from batchai_recipes.builders.count import checked_count
 from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.errors import ConfigurationError
-
-
-def _checked_path(whose: str, path: str) -> str:
-    if not path.strip():
-        raise ConfigurationError(f"{whose} path is empty")
-    return path
+from batchai_recipes.text import filled_text
 
 
 class PythonSettings(TypedDict):
@@ -49,7 +44,7 @@ class ScriptJobBuilder(JobBuilder):
         Raises:
             ConfigurationError: The path is empty.
         """
-        return evolve(self, python_script=_checked_path("The script's", path))
+        return evolve(self, python_script=filled_text("The script's path", path))
 
     def python_interpreter(self, path: str) -> Self:
         """Set the Python interpreter; without it, the node's own runs the script.
@@ -60,7 +55,7 @@ class ScriptJobBuilder(JobBuilder):
         Raises:
             ConfigurationError: The path is empty.
         """
-        return evolve(self, interpreter=_checked_path("The Python interpreter's", path))
+        return evolve(self, interpreter=filled_text("The Python interpreter's path", path))
 
     def _checked_script(self) -> str:
         if self.python_script is None:
@@ -88,16 +83,22 @@ class PythonJobBuilder(ScriptJobBuilder):
 
         Args:
             arguments: One string for each argument; ``$NAME`` is expanded on the node.
+
+        Raises:
+            ConfigurationError: One is no string.
         """
-        return evolve(self, arguments=arguments)
+        return evolve(self, arguments=checked_arguments(arguments))
 
     def command_line_args(self, line: str) -> Self:
         """Set the script's arguments as one line for the node's shell, replacing earlier ones.
 
         Args:
             line: The line, which the shell takes apart as it is; :meth:`args` needs no quoting.
+
+        Raises:
+            ConfigurationError: It is no string.
         """
-        return evolve(self, arguments=line)
+        return evolve(self, arguments=checked_line(line))
 
     def _command_line_args(self) -> str | None:
         return arguments_line(self.arguments)
@@ -158,7 +159,7 @@ class ConfigFileJobBuilder(ParallelPythonJobBuilder):
         Raises:
             ConfigurationError: The path is empty.
         """
-        return evolve(self, config=_checked_path("The configuration file's", path))
+        return evolve(self, config=filled_text("The configuration file's path", path))
 
     def _check_script_or_config(self) -> None:
         if (self.config is None) == (self.python_script is None):

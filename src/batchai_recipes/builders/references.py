@@ -8,7 +8,7 @@ from typing import Final
 from batchai_recipes.builders.mount import Mount
 from batchai_recipes.errors import ConfigurationError
 
-_DIRECTORY: Final = re.compile(r"\$\{?AZ_BATCHAI_(INPUT|OUTPUT)_(\w+)\}?", re.ASCII)
+DIRECTORY: Final = re.compile(r"\$\{?AZ_BATCHAI_(INPUT|OUTPUT)_(\w+)\}?", re.ASCII)
 # A place that goes on with a wildcard or a variable may be anywhere.
 _ROOT: Final = re.compile(r"\$\{?AZ_BATCHAI_(JOB_)?MOUNT_ROOT\b\}?/([\w./+-]*)(?![\w./+*?\[{$\\-])")
 # What they hold is no command line or path, and must not appear in a message.
@@ -31,7 +31,7 @@ def check_directories(document: object, inputs: Iterable[str], outputs: Iterable
     """
     declared = {"INPUT": sorted(inputs), "OUTPUT": sorted(outputs)}
     for text in texts_in(document, without=_SECRET):
-        for match in _DIRECTORY.finditer(text):
+        for match in DIRECTORY.finditer(text):
             kind, name = match.groups()
             if name in declared[kind]:
                 continue
@@ -47,10 +47,10 @@ def check_directories(document: object, inputs: Iterable[str], outputs: Iterable
 
 
 def check_mounts(document: object, own: tuple[Mount, ...], cluster: tuple[Mount, ...]) -> None:
-    """Check that each path under a mount root that a job names lies on a volume.
+    """Check that each path under a mount root that a job or setup task names lies on a volume.
 
     Args:
-        document: The job's properties as sent over the wire.
+        document: The properties of the job, or of a setup task, as sent over the wire.
         own: What the job mounts itself.
         cluster: What its cluster mounts.
 

@@ -13,9 +13,11 @@ from batchai_recipes.builders.environment_variable import (
     variable_models,
 )
 from batchai_recipes.builders.key_vault import KeyVaultSecret
-from batchai_recipes.builders.mount import Mount, path_on_node, rooted
+from batchai_recipes.builders.mount import Mount, checked_node_path, path_on_node, rooted
+from batchai_recipes.builders.references import DIRECTORY, check_mounts
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.staging.mounted_path import MountedPath
+from batchai_recipes.text import filled_text
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai import models
@@ -54,16 +56,23 @@ class SetupTask:
             secrets: Those with secret values.
 
         Raises:
-            ConfigurationError: The command is empty, or a variable's name is not allowed, reserved
-                or used twice.
+            ConfigurationError: The command is empty or names a directory of a job, or a variable's
+                name is not allowed, reserved or used twice.
 
         Example:
             >>> SetupTask.checked("pip install x", None, {"LEVEL": "1"}, None).environment
             (('LEVEL', '1'),)
         """
-        if not command_line.strip():
-            raise ConfigurationError("The setup task's command line is empty")
+        filled_text("The setup task's command line", command_line)
         plain, hidden = checked_variables(environment, secrets)
+        for text in (command_line, *(value for _, value in plain)):
+            if DIRECTORY.search(text):
+                raise ConfigurationError(
+                    f"The setup task's {text!r} names an input or output directory: those are of "
+                    f"jobs, and it runs before any job"
+                )
+        if std_out_err is not None:
+            checked_node_path("The std_out_err_path_prefix of the setup task", std_out_err)
         return cls(command_line, std_out_err, plain, hidden)
 
     def model(self, mounts: tuple[Mount, ...]) -> "models.SetupTask":
@@ -74,7 +83,7 @@ class SetupTask:
 
         Raises:
             ConfigurationError: Its output shall be on a share that the cluster does not mount, or
-                on the first one and there is none.
+                on the first one and there is none; or it names a place that is not mounted.
         """
         from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
 
@@ -87,9 +96,12 @@ class SetupTask:
                     "it on: give std_out_err_path_prefix, or mount a share"
                 )
             prefix = shares[0][0]
-        return models.SetupTask(
+        task = models.SetupTask(
             command_line=self.command_line,
             std_out_err_path_prefix=path_on_node(prefix, shares, of="setup task's output"),
             environment_variables=variable_models(self.environment) or None,
             secrets=secret_models(self.secrets) or None,
         )
+        document: object = task.serialize()  # type: ignore[no-untyped-call]  # msrest's
+        check_mounts(document, (), mounts)
+        return task

@@ -1,6 +1,7 @@
 """Subnets of virtual networks, by their resource ids."""
 
 from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.text import checked_text
 
 
 def checked_subnet_id(subnet_id: str) -> str:
@@ -16,7 +17,7 @@ def checked_subnet_id(subnet_id: str) -> str:
         >>> checked_subnet_id("/subscriptions/s/virtualNetworks/n/subnets/default")
         '/subscriptions/s/virtualNetworks/n/subnets/default'
     """
-    if "/subnets/" not in subnet_id:
+    if not checked_text("The subnet's resource id", subnet_id).partition("/subnets/")[2]:
         raise ConfigurationError(
             f"{subnet_id!r} is no resource id of a subnet: it ends in "
             f"'/virtualNetworks/NETWORK/subnets/NAME'"

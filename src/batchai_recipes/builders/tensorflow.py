@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve, field, frozen
 from typing_extensions import Self
 
-from batchai_recipes.builders.command_line import arguments_line
+from batchai_recipes.builders.command_line import arguments_line, checked_arguments, checked_line
 from batchai_recipes.builders.count import checked_count
 from batchai_recipes.builders.python_job import ScriptJobBuilder
 
@@ -56,48 +56,66 @@ class TensorFlowJobBuilder(ScriptJobBuilder):
 
         Args:
             arguments: One string for each argument; ``$NAME`` is expanded on the node.
+
+        Raises:
+            ConfigurationError: One is no string.
         """
-        return evolve(self, master_arguments=arguments)
+        return evolve(self, master_arguments=checked_arguments(arguments))
 
     def master_command_line_args(self, line: str) -> Self:
         """Set the script's arguments in the master as one line for the shell.
 
         Args:
             line: The line, as it is; :meth:`master_args` needs no quoting.
+
+        Raises:
+            ConfigurationError: It is no string.
         """
-        return evolve(self, master_arguments=line)
+        return evolve(self, master_arguments=checked_line(line))
 
     def worker_args(self, *arguments: str) -> Self:
         """Set the script's arguments in the workers beside the master, replacing earlier ones.
 
         Args:
             arguments: One string for each argument; ``$NAME`` is expanded on the node.
+
+        Raises:
+            ConfigurationError: One is no string.
         """
-        return evolve(self, worker_arguments=arguments)
+        return evolve(self, worker_arguments=checked_arguments(arguments))
 
     def worker_command_line_args(self, line: str) -> Self:
         """Set the script's arguments in the workers beside the master as one line for the shell.
 
         Args:
             line: The line, as it is; :meth:`worker_args` needs no quoting.
+
+        Raises:
+            ConfigurationError: It is no string.
         """
-        return evolve(self, worker_arguments=line)
+        return evolve(self, worker_arguments=checked_line(line))
 
     def parameter_server_args(self, *arguments: str) -> Self:
         """Set the script's arguments in the parameter servers, replacing earlier ones.
 
         Args:
             arguments: One string for each argument; ``$NAME`` is expanded on the node.
+
+        Raises:
+            ConfigurationError: One is no string.
         """
-        return evolve(self, parameter_server_arguments=arguments)
+        return evolve(self, parameter_server_arguments=checked_arguments(arguments))
 
     def parameter_server_command_line_args(self, line: str) -> Self:
         """Set the script's arguments in the parameter servers as one line for the shell.
 
         Args:
             line: The line, as it is; :meth:`parameter_server_args` needs no quoting.
+
+        Raises:
+            ConfigurationError: It is no string.
         """
-        return evolve(self, parameter_server_arguments=line)
+        return evolve(self, parameter_server_arguments=checked_line(line))
 
     def workers(self, count: int) -> Self:
         """Run a number of workers; without it, one on each node.

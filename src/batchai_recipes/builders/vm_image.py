@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.text import filled_text
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import VirtualMachineConfiguration
@@ -54,8 +55,7 @@ class VmImage:
             'UbuntuServer'
         """
         for noun, name in (("publisher", publisher), ("offer", offer), ("sku", sku)):
-            if not name.strip():
-                raise ConfigurationError(f"The {noun} of the virtual machine image is empty")
+            filled_text(f"The {noun} of the virtual machine image", name)
         if custom_image_id is not None and "/images/" not in custom_image_id:
             raise ConfigurationError(
                 f"{custom_image_id!r} is no resource id of an image: it ends in "

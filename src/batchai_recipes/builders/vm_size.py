@@ -4,7 +4,7 @@ import difflib
 import warnings
 from typing import Final, Literal, TypeAlias
 
-from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.text import filled_text
 
 VmPriority: TypeAlias = Literal["dedicated", "lowpriority"]
 
@@ -46,8 +46,7 @@ def checked_vm_size(size: str) -> str:
         >>> checked_vm_size("STANDARD_NC6")
         'STANDARD_NC6'
     """
-    if not size.strip():
-        raise ConfigurationError("The VM size is empty: name one such as 'STANDARD_NC6'")
+    filled_text("The VM size", size, hint="name one such as 'STANDARD_NC6'")
     message = unknown_vm_size_message(size)
     if message:
         warnings.warn(message, UnknownVmSizeWarning, stacklevel=3)

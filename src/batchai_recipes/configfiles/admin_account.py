@@ -1,13 +1,9 @@
 """``userAccountSettings`` of a configuration file."""
 
 from pathlib import Path
-from typing import Final
 
-from batchai_recipes.builders.admin_user import AdminUser
+from batchai_recipes.builders.admin_user import PUBLIC_KEY_TYPES, AdminUser
 from batchai_recipes.configfiles.section import Section
-
-# As the lines of an authorized_keys file begin: ssh-rsa, ecdsa-sha2-nistp256, sk-ssh-ed25519@...
-_KEY_TYPES: Final = ("ssh-", "ecdsa-", "sk-")
 
 
 def admin_account(user: Section | None) -> AdminUser | None:
@@ -27,7 +23,7 @@ def admin_account(user: Section | None) -> AdminUser | None:
     key, password = user.text("adminUserSshPublicKey"), user.text("adminUserPassword")
     if not key and not password:
         return None
-    if key and not key.strip().startswith(_KEY_TYPES):
+    if key and not key.strip().startswith(PUBLIC_KEY_TYPES):
         key = _key_in(user, key)
     with user.at():
         return AdminUser.checked(
@@ -49,7 +45,7 @@ def _key_in(user: Section, named: str) -> str:
     except (ValueError, RuntimeError) as error:  # no text, a NUL in the path, an unknown home
         problem = f"{named!r} is neither a public key, such as 'ssh-rsa ...', nor the path of one"
         raise user.error("adminUserSshPublicKey", problem) from error
-    if not key.startswith(_KEY_TYPES) and "PRIVATE KEY" not in key:
+    if not key.startswith(PUBLIC_KEY_TYPES) and "PRIVATE KEY" not in key:
         raise user.error(
             "adminUserSshPublicKey", f"{path} has no public key, such as 'ssh-rsa ...'"
         )

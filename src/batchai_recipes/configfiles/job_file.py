@@ -39,7 +39,8 @@ def read_job(
             job = job.priority(cast("JobPriority", priority.lower()))
     prefix = file.text("stdOutErrPathPrefix")
     if prefix is not None:
-        job = job.std_out_err_path_prefix(prefix)
+        with file.at("stdOutErrPathPrefix"):
+            job = job.std_out_err_path_prefix(prefix)
     job = with_volumes(job, file.section("mountVolumes"))
     job = _with_directories(job, file)
     job = _with_container(job, file.section("containerSettings"))

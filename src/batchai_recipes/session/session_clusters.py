@@ -18,7 +18,8 @@ class SessionClusters:
         may_be_none: Whether none is enough: those of a session that is taken up may be gone.
 
     Raises:
-        ConfigurationError: There is none, or two have one name (upper and lower case are the same).
+        ConfigurationError: There is none, one is no builder, or two have one name (upper and lower
+            case are the same).
 
     Example:
         >>> clusters = SessionClusters([ClusterBuilder("small"), ClusterBuilder("large")])
@@ -29,6 +30,10 @@ class SessionClusters:
     def __init__(self, builders: Iterable[ClusterBuilder], *, may_be_none: bool = False) -> None:
         self._builders: dict[str, ClusterBuilder] = {}
         for builder in builders:
+            if not isinstance(builder, ClusterBuilder):
+                raise ConfigurationError(
+                    f"A session takes clusters as ClusterBuilder('mycluster')..., not {builder!r}"
+                )
             if builder.name.casefold() in self._builders:
                 raise ConfigurationError(
                     f"Two clusters of the session are named {builder.name!r}: rename one"

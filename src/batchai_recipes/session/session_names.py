@@ -2,7 +2,7 @@
 
 from attrs import field, frozen
 
-from batchai_recipes.names import checked_resource_name
+from batchai_recipes.names import checked_group_name, checked_resource_name
 
 
 def _as_tuple(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -33,7 +33,7 @@ class SessionNames:
     clusters: tuple[str, ...] = field(converter=_as_tuple)
 
     def __attrs_post_init__(self) -> None:
-        checked_resource_name("resource group", self.resource_group)
+        checked_group_name(self.resource_group)
         checked_resource_name("workspace", self.workspace)
         checked_resource_name("experiment", self.experiment)
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from batchai_recipes.builders.cluster_limits import ClusterLimits
+from batchai_recipes.builders.cluster_limits import ClusterLimits, is_number
 from batchai_recipes.builders.mount import FileShareMount
 from batchai_recipes.connection import Connection
+from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.profiles import configured
 from batchai_recipes.session.clean_up_policy import CleanUpPolicy
 from batchai_recipes.session.session_clusters import SessionClusters
@@ -20,7 +21,21 @@ def _as_tuple(
 ) -> tuple[FileShareStaging, ...]:
     if isinstance(stagings, FileShareStaging):
         return (stagings,)
-    return tuple(stagings or ())
+    given = (stagings,) if isinstance(stagings, str) else tuple(stagings or ())
+    for staging in given:
+        if not isinstance(staging, FileShareStaging):
+            raise ConfigurationError(
+                f"A session stages what FileShareStaging('myshare')... says, not {staging!r}"
+            )
+    return given
+
+
+def _as_timeout(seconds: float | None) -> float | None:
+    if seconds is not None and not (is_number(seconds) and seconds >= 0):
+        raise ConfigurationError(
+            f"ready_timeout is {seconds!r}: give seconds, or nothing to wait for ever"
+        )
+    return seconds
 
 
 @frozen
@@ -38,6 +53,9 @@ class SessionOptions:
         use_existing: Whether what exists under the same names is used as it is.
         ready_timeout: How long to wait for each cluster, in seconds; None for ever.
         run_folder: The run folder; None for one of its own beside the journals.
+
+    Raises:
+        ConfigurationError: Something else than a staging was given for one, or the time is none.
     """
 
     id: str
@@ -48,7 +66,7 @@ class SessionOptions:
     stagings: tuple[FileShareStaging, ...] = field(converter=_as_tuple)
     location: str | None
     use_existing: bool
-    ready_timeout: float | None
+    ready_timeout: float | None = field(converter=_as_timeout)
     run_folder: Path | None
 
     @property

@@ -129,7 +129,7 @@ CLUSTER_CALLS = st.one_of(
     call(
         "setup_task",
         LINE,
-        std_out_err_path_prefix=st.just("$AZ_BATCHAI_MOUNT_ROOT/logs"),
+        std_out_err_path_prefix=st.just("/var/log"),
         environment=st.dictionaries(VARIABLE.map("E_{}".format), TEXT, max_size=2),
         secrets=st.dictionaries(VARIABLE.map("S_{}".format), SECRET, max_size=2),
     ),
