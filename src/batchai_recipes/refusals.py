@@ -8,6 +8,8 @@ from typing import Final
 from batchai_recipes.errors import BatchAIRecipesError, RequestError
 
 _CHECK_PRINCIPAL: Final = "check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
+_CHECK_ADDRESS: Final = "does the service run? check BATCHAI_ENDPOINT and AZURE_AUTHORITY_HOST"
+_CHECK_FILES: Final = "does the service run? check the storage account's file endpoint"
 _CHECK_ACCOUNT: Final = "check the storage account's name and key, and this machine's clock"
 
 
@@ -51,12 +53,26 @@ def explained(action: str, error_type: type[BatchAIRecipesError] = RequestError)
 
 
 def _hint(error: Exception, status: int | None, *, is_storage: bool) -> str:
+    if _is_unreached(error):
+        return _CHECK_FILES if is_storage else _CHECK_ADDRESS
     if status == HTTPStatus.UNAUTHORIZED:
         return _CHECK_PRINCIPAL
     # The management plane's own words say enough: who may not do what.
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
     is_storage = is_storage or "x-ms-error-code" in headers  # a link, read by azure-core
     return _CHECK_ACCOUNT if status == HTTPStatus.FORBIDDEN and is_storage else ""
+
+
+def _is_unreached(error: BaseException | None) -> bool:
+    """Tell whether a request found nobody, of an error or what it came from."""
+    import requests  # noqa: PLC0415 - loaded on first use
+    from azure.core.exceptions import ServiceRequestError  # noqa: PLC0415 - likewise
+
+    while error is not None:
+        if isinstance(error, ServiceRequestError | requests.ConnectionError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def status_of(error: Exception) -> int | None:

@@ -116,8 +116,10 @@ class TestCluster:
         code, _, messages = command("cluster", "list", "-w", "myworkspac")
         assert (code, "did you mean 'myworkspace'?" in messages) == (2, True)
         code, _, messages = command("cluster", "list", "-g", "nogroup")
-        assert code in {0, 1}
-        assert "Traceback" not in messages
+        assert (code, messages) == (
+            2,
+            "Error: There is no resource group 'nogroup': did you mean 'mygroup'?\n",
+        )
 
     def test_two_of_one_name_have_to_be_told_apart(self, running, command):
         """By their workspace, or by the resource id."""
@@ -179,7 +181,27 @@ class TestJob:
         }
         code, _, messages = command("job", "logs", "good", "stdot.txt")
         assert (code, "did you mean 'stdout.txt'?" in messages) == (2, True)
-        assert command("job", "logs", "good", "--follow", "--json")[0] == 2
+        assert command("job", "logs", "good", "--follow", "--last", 1)[0] == 2
+
+    def test_logs_as_json_while_they_are_written(self, command):
+        """An object for each line, with its log."""
+        code, result, _ = command("job", "logs", "good", "--follow", "--json")
+        lines = [json.loads(line) for line in result.splitlines()]
+        assert code == 0
+        assert sorted(lines, key=str) == [
+            {"file": "stderr.txt", "line": "err"},
+            {"file": "stdout.txt", "line": "out"},
+        ]
+        one = command("job", "logs", "good", "stdout.txt", "--follow", "--json")[1]
+        assert json.loads(one) == {"file": "stdout.txt", "line": "out"}
+
+    def test_a_job_without_logs_says_so(self, running, command):
+        """Rather than nothing at all."""
+        running[1].submit(CustomJobBuilder("wide").nodes(9).command_line("true"))
+        code, result, messages = command("job", "logs", "wide")
+        assert (code, result) == (0, "")
+        assert messages == "Job wide has written no log; it is queued\n"
+        command("job", "delete", "wide", "--yes")
 
     def test_files(self, command):
         """Of all directories, or of one; never with the links that read them."""
@@ -210,7 +232,7 @@ class TestJob:
         """A job that would run on; deleting it leaves its files."""
         running[1].submit(CustomJobBuilder("endless").command_line("sleep 1000"))
         code, _, messages = command("job", "terminate", "endless")
-        assert (code, messages.splitlines()[-1][:15]) == (0, "Job endless is ")
+        assert (code, messages.splitlines()[-1][:11]) == (0, "Job state: ")
         job = json.loads(command("job", "show", "endless", "--json")[1])
         code, result, _ = command("job", "delete", "endless", "-y", "--json")
         assert (code, json.loads(result)) == (0, {"deleted": job["id"]})

@@ -194,6 +194,8 @@ class TestDetached:
         for seconds in ("0", "nan", "1e30"):
             code, _, messages = recipes("run", "job.json", "--detach", "--deadline", seconds)
             assert (code, f"--deadline is {float(seconds):g}: " in messages) == (2, True)
+        code, _, messages = recipes("run", "job.json", "--deadline", 5)
+        assert (code, "it is of a session that --detach leaves" in messages) == (2, True)
 
 
 def test_attach_ends_as_its_jobs_do(recipes, service):

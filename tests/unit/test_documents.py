@@ -7,7 +7,7 @@ import pytest
 from typer.main import get_command
 
 import batchai_recipes
-from batchai_recipes.cli import app
+from batchai_recipes.cli.app import app
 from documents.page import PAGES, ROOT, blocks_of, name_of
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -1,85 +1,26 @@
-"""The command `batchai-recipes`, one file per subcommand."""
+"""The command `batchai-recipes`."""
 
-import importlib.metadata
-import os
+import logging
 import sys
 import warnings
-from typing import Annotated
 
-import typer
-
-from batchai_recipes.cli.attach import attach
-from batchai_recipes.cli.cluster import cluster
-from batchai_recipes.cli.console import fail, say, tell
-from batchai_recipes.cli.data import data
-from batchai_recipes.cli.doctor import doctor
-from batchai_recipes.cli.evaluate import evaluate
-from batchai_recipes.cli.exit_code import MEANINGS, ExitCode
-from batchai_recipes.cli.group import MARKUP, CommandGroup
-from batchai_recipes.cli.job import job
-from batchai_recipes.cli.quickstart import quickstart
-from batchai_recipes.cli.reap import reap
-from batchai_recipes.cli.run import run
-from batchai_recipes.cli.serve import serve
+from batchai_recipes.cli.exit_code import ExitCode
 from batchai_recipes.errors import BatchAIRecipesError
 
 
-def _show_version(asked: bool) -> None:  # noqa: FBT001 - as the parser calls it
-    if asked:
-        say(f"batchai-recipes {importlib.metadata.version('batchai-recipes')}")
-        raise typer.Exit
-
-
-app = typer.Typer(
-    name="batchai-recipes",
-    help="Azure Batch AI's vocabulary with a service that really trains.",
-    epilog="Exit codes: " + "; ".join(f"{code:d} {what}" for code, what in MEANINGS.items()) + ".",
-    cls=CommandGroup,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=MARKUP,
-)
-
-
-@app.callback()
-def _options(
-    *,
-    _version: Annotated[
-        bool,
-        typer.Option(
-            "--version", is_eager=True, callback=_show_version, help="Show the version and exit."
-        ),
-    ] = False,
-) -> None:
-    """What all commands have before their own options."""
-
-
-app.command()(quickstart)
-app.command()(data)
-app.command()(evaluate)
-app.command()(run)
-app.command()(attach)
-app.add_typer(cluster)
-app.add_typer(job)
-app.add_typer(serve)
-app.command()(reap)
-app.command()(doctor)
-
-
 def main() -> None:
-    """Run the command; errors that this library names are printed without a traceback."""
-    warnings.showwarning = _tell_warning
+    """Run the command; errors that can be explained are printed without a traceback."""
+    # What the Azure clients have to say comes back as an error; it needs no lines of its own.
+    logging.getLogger("azure").addHandler(logging.NullHandler())
     try:
-        app(prog_name="batchai-recipes")
-    except BatchAIRecipesError as error:
-        fail(error)
+        # Here, so that a Ctrl-C meanwhile is answered too.
+        from batchai_recipes.cli.app import app  # noqa: PLC0415
+        from batchai_recipes.cli.console import fail, tell  # noqa: PLC0415
+
+        warnings.showwarning = lambda message, *_, **__: tell(f"Warning: {message}")
+        try:
+            app(prog_name="batchai-recipes")
+        except (BatchAIRecipesError, OSError) as error:
+            fail(error)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # What is still to be written at exit must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.BROKEN_PIPE)
-
-
-def _tell_warning(message: Warning | str, *_: object, **__: object) -> None:
-    tell(f"Warning: {message}")

@@ -47,7 +47,16 @@ def show_json(value: object) -> None:
     Args:
         value: The result.
     """
-    say(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    say(json.dumps(value, indent=2, ensure_ascii=False, default=_as_json))
+
+
+def show_json_line(value: object) -> None:
+    """Print one of many results as JSON on a line of its own, when it is there.
+
+    Args:
+        value: The result.
+    """
+    say(json.dumps(value, ensure_ascii=False, default=_as_json))
 
 
 def moment(time: datetime | None) -> str:
@@ -111,6 +120,10 @@ def confirm(deed: str, *, yes: bool) -> None:
     if not typer.confirm(deed, err=True):
         tell("Nothing was done")
         raise typer.Exit
+
+
+def _as_json(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -112,7 +112,7 @@ class Finder:
         """Return the clusters.
 
         Raises:
-            ConfigurationError: There is no workspace of the name.
+            ConfigurationError: There is no group or workspace of the name.
             RequestError: The service did not answer.
         """
         with explained("list clusters"):
@@ -127,7 +127,7 @@ class Finder:
         """Return the jobs.
 
         Raises:
-            ConfigurationError: There is no workspace or experiment of the name.
+            ConfigurationError: There is no group, workspace or experiment of the name.
             RequestError: The service did not answer.
         """
         with explained("list jobs"):
@@ -164,15 +164,23 @@ class Finder:
         return place_of_job(job), job
 
     def _workspaces(self) -> list[tuple[str, str]]:
-        workspaces = self.connection.batchai.workspaces
-        listed: Iterable[Any] = (
-            workspaces.list_by_resource_group(self._group) if self._group else workspaces.list()
-        )
-        found = [names_in(str(workspace.id)) for workspace in listed]
+        found = [names_in(str(workspace.id)) for workspace in self._listed_workspaces()]
         places = [(one["resourcegroups"], one["workspaces"]) for one in found]
         if self._workspace is None:
             return places
         return _named("workspace", self._workspace, places)
+
+    def _listed_workspaces(self) -> list[Any]:
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - on first use
+
+        workspaces = self.connection.batchai.workspaces
+        if not self._group:
+            return list(workspaces.list())
+        try:
+            return list(workspaces.list_by_resource_group(self._group))
+        except ResourceNotFoundError as error:
+            groups = self.connection.resources.resource_groups.list()
+            raise _none("resource group", self._group, {str(one.name) for one in groups}) from error
 
     def _experiments(self) -> list[tuple[str, ...]]:
         listing = self.connection.batchai.experiments.list_by_workspace

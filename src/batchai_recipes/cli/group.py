@@ -1,10 +1,14 @@
 """Groups of commands, which answer a typo with the nearest command."""
 
 import difflib
+import os
+import sys
 from typing import Final
 
 import typer
 from typer.core import TyperGroup
+
+from batchai_recipes.cli.exit_code import ExitCode
 
 MARKUP: Final = "markdown"
 """How the help's texts are read: a paragraph is wrapped anew, and brackets stand for themselves."""
@@ -12,6 +16,17 @@ MARKUP: Final = "markdown"
 
 class CommandGroup(TyperGroup):
     """A group of commands that knows what a mistyped one may stand for."""
+
+    def invoke(self, ctx):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+        """Run the command; a reader that went away ends it with a code of its own.
+
+        The package would end it with 1, as any failure.
+        """
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            silence_output()
+            raise typer.Exit(ExitCode.BROKEN_PIPE) from error
 
     def resolve_command(self, ctx, args):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
         """Return the command of a name, as the base class does.
@@ -24,6 +39,11 @@ class CommandGroup(TyperGroup):
             if near:
                 ctx.fail(f"No such command {name!r}. Did you mean {near[0]!r}?")
         return super().resolve_command(ctx, args)
+
+
+def silence_output() -> None:
+    """Let what is still to be written at exit go nowhere, since its reader has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def command_group(name: str, help: str) -> typer.Typer:  # noqa: A002 - typer's own word

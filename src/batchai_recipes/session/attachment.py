@@ -172,7 +172,7 @@ class Attachment:
             raise ConfigurationError(
                 f"There is no session {self.session!r} to take up at {connection.settings.endpoint}"
                 f" or in {connection.journals}: it has ended, or used an existing workspace and is "
-                f"known on the machine only that it began on"
+                f"known only on the machine where it began"
             )
         if any(made.kind == "workspace" for made in self.abandoned.made):
             raise ConfigurationError(

@@ -19,15 +19,15 @@ from batchai_recipes.staging.file_share_staging import FileShareStaging
 def _as_tuple(
     stagings: FileShareStaging | Sequence[FileShareStaging] | None,
 ) -> tuple[FileShareStaging, ...]:
-    if isinstance(stagings, FileShareStaging):
-        return (stagings,)
-    given = (stagings,) if isinstance(stagings, str) else tuple(stagings or ())
-    for staging in given:
+    given: object = stagings  # anything, where the caller checks no types
+    several = given if isinstance(given, Sequence) and not isinstance(given, str) else (given,)
+    found = tuple(several if given is not None else ())
+    for staging in found:
         if not isinstance(staging, FileShareStaging):
             raise ConfigurationError(
                 f"A session stages what FileShareStaging('myshare')... says, not {staging!r}"
             )
-    return given
+    return found
 
 
 def _as_timeout(seconds: float | None) -> float | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from batchai_recipes.cli import app
+from batchai_recipes.cli.app import app
 
 pytest.importorskip("sklearn", reason="the extra `trainer` is not installed")
 

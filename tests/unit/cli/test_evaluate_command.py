@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from batchai_recipes.cli import app
+from batchai_recipes.cli.app import app
 
 pytest.importorskip("onnx", reason="the extra `trainer` is not installed")
 pytest.importorskip("torch", reason="the extra `trainer` is not installed")

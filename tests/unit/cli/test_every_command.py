@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from batchai_recipes import cli
+from batchai_recipes.cli.app import app
 
 
 def leaves(command, names=()) -> Iterator[tuple[str, object]]:
@@ -19,7 +20,7 @@ def leaves(command, names=()) -> Iterator[tuple[str, object]]:
         yield " ".join(names), command
 
 
-COMMANDS = dict(leaves(typer.main.get_command(cli.app)))
+COMMANDS = dict(leaves(typer.main.get_command(app)))
 PLACES = {"cluster": {"-g", "-w"}, "job": {"-g", "-w", "-e"}}
 
 

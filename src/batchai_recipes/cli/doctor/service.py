@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from batchai_recipes.cli.connecting import connect
 from batchai_recipes.cli.doctor.diagnosis import Diagnosis
@@ -10,7 +10,12 @@ from batchai_recipes.errors import BatchAIRecipesError
 from batchai_recipes.refusals import explained
 
 if TYPE_CHECKING:
+    import requests
+
     from batchai_recipes.connection import Connection
+
+
+_TIMEOUT_SECONDS: Final = 10
 
 
 def check_service(
@@ -32,9 +37,36 @@ def check_service(
         where = connection.settings.endpoint
         embedded = connection.state_dir
         kind = f"embedded, in {embedded}" if embedded else where
-        yield Diagnosis("Service", "ok", kind)
-        yield from _management(connection)
+        problem = None if embedded else _unreached(connection)
+        if problem:
+            advice = f"{problem}; start the service, or check BATCHAI_ENDPOINT and BATCHAI_CA_FILE"
+            yield Diagnosis("Service", "failed", kind, advice)
+        else:
+            yield Diagnosis("Service", "ok", kind)
+            yield from _management(connection)
         yield from _shares(connection)
+
+
+def _unreached(connection: "Connection") -> str | None:
+    """Say why nobody answers at the endpoint; None if somebody does, whatever it is."""
+    import requests  # noqa: PLC0415 - loaded on first use
+
+    settings = connection.settings
+    try:
+        requests.get(
+            settings.endpoint, verify=str(settings.ca_file or "") or True, timeout=_TIMEOUT_SECONDS
+        )
+    except requests.RequestException as error:
+        return f"it does not answer: {_reason(error)}"
+    return None
+
+
+def _reason(error: "requests.RequestException") -> str:
+    """Return the innermost words of what requests raised, which wraps them several times."""
+    inner: BaseException = error
+    while inner.args and isinstance(inner.args[0], BaseException):
+        inner = getattr(inner.args[0], "reason", None) or inner.args[0]
+    return str(inner)
 
 
 def _management(connection: "Connection") -> Iterator[Diagnosis]:

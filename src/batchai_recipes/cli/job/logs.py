@@ -1,12 +1,14 @@
 """`batchai-recipes job logs`."""
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated
 
 import typer
 
-from batchai_recipes.cli.console import AsJson, say, show_json
+from batchai_recipes.cli.console import AsJson, say, show_json, show_json_line, tell
 from batchai_recipes.cli.finding import Finder, JobName
+from batchai_recipes.cli.job.description import word
 from batchai_recipes.cli.job.output_directories import LOGS, run_of
 from batchai_recipes.cli.offering import among_jobs
 from batchai_recipes.errors import ConfigurationError
@@ -38,22 +40,37 @@ def logs(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print a job's logs; each line after its log's name where there are several."""
-    if follow and (as_json or last is not None):
-        raise ConfigurationError("--follow goes with neither --json nor --last")
-    place, _ = finder.job(name)
+    """Print a job's logs; each line after its log's name where there are several.
+
+    With `--json` it is one object, of each log's name with its text; with `--follow` too, an object
+    for each line, when it is written.
+    """
+    if follow and last is not None:
+        raise ConfigurationError("--last does not go with --follow: that shows all from the start")
+    place, job = finder.job(name)
     run = run_of(finder.connection, place)
     if follow:
-        for line in run.stream(*(files or _USUAL)):
-            say(line)
+        _follow(run, files or _USUAL, as_json=as_json)
         return
     texts = {file: run.logs(file, last=last) for file in _chosen(run, files)}
     if as_json:
         show_json(texts)
         return
+    if not texts:
+        tell(f"Job {run.name} has written no log; it is {word(job.execution_state)}")
     for file, text in texts.items():
         for line in text.splitlines():
             say(f"{file}: {line}" if len(texts) > 1 else line)
+
+
+def _follow(run: JobRun, files: Sequence[str], *, as_json: bool) -> None:
+    if not as_json:
+        for line in run.stream(*files):
+            say(line)
+        return
+    for line in run.stream(*files, prefix=True):
+        file, _, text = line.partition(": ")  # a file's name has no colon: shares forbid it
+        show_json_line({"file": file, "line": text})
 
 
 def _chosen(run: JobRun, patterns: list[str] | None) -> list[str]:

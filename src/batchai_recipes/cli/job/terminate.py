@@ -17,4 +17,4 @@ def terminate(finder: Finder, name: JobName, *, as_json: AsJson = False) -> None
     if as_json:
         show_json(wire(job))
     else:
-        tell(f"Job {place.job} is {word(job.execution_state)}")
+        tell(f"Job state: {word(job.execution_state)}")

@@ -14,7 +14,6 @@ from batchai_recipes.cli.console import AsJson, say, show_json, tell
 from batchai_recipes.cli.destination import checked_destination
 from batchai_recipes.cli.finding import Finder
 from batchai_recipes.cli.run.detached import (
-    DAY_SECONDS,
     Deadline,
     ServiceOptions,
     leave_running,
@@ -108,7 +107,7 @@ def run(
             "--detach", help="End when the job is submitted, and say how to take it up again."
         ),
     ] = False,
-    deadline: Deadline = DAY_SECONDS,
+    deadline: Deadline = None,
     idle_timeout: Annotated[
         float | None,
         typer.Option(
@@ -142,6 +141,10 @@ def run(
         if detach
         else {},
         "give it to `batchai-recipes attach`, not beside --detach",
+    )
+    _check_options(
+        {} if detach else {"--deadline": deadline},
+        "it is of a session that --detach leaves; --max-lifetime ends a job that takes too long",
     )
     _check_options(
         {

@@ -19,19 +19,21 @@ DAY_SECONDS: Final = 86_400.0
 """How long a detached session stays unless the user says so."""
 
 Deadline = Annotated[
-    float,
+    float | None,
     typer.Option(
         metavar="SECONDS",
-        help="How long a detached session stays before it is deleted, its job with it.",
+        help="How long a detached session stays before it is deleted, its job with it; by default "
+        "a day.",
+        show_default=False,
     ),
 ]
 
 
-def time_left(seconds: float) -> timedelta:
+def time_left(seconds: float | None) -> timedelta:
     """Return how long a session is to stay.
 
     Args:
-        seconds: The same in seconds.
+        seconds: The same in seconds; None for a day.
 
     Raises:
         ConfigurationError: It is not above 0, or longer than time is counted.
@@ -40,6 +42,7 @@ def time_left(seconds: float) -> timedelta:
         >>> time_left(90)
         datetime.timedelta(seconds=90)
     """
+    seconds = DAY_SECONDS if seconds is None else seconds
     if not seconds > 0:
         raise ConfigurationError(f"--deadline is {seconds:g}: give seconds above 0")
     try:

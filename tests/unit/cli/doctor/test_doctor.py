@@ -5,9 +5,10 @@ import os
 import stat
 
 import pytest
+import requests
 from typer.testing import CliRunner
 
-from batchai_recipes.cli import app
+from batchai_recipes.cli.app import app
 from batchai_recipes.cli.doctor import installation, machine
 from batchai_recipes.cli.doctor.installation import check_packages, check_python
 from batchai_recipes.cli.doctor.machine import check_containers, check_disk, check_gpus, check_mpi
@@ -151,6 +152,15 @@ class TestService:
         assert "check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET" in found[1].advice
         assert "storage account's name and key" in found[2].advice
         assert "hidden" not in str(found)
+
+    def test_a_service_that_does_not_answer_has_failed(self, endpoint, env_file):
+        """And its credentials, which nobody could take, are not blamed."""
+        refused = requests.ConnectionError("Connection refused")
+        endpoint.on("GET", "", refused)
+        found = list(check_service(None, env_file, None))
+        assert states(found) == {"Service": "failed", "Storage account": "failed"}
+        assert "it does not answer: Connection refused; start the service" in found[0].advice
+        assert "file endpoint" in found[1].advice
 
     @pytest.mark.parametrize(
         ("options", "advice"),
