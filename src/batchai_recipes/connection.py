@@ -169,7 +169,7 @@ class Connection:
         return cls._of(read_profile(name, path, credential=_kind(credential)), credential)
 
     @classmethod
-    def embedded(cls, state_dir: Path | None = None) -> "Connection":
+    def embedded(cls, state_dir: str | os.PathLike[str] | None = None) -> "Connection":
         """Connect to the embedded service, starting it where it does not run yet.
 
         Args:
@@ -180,13 +180,13 @@ class Connection:
             ServiceStartError: The service did not start.
         """
         try:
-            state_dir = (state_dir or default_state_dir()).absolute()
-            service = LocalService(state_dir)
+            folder = Path(state_dir or default_state_dir()).absolute()
+            service = LocalService(folder)
         except LaunchError as error:
             raise ServiceStartError(str(error)) from error
         try:
             settings = _settings_of(service.address)
-            return cls(settings, state_dir=state_dir, on_close=service.close)
+            return cls(settings, state_dir=folder, on_close=service.close)
         except BaseException:
             service.close()
             raise
@@ -315,7 +315,8 @@ class Connection:
     def _check_open(self) -> None:
         if self._closed:
             raise BatchAIRecipesError(
-                "This connection is closed: make a new one, or use it inside of its `with` block"
+                "This connection is closed, as a session's own is when its block has ended: make a "
+                "new one, or use it inside of its `with` block"
             )
 
     def _token_credential(self) -> "TokenCredential":

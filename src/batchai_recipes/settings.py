@@ -12,7 +12,7 @@ from attrs import field, frozen
 from batchai_recipes.builders.admin_user import AdminUser
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.names import nearest
-from batchai_recipes.staging.storage_account import StorageAccount
+from batchai_recipes.staging.storage_account import StorageAccount, checked_key
 
 APPLICATION: Final = "batchai-recipes"
 DEFAULT_LOCATION: Final = "eastus"
@@ -78,7 +78,7 @@ class ConnectionSettings:
             missing.
 
     Example:
-        >>> from batchai_recipes import StorageAccount
+        >>> from batchai_recipes import StorageAccount, checked_key
         >>> settings = ConnectionSettings(
         ...     endpoint="https://batchai.example.org",
         ...     tenant_id="11111111-1111-1111-1111-111111111111",
@@ -243,7 +243,7 @@ def _storage(values: Mapping[str, str]) -> StorageAccount:
             values["storage.connection_string"], files_endpoint=endpoint
         )
     endpoint = endpoint or f"https://{account}.file.core.windows.net"
-    return StorageAccount(account, values["storage.key"], endpoint)
+    return StorageAccount(account, checked_key(values["storage.key"], account), endpoint)
 
 
 def _admin_user(values: Mapping[str, str]) -> AdminUser | None:

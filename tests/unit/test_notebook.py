@@ -36,6 +36,7 @@ JOB = (
         (JOB, "a < b && c"),
         (ClusterState("steady", target=2, errors=("Code: <x>",)), "Code: <x>"),
         (Metrics(({"loss": 0.5, "note": "<i>"}, {"loss": None})), "<i>"),
+        (FileShareStaging("data").from_url("https://example.org/a.csv"), "a.csv"),
         (TrainingSession(CLUSTER, staging=FileShareStaging("data")), "not entered"),
     ],
     ids=lambda value: type(value).__name__,

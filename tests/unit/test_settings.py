@@ -82,6 +82,18 @@ def test_a_connection_string_stands_for_account_and_key():
     assert "s3cret" not in str(raised.value)
 
 
+def test_a_key_that_is_cut_short_is_refused_when_it_is_read():
+    """Not by the client that would sign with it; it is not shown."""
+    named = {k: v for k, v in COMPLETE.items() if not k.startswith("AZURE_STORAGE")}
+    for wrong in (
+        {"AZURE_STORAGE_ACCOUNT": "demo", "AZURE_STORAGE_KEY": "s3cre"},
+        {"AZURE_STORAGE_CONNECTION_STRING": "AccountName=demo;AccountKey=s3cre"},
+    ):
+        with pytest.raises(ConfigurationError, match="account 'demo' is no base64") as raised:
+            ConnectionSettings.from_environment({**named, **wrong})
+        assert "s3cre" not in str(raised.value)
+
+
 def test_the_default_credential_needs_no_service_principal():
     """Its chain finds who is there."""
     bare = {k: v for k, v in COMPLETE.items() if "CLIENT" not in k and "TENANT" not in k}

@@ -110,7 +110,7 @@ class Connection:
         )
 
     @classmethod
-    def embedded(cls, state_dir: Path | None = None) -> "Connection":
+    def embedded(cls, state_dir: str | os.PathLike[str] | None = None) -> "Connection":
         """Connect as :meth:`batchai_recipes.Connection.embedded` does.
 
         Args:

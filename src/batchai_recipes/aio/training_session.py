@@ -206,7 +206,7 @@ class TrainingSession:
         Begins with the first ``async for``; mistakes are told at once.
         """
         checked = checked_map(jobs, max_parallel, order)
-        self._session._active().clusters.pick(cluster)
+        self._session._unended().clusters.pick(cluster)
         begin = partial(
             self._session.map, checked, cluster=cluster, max_parallel=max_parallel, order=order
         )

@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.seconds import checked_seconds
 
 
 @frozen
@@ -24,10 +24,7 @@ class ClusterLimits:
     def __attrs_post_init__(self) -> None:
         for name in ("idle_timeout", "max_lifetime"):
             value = getattr(self, name)
-            if value is not None and not (is_number(value) and value > 0):
-                raise ConfigurationError(
-                    f"{name} is {value!r}: give seconds above 0, or nothing for no limit"
-                )
+            checked_seconds(name, value, without="for no limit", above_zero=True)
 
     def __str__(self) -> str:
         given = (
@@ -57,16 +54,3 @@ class ClusterLimits:
             others.idle_timeout if self.idle_timeout is None else self.idle_timeout,
             others.max_lifetime if self.max_lifetime is None else self.max_lifetime,
         )
-
-
-def is_number(value: object) -> bool:
-    """Tell whether a value is a number, as seconds are; a truth value is none.
-
-    Args:
-        value: The value.
-
-    Example:
-        >>> is_number(0.5), is_number("5")
-        (True, False)
-    """
-    return isinstance(value, int | float) and not isinstance(value, bool)

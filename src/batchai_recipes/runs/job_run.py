@@ -30,6 +30,7 @@ from batchai_recipes.runs.state_change import (
     state_of,
 )
 from batchai_recipes.runs.stream import LineSplitter, LogFollower
+from batchai_recipes.seconds import checked_seconds
 from batchai_recipes.terminal import say, waiting
 from batchai_recipes.tracing import span, spanned
 
@@ -122,6 +123,7 @@ class JobRun:
         Raises:
             JobFailedError: The job failed; the error has its exit code and the end of its stderr.
             WaitTimeoutError: The job had not ended in time; it goes on.
+            ConfigurationError: The timeout is no number of seconds.
             RequestError: The service did not answer.
         """
         told = 0
@@ -172,6 +174,7 @@ class JobRun:
 
         Raises:
             WaitTimeoutError: The job had not ended in time; it goes on.
+            ConfigurationError: The timeout is no number of seconds.
             RequestError: The service did not answer.
         """
         told = 0
@@ -323,6 +326,7 @@ class JobRun:
 
     def _looks(self, timeout: float | None) -> Iterator["Job"]:
         """Yield what the service says of the job now and then, until it has ended."""
+        checked_seconds("timeout", timeout, without="to wait as long as it takes")
         started = self._pacing.monotonic()
         pauses = self._pacing.pauses()
         while True:

@@ -155,7 +155,7 @@ class Metrics:
         """Return the records as a table, for notebooks."""
         columns = self.columns
         rows = ([record.get(column) for column in columns] for record in self.records)
-        return grid(f"Metrics, {len(self)} records", columns, rows)
+        return grid(f"Metrics, {len(self)} record{'' if len(self) == 1 else 's'}", columns, rows)
 
     def to_pandas(self) -> "pd.DataFrame":
         """Return the metrics as a data frame, a row for each record.

@@ -112,6 +112,25 @@ class JobMap(Iterator[JobRun]):
         return len(self._running) < before
 
 
+def checked_job(job: JobBuilder) -> JobBuilder:
+    """Return a job if it is one.
+
+    Args:
+        job: The job.
+
+    Raises:
+        ConfigurationError: It is something else.
+
+    Example:
+        >>> from batchai_recipes import CustomJobBuilder
+        >>> checked_job(CustomJobBuilder("myjob")).name
+        'myjob'
+    """
+    if not isinstance(job, JobBuilder):
+        raise ConfigurationError(f"A job is CustomJobBuilder('myjob')... or the like, not {job!r}")
+    return job
+
+
 def checked_map(jobs: Iterable[JobBuilder], max_parallel: int, order: MapOrder) -> list[JobBuilder]:
     """Check what is to be mapped.
 
@@ -131,7 +150,7 @@ def checked_map(jobs: Iterable[JobBuilder], max_parallel: int, order: MapOrder) 
     if order not in {"submitted", "completed"}:
         raise ConfigurationError(f"{order!r} is no order: use 'submitted' or 'completed'")
     known: dict[str, JobBuilder] = {}
-    for job in jobs:
+    for job in map(checked_job, jobs):
         if job.name.casefold() in known:
             raise ConfigurationError(f"Two jobs are named {job.name!r}: rename one")
         known[job.name.casefold()] = job

@@ -239,11 +239,13 @@ class Provisioning:
                     self._report(f"Created {made}")
                     return True
             if not self._use_existing or made.kind == "job":
-                raise RequestError(
-                    f"Failed to create {made}: one of this name exists and is not the "
-                    f"session's to use or delete; choose another name"
-                    + ("" if made.kind == "job" else ", or say use_existing=True")
+                why = (
+                    "the experiment has one of this name; choose another name"
+                    if made.kind == "job"
+                    else "one of this name exists and is not the session's to use or delete; "
+                    "choose another name, or say use_existing=True"
                 )
+                raise RequestError(f"Failed to create {made}: {why}")
         self._report(f"Using {made}")
         return False
 

@@ -7,7 +7,7 @@ from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.runs.job_run import JobRun
 from batchai_recipes.session.cluster_state import ClusterState
-from batchai_recipes.session.job_map import MAX_PARALLEL, JobMap, MapOrder
+from batchai_recipes.session.job_map import MAX_PARALLEL, JobMap, MapOrder, checked_job
 from batchai_recipes.session.live_session import LiveSession
 from batchai_recipes.session.session_options import SessionOptions
 from batchai_recipes.session.session_view import SessionView
@@ -29,6 +29,10 @@ class SessionJobs(SessionView):
     def _active(self) -> LiveSession:
         """Return what lives while the session is entered, or raise that it is not."""
 
+    @abstractmethod
+    def _unended(self) -> LiveSession:
+        """Return the same, or raise that the session has ended."""
+
     def submit(self, job: JobBuilder, *, cluster: str | None = None) -> JobRun:
         """Create a job on a cluster of the session; it starts as soon as its nodes are free.
 
@@ -40,12 +44,12 @@ class SessionJobs(SessionView):
             The submitted job, to wait for, stream from and download from.
 
         Raises:
-            ConfigurationError: The job does not fit the cluster, or the cluster is none of the
-                session's, or there are several and none is named.
+            ConfigurationError: The job is no builder or does not fit the cluster, or the cluster is
+                none of the session's, or there are several and none is named.
             RequestError: The service refused it, for one because a job of the name exists.
         """
-        live = self._active()
-        live.create_job(job, live.clusters.pick(cluster))
+        live = self._unended()
+        live.create_job(checked_job(job), live.clusters.pick(cluster))
         return live.run(job.name)
 
     def map(
@@ -77,7 +81,7 @@ class SessionJobs(SessionView):
             JobsFailedError: While iterating, at the end: some jobs failed or were refused. The
                 group has a JobFailedError or RequestError for each.
         """
-        live = self._active()
+        live = self._unended()
         live.clusters.pick(cluster)
         return JobMap(
             jobs,

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from batchai_recipes.builders.cluster_limits import ClusterLimits, is_number
+from batchai_recipes.builders.cluster_limits import ClusterLimits
 from batchai_recipes.builders.mount import FileShareMount
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.profiles import configured
+from batchai_recipes.seconds import checked_seconds
 from batchai_recipes.session.clean_up_policy import CleanUpPolicy
 from batchai_recipes.session.session_clusters import SessionClusters
 from batchai_recipes.session.session_names import SessionNames
@@ -31,11 +32,7 @@ def _as_tuple(
 
 
 def _as_timeout(seconds: float | None) -> float | None:
-    if seconds is not None and not (is_number(seconds) and seconds >= 0):
-        raise ConfigurationError(
-            f"ready_timeout is {seconds!r}: give seconds, or nothing to wait for ever"
-        )
-    return seconds
+    return checked_seconds("ready_timeout", seconds, without="to wait for ever")
 
 
 @frozen

@@ -203,14 +203,20 @@ Preparing: 0; Leaving: 0
             deadline: Until when the session stays, or for how long from now.
 
         Raises:
-            ConfigurationError: The deadline is a time without a time zone.
+            ConfigurationError: The deadline is a time without a time zone, or no time to come.
             RequestError: The service refused or did not answer; the session is not detached.
         """
         if isinstance(deadline, datetime) and deadline.tzinfo is None:
             raise ConfigurationError(
                 "The deadline has no time zone: use datetime.now(timezone.utc)"
             )
-        self._active().detach(deadline)
+        if not isinstance(deadline, datetime | timedelta):
+            raise ConfigurationError(
+                f"The deadline is {deadline!r}: write timedelta(hours=8), or a time with its zone"
+            )
+        if isinstance(deadline, timedelta) and deadline <= timedelta(0):
+            raise ConfigurationError(f"The deadline is {deadline} from now: give a time to come")
+        self._unended().detach(deadline)
 
     @classmethod
     def attach(
@@ -296,3 +302,11 @@ Preparing: 0; Leaving: 0
                 "This session has not been entered: write `with TrainingSession(...) as session:`"
             )
         return self._live
+
+    def _unended(self) -> LiveSession:
+        live = self._active()
+        if self._left:
+            raise BatchAIRecipesError(
+                "This session has ended: do it inside of its `with` block, or make a new session"
+            )
+        return live

@@ -8,6 +8,7 @@ from attrs import evolve, field, frozen
 
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.names import checked_relative_path, checked_share_name
+from batchai_recipes.notebook import grid
 from batchai_recipes.staging.connections import MAX_CONNECTIONS, checked_connections
 from batchai_recipes.staging.local_tree import LocalTree
 from batchai_recipes.staging.mounted_path import MountedPath
@@ -72,6 +73,12 @@ class FileShareStaging:
     max_connections: int = field(
         default=MAX_CONNECTIONS, kw_only=True, converter=checked_connections, eq=False
     )
+
+    def _repr_html_(self) -> str:
+        """Return what goes to the share as a table, for notebooks."""
+        files = [(file.path, file.size) for file in self.files]
+        fetched = [(url.path, None) for url in self.urls]
+        return grid(f"File share {self.share}", ("file", "bytes"), [*files, *fetched])
 
     def directory(self, path: str) -> "FileShareStaging":
         """Create a directory on the share and upload what follows into it.

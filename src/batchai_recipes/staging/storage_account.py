@@ -1,5 +1,6 @@
 """The storage account that file shares belong to."""
 
+import base64
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -48,7 +49,7 @@ class StorageAccount:
             files_endpoint: Where the account's shares are; None for what the string says.
 
         Raises:
-            ConfigurationError: The string has no name or no key; it is not shown.
+            ConfigurationError: The string has no name, or no key in base64; it is not shown.
 
         Example:
             >>> StorageAccount.from_connection_string("AccountName=demo;AccountKey=a2V5==")
@@ -65,7 +66,7 @@ class StorageAccount:
         scheme = values.get("defaultendpointsprotocol") or "https"
         suffix = values.get("endpointsuffix") or "core.windows.net"
         told = values.get("fileendpoint") or f"{scheme}://{name}.file.{suffix}"
-        return cls(name, key, files_endpoint or told)
+        return cls(name, checked_key(key, name), files_endpoint or told)
 
     @property
     def connection_string(self) -> str:
@@ -83,6 +84,30 @@ class StorageAccount:
             share: The share's name.
         """
         return f"{self.files_endpoint}/{share}"
+
+
+def checked_key(key: str, account: str) -> str:
+    """Return the key of a storage account if requests can be signed with it.
+
+    Args:
+        key: The key.
+        account: The account's name, for the message.
+
+    Raises:
+        ConfigurationError: It is no base64; it is not shown.
+
+    Example:
+        >>> checked_key("a2V5", "demo")
+        'a2V5'
+    """
+    try:
+        base64.b64decode(key)  # as the clients do when they sign
+    except ValueError as error:
+        raise ConfigurationError(
+            f"The key of storage account {account!r} is no base64: copy it whole, as "
+            f"`az storage account keys list` prints it"
+        ) from error
+    return key
 
 
 def is_loopback(url: str) -> bool:

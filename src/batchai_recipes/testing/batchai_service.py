@@ -51,9 +51,9 @@ class BatchAIService:
         []
     """
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: str | os.PathLike[str]) -> None:
         self._connection = Connection.embedded(state_dir)
-        self.state_dir = state_dir.absolute()
+        self.state_dir = Path(state_dir).absolute()
 
     @property
     def settings(self) -> ConnectionSettings:

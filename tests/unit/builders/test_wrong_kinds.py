@@ -47,7 +47,10 @@ SECRET = KeyVaultSecret(VAULT, "https://v.vault.azure.net/secrets/s")
         (lambda: TensorFlowJobBuilder("t").worker_args(2), "Argument 1 of the script must be"),
         (lambda: TrainingSession("mycluster"), r"takes clusters as ClusterBuilder\('mycluster'\)"),
         (lambda: TrainingSession(CLUSTER, staging="data"), r"FileShareStaging\('myshare'\)"),
-        (lambda: TrainingSession(CLUSTER, ready_timeout=-1), "ready_timeout is -1: give seconds"),
+        (
+            lambda: TrainingSession(CLUSTER, ready_timeout=-1),
+            "ready_timeout is -1: give seconds",
+        ),
     ],
 )
 def test_a_wrong_kind_is_named(mistake, message):

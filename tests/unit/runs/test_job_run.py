@@ -85,6 +85,14 @@ def test_a_wait_can_be_bounded(endpoint, run):
         run.wait(timeout=5)
 
 
+@pytest.mark.parametrize("timeout", [-1, "5", True])
+def test_a_bound_is_a_number_of_seconds(endpoint, run, timeout):
+    """Anything else is refused before the service is asked."""
+    with pytest.raises(ConfigurationError, match="give seconds, 0 or more"):
+        run.wait(timeout=timeout)
+    assert endpoint.calls == []
+
+
 def test_a_deleted_job_is_an_error(endpoint, run):
     """Not an endless wait."""
     with pytest.raises(RequestError, match="get job j"):

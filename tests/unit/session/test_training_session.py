@@ -3,6 +3,7 @@
 import logging
 import signal
 import sys
+from datetime import timedelta
 
 import pytest
 import requests
@@ -214,6 +215,32 @@ def test_a_session_is_used_once_and_inside_its_block(batchai, connection, clock)
         pass
     with pytest.raises(BatchAIRecipesError, match="entered before"), once:
         pass
+    with pytest.raises(BatchAIRecipesError, match="This session has ended"):
+        once.submit(JOB)
+    with pytest.raises(BatchAIRecipesError, match="This session has ended"):
+        once.map([JOB])
+    with pytest.raises(BatchAIRecipesError, match="This session has ended"):
+        once.detach(timedelta(hours=1))
+
+
+@pytest.mark.parametrize("thing", [None, "myjob", {"name": "myjob"}])
+def test_a_job_is_a_builder(batchai, connection, clock, thing):
+    """What is none is named, and nothing is sent."""
+    with session(connection, clock) as running:
+        with pytest.raises(ConfigurationError, match=r"A job is CustomJobBuilder\('myjob'\)"):
+            running.submit(thing)
+        with pytest.raises(ConfigurationError, match="A job is CustomJobBuilder"):
+            running.map([thing])
+
+
+@pytest.mark.parametrize("deadline", ["8h", 60, timedelta(0), timedelta(hours=-1)])
+def test_a_deadline_is_a_time_to_come(batchai, connection, clock, deadline):
+    """A session that is detached until now would be deleted at once."""
+    with (
+        session(connection, clock) as running,
+        pytest.raises(ConfigurationError, match=r"The deadline is .*: (write|give)"),
+    ):
+        running.detach(deadline)
 
 
 def test_a_job_that_does_not_fit_is_refused_before_anything_is_sent(batchai, connection, clock):
