@@ -326,7 +326,13 @@ class Connection:
                 return self._credential
             kind, place = self._chosen, self.settings.authority or "Azure's public authority"
             _LOG.debug("Signing in with the credential %r at %s", kind, place)
-            made = self._client_secret() if kind == "client_secret" else self._default_chain()
+            try:
+                made = self._client_secret() if kind == "client_secret" else self._default_chain()
+            except ValueError as error:  # of azure-identity, for an id that cannot be one
+                raise ConfigurationError(
+                    f"The credential cannot be made: {error} (check AZURE_TENANT_ID, "
+                    f"AZURE_CLIENT_ID and AZURE_CLIENT_SECRET)"
+                ) from error
             self._credential = made
             self._closing.callback(made.close)
         return self._credential

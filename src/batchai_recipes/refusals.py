@@ -1,6 +1,7 @@
 """Turning what the Azure clients raise into this library's errors, with what was asked."""
 
-from collections.abc import Iterator
+import ssl
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
@@ -9,6 +10,7 @@ from batchai_recipes.errors import BatchAIRecipesError, RequestError
 
 _CHECK_PRINCIPAL: Final = "check AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
 _CHECK_ADDRESS: Final = "does the service run? check BATCHAI_ENDPOINT and AZURE_AUTHORITY_HOST"
+_CHECK_AUTHORITY: Final = "is it by the authority whose file BATCHAI_CA_FILE names?"
 _CHECK_FILES: Final = "does the service run? check the storage account's file endpoint"
 _CHECK_ACCOUNT: Final = "check the storage account's name and key, and this machine's clock"
 
@@ -53,7 +55,13 @@ def explained(action: str, error_type: type[BatchAIRecipesError] = RequestError)
 
 
 def _hint(error: Exception, status: int | None, *, is_storage: bool) -> str:
-    if _is_unreached(error):
+    import requests  # noqa: PLC0415 - loaded on first use
+
+    # Whoever sent a status was reached, whatever went wrong before.
+    chain = tuple(_chain(error)) if status_of(error) is None else ()
+    if any(isinstance(one, ssl.SSLError | requests.exceptions.SSLError) for one in chain):
+        return _CHECK_AUTHORITY
+    if _is_unreached(chain):
         return _CHECK_FILES if is_storage else _CHECK_ADDRESS
     if status == HTTPStatus.UNAUTHORIZED:
         return _CHECK_PRINCIPAL
@@ -63,16 +71,23 @@ def _hint(error: Exception, status: int | None, *, is_storage: bool) -> str:
     return _CHECK_ACCOUNT if status == HTTPStatus.FORBIDDEN and is_storage else ""
 
 
-def _is_unreached(error: BaseException | None) -> bool:
-    """Tell whether a request found nobody, of an error or what it came from."""
+def _is_unreached(errors: Iterable[BaseException]) -> bool:
+    """Tell whether a request found nobody, of an error and what it came from."""
     import requests  # noqa: PLC0415 - loaded on first use
     from azure.core.exceptions import ServiceRequestError  # noqa: PLC0415 - likewise
 
-    while error is not None:
-        if isinstance(error, ServiceRequestError | requests.ConnectionError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    return any(isinstance(one, ServiceRequestError | requests.ConnectionError) for one in errors)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it came from."""
+    seen: list[BaseException] = []  # they may lead in a circle
+    while error is not None and error not in seen:
+        seen.append(error)
+        yield error
+        # What azure-core wraps it does not name as the cause.
+        inner = getattr(error, "inner_exception", None)
+        error = error.__cause__ or inner or error.__context__
 
 
 def status_of(error: Exception) -> int | None:

@@ -203,3 +203,13 @@ def test_nodes_have_an_admin_user_that_nobody_knows(endpoint, settings):
     named = evolve(settings, admin=AdminUser("me", password="mine"))
     with Connection(named) as connection:
         assert connection.settings == named
+
+
+def test_an_id_that_cannot_be_one_is_named_with_what_to_check(settings):
+    """Not by azure-identity's ValueError."""
+    wrong = evolve(settings, tenant_id="no tenant!")
+    with (
+        Connection(wrong) as connection,
+        pytest.raises(ConfigurationError, match="Invalid tenant.*check AZURE_TENANT_ID"),
+    ):
+        _ = connection.batchai

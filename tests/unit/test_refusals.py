@@ -27,3 +27,13 @@ def test_a_service_that_is_not_there_is_not_about_the_principal(endpoint, connec
     with unreached as raised, explained("list the workspaces"):
         list(connection.batchai.workspaces.list())
     assert "AZURE_CLIENT_ID" not in str(raised.value)
+
+
+def test_a_certificate_of_another_authority_is_not_about_the_principal(endpoint, connection):
+    """It says which file has the authority."""
+    endpoint.on("POST", "/token", requests.exceptions.SSLError("certificate verify failed"))
+
+    unreached = pytest.raises(RequestError, match="BATCHAI_CA_FILE")
+    with unreached as raised, explained("list the workspaces"):
+        list(connection.batchai.workspaces.list())
+    assert "AZURE_CLIENT_ID" not in str(raised.value)

@@ -72,7 +72,7 @@ class Beginning:
             ConfigurationError: One of them cannot be written.
         """
         options = self._options
-        folder = self._folder()
+        folder = self._folder(new=True)
         for cluster in options.clusters:
             folder.asked("cluster", cluster)
         for staging in options.stagings:
@@ -89,7 +89,7 @@ class Beginning:
         Raises:
             ConfigurationError: One of them cannot be written.
         """
-        folder = self._folder()
+        folder = self._folder(new=False)
         abandoned, deadline = attachment.abandoned, attachment.deadline
         kept = abandoned.kept if abandoned else ()
         if abandoned:
@@ -129,11 +129,14 @@ class Beginning:
             kept=kept,
         )
 
-    def _folder(self) -> RunFolder:
+    def _folder(self, *, new: bool) -> RunFolder:
         options, connection = self._options, self._connection
         runs = runs_of(connection.state_dir or default_state_dir())
         folder = RunFolder(
-            options.run_folder or runs / options.id, self._listener.report, self._listener.warn
+            options.run_folder or runs / options.id,
+            self._listener.report,
+            self._listener.warn,
+            new=new,
         )
         folder.protect([connection.settings, *options.clusters, *options.stagings])
         folder.asked("session", options)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from azure.mgmt.batchai.models import Workspace
 
 _CHANGED: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED})
+# Of what is to be new, "not found" says that its place is not there, as a subscription.
+_MADE_OR_DELETING: Final = frozenset({HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT})
 # Of a change, a conflict says that the thing is being deleted; of a deletion, that it must not be.
 _CHANGED_OR_DELETING: Final = _CHANGED | {HTTPStatus.CONFLICT}
 
@@ -125,7 +127,7 @@ class JointResourceGroup:
         # Two sessions may find it missing at the same time.
         return _unless_changed(
             lambda: groups.create_or_update(self.group, parameters, raw_request_hook=only_new),
-            _CHANGED_OR_DELETING,
+            _MADE_OR_DELETING,
         )
 
     def write(self, labels: Labels) -> bool:

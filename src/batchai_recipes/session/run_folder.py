@@ -41,6 +41,7 @@ class RunFolder:
         path: The folder; made when missing.
         report: Told each line that is reported, without secrets.
         warn: Told each warning, without secrets; None for who is told the rest.
+        new: Whether the session begins: its folder then has nothing of another one.
 
     Raises:
         ConfigurationError: The folder cannot be made, or holds another session's.
@@ -61,7 +62,13 @@ class RunFolder:
         path: Path,
         report: Callable[[str], None],
         warn: Callable[[str], None] | None = None,
+        *,
+        new: bool = False,
     ) -> None:
+        if new and (path / "asked.jsonl").exists():
+            raise ConfigurationError(
+                f"The run folder {path} holds another session's: name another with run_folder"
+            )
         self.path = path
         self._say = report
         self._warn = warn or report

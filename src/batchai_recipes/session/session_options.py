@@ -20,15 +20,20 @@ from batchai_recipes.staging.file_share_staging import FileShareStaging
 def _as_tuple(
     stagings: FileShareStaging | Sequence[FileShareStaging] | None,
 ) -> tuple[FileShareStaging, ...]:
-    given: object = stagings  # anything, where the caller checks no types
+    if isinstance(stagings, FileShareStaging):
+        return (stagings,)
+    _check_stagings(stagings or ())
+    return tuple(stagings or ())
+
+
+def _check_stagings(given: object) -> None:
+    """Refuse what is none, where the caller checks no types."""
     several = given if isinstance(given, Sequence) and not isinstance(given, str) else (given,)
-    found = tuple(several if given is not None else ())
-    for staging in found:
-        if not isinstance(staging, FileShareStaging):
+    for one in several:
+        if not isinstance(one, FileShareStaging):
             raise ConfigurationError(
-                f"A session stages what FileShareStaging('myshare')... says, not {staging!r}"
+                f"A session stages what FileShareStaging('myshare')... says, not {one!r}"
             )
-    return found
 
 
 def _as_timeout(seconds: float | None) -> float | None:

@@ -146,6 +146,19 @@ def test_a_folder_that_cannot_be_made_is_an_error_before_anything_is_made(
     assert batchai.made("PUT") == []
 
 
+def test_a_folder_explains_one_session(batchai, session, tmp_path):
+    """Another one's is an error before anything is made, and stays as it is."""
+    with session(run_folder=tmp_path / "run"):
+        pass
+    before = (tmp_path / "run" / "events.jsonl").read_text()
+    made = len(batchai.made("PUT"))
+    with pytest.raises(ConfigurationError, match="holds another session's: name another"):
+        session(run_folder=tmp_path / "run").__enter__()
+
+    assert (tmp_path / "run" / "events.jsonl").read_text() == before
+    assert len(batchai.made("PUT")) == made
+
+
 def test_a_full_disk_stops_no_clean_up(batchai, session, monkeypatch):
     """It is reported."""
     said = []

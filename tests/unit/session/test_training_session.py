@@ -263,6 +263,20 @@ def test_an_endpoint_that_does_not_answer_is_one_error(endpoint, connection, clo
         pass
 
 
+def test_a_subscription_that_is_not_there_is_an_error_at_once(endpoint, connection, clock):
+    """Nobody made the group meanwhile, as another answer to its creation would say."""
+    missing = {"error": {"code": "SubscriptionNotFound", "message": "no subscription of that id"}}
+    endpoint.on("GET", "/resourcegroups/g", (404, missing))
+    endpoint.on("PUT", "/resourcegroups/g", (404, missing))
+
+    with (
+        pytest.raises(RequestError, match="create resource group g.*no subscription of that id"),
+        session(connection, clock),
+    ):
+        pass
+    assert endpoint.made("PUT") == ["g"]
+
+
 def test_names_are_checked(connection):
     """Before anything is sent."""
     with pytest.raises(ConfigurationError, match="workspace"):
