@@ -27,6 +27,7 @@ from batchai_recipes.service.engines.supervision.processes import descendants, k
 HEAD_PORT = 6379
 MACHINES = 4
 PATIENCE_SECONDS = 90.0
+OFFERED = ("--num-cpus", "32", "--num-gpus", "4", "--memory", str(200 << 30))
 _CLONE_NEWNET = 0x40000000
 _HIDE = (
     'mount --make-rprivate / && mount -t tmpfs none "$0" && '
@@ -81,10 +82,12 @@ class Machine:
 
     def begin(self):
         """Begin to start it."""
+        offered = OFFERED
         role = ["--address", self.cluster.address]
         if self.number == 1:
             dashboard = f"--include-dashboard={str(self.cluster.dashboard).lower()}"
             role = ["--head", "--port", str(HEAD_PORT), dashboard]
+            offered = self.cluster.head_offers
         folder = self.cluster.folder / f"m{self.number}-{time.monotonic_ns() % 10**6}"
         self.process = subprocess.Popen(
             [
@@ -92,8 +95,7 @@ class Machine:
                 *("sh", "-c", _HIDE, str(self.cluster.hidden), f"machine{self.number}"),
                 *(sys.executable, "-m", "ray.scripts.scripts", "start", *role, "--block"),
                 *("--node-ip-address", self.address, "--temp-dir", str(folder)),
-                *("--num-cpus", "32", "--num-gpus", "4", "--memory", str(200 << 30)),
-                *("--object-store-memory", "80000000", "--disable-usage-stats"),
+                *("--object-store-memory", "80000000", "--disable-usage-stats", *offered),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -107,6 +109,7 @@ class Machine:
                 "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
                 "RAY_prestart_worker_first_driver": "0",
                 "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+                **self.cluster.environment,
             },
             start_new_session=True,
         )
@@ -183,17 +186,24 @@ class RayCluster:
     """Four machines of Ray, the first of which has the head.
 
     Args:
+        machines: How many they are.
         dashboard: Whether it has Ray's dashboard, which takes Ray Jobs.
+        environment: What else Ray finds in its environment.
+        head_offers: What the first machine has, as options of ``ray start``.
     """
 
-    def __init__(self, *, dashboard=False):
+    def __init__(
+        self, machines=MACHINES, *, dashboard=False, environment=None, head_offers=OFFERED
+    ):
         self.dashboard = dashboard
+        self.environment = environment or {}
+        self.head_offers = head_offers
         # Paths of Unix sockets must be short.
         self.folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
         self.hidden = self.folder / "hidden"
         self.hidden.mkdir()
         self.node_folder = self.folder / "nodes"
-        self.machines = [Machine(self, number) for number in range(1, MACHINES + 1)]
+        self.machines = [Machine(self, number) for number in range(1, machines + 1)]
         self.host = self.machines[0].address
         self.address = f"{self.host}:{HEAD_PORT}"
         for machine in self.machines:
@@ -208,6 +218,21 @@ class RayCluster:
             machine.begin()
         for machine in others:
             machine.wait()
+
+    @contextlib.contextmanager
+    def one_more(self):
+        """Let a further machine join, until a block ends."""
+        machine = Machine(self, len(self.machines) + 1)
+        self.machines.append(machine)
+        try:
+            machine.join(self.machines[0])
+            machine.begin()
+            machine.wait()
+            yield machine
+        finally:
+            machine.kill()
+            machine.network.close()
+            self.machines.remove(machine)
 
     def stop(self):
         """End all that was started, and remove its folders."""
@@ -266,18 +291,25 @@ def pytest_collection_modifyitems(items):
             item.add_marker("ray")
 
 
-@pytest.fixture(scope="session")
-def ray_cluster():
-    """A Ray cluster of four machines, for all tests that need one."""
+@contextlib.contextmanager
+def running_cluster(machines=MACHINES, **options):
+    """Run a Ray cluster until a block ends, or skip the test where that is not possible."""
     why_not = _why_not()
     if why_not:
         pytest.skip(f"NO TEST OF THE RAY ENGINE: {why_not}")
-    cluster = RayCluster()
+    cluster = RayCluster(machines, **options)
     try:
         cluster.start()
         yield cluster
     finally:
         cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def ray_cluster():
+    """A Ray cluster of four machines, for all tests that need one."""
+    with running_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture

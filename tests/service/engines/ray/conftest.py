@@ -93,6 +93,12 @@ def _state(folder):
 
 
 @pytest.fixture
+def run_service():
+    """Run a service on a cluster, in whose network this is, until a block ends."""
+    return _service
+
+
+@pytest.fixture
 def new_service(in_ray_cluster, tmp_path):
     """Make services that run until a block ends; their state can be hidden from machines."""
 
