@@ -18,6 +18,7 @@ from batchai_recipes.service.engines.engine import (
     Ended,
     Engine,
     EngineError,
+    MountError,
     Running,
     Task,
     TaskKey,
@@ -195,6 +196,8 @@ class VolumeCopies:
             self._engine.launch(self._task(name, control))
         except (OSError, EngineError) as error:
             (control / "request.json").unlink(missing_ok=True)  # it holds keys
+            if isinstance(error, MountError):
+                raise
             raise EngineError(f"The volumes cannot be copied: {error}") from error
 
     def _task(self, name: str, control: Path) -> Task:

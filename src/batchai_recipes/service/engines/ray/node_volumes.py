@@ -50,11 +50,20 @@ class NodeVolumes:
                 ) from error
         for mount in mounts:
             of_service = mount.source.is_relative_to(self._state)
-            if (of_service and not self.sees_state) or not mount.source.is_dir():
-                raise MountError(
-                    f"The volume for {mount.relative_path!r} cannot be mounted: the machine "
-                    f"{self._address} of Ray has no {mount.source}"
+            if of_service and not self.sees_state:
+                problem = (
+                    "its machine does not see the service's state directory, without which only "
+                    "file shares of the service can be mounted: copy the data to one, or mount "
+                    f"{self._state} on all machines of Ray"
                 )
+            elif not mount.source.is_dir():
+                problem = f"its machine has no {mount.source}: make it on all machines of Ray"
+            else:
+                continue
+            raise MountError(
+                f"The volume for {mount.relative_path!r} cannot be mounted on the node "
+                f"{self._node_id} at {self._address}: {problem}"
+            )
         return mounts
 
 
