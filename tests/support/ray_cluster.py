@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import importlib.util
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -109,6 +110,7 @@ class Machine:
                 "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
                 "RAY_prestart_worker_first_driver": "0",
                 "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+                **self.cluster.credentials,
                 **self.cluster.environment,
             },
             start_new_session=True,
@@ -188,18 +190,34 @@ class RayCluster:
     Args:
         machines: How many they are.
         dashboard: Whether it has Ray's dashboard, which takes Ray Jobs.
+        token: Whether its machines listen to nobody without its token.
         environment: What else Ray finds in its environment.
         head_offers: What the first machine has, as options of ``ray start``.
+
+    Attributes:
+        credentials: The variables by which Ray finds the token.
     """
 
     def __init__(
-        self, machines=MACHINES, *, dashboard=False, environment=None, head_offers=OFFERED
+        self,
+        machines=MACHINES,
+        *,
+        dashboard=False,
+        token=False,
+        environment=None,
+        head_offers=OFFERED,
     ):
         self.dashboard = dashboard
         self.environment = environment or {}
         self.head_offers = head_offers
         # Paths of Unix sockets must be short.
         self.folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
+        # Else Ray would look for a token of the user's.
+        self.credentials = {"RAY_AUTH_MODE": "disabled"}
+        if token:
+            file = self.folder / "token"
+            file.write_text(secrets.token_hex())
+            self.credentials = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(file)}
         self.hidden = self.folder / "hidden"
         self.hidden.mkdir()
         self.node_folder = self.folder / "nodes"
@@ -308,7 +326,7 @@ def running_cluster(machines=MACHINES, **options):
 @pytest.fixture(scope="session")
 def ray_cluster():
     """A Ray cluster of four machines, for all tests that need one."""
-    with running_cluster() as cluster:
+    with running_cluster(token="BATCHAI_TEST_RAY_TOKEN" in os.environ) as cluster:
         yield cluster
 
 
@@ -318,6 +336,8 @@ def in_ray_cluster(ray_cluster, monkeypatch):
     monkeypatch.setenv("BATCHAI_TEST_RAY_ADDRESS", ray_cluster.address)
     monkeypatch.setenv("BATCHAI_TEST_RAY_FOLDER", str(ray_cluster.node_folder))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+    for name, value in ray_cluster.credentials.items():
+        monkeypatch.setenv(name, value)
     with ray_cluster.entered():
         yield ray_cluster
 

@@ -99,7 +99,7 @@ class TestRaysAutoscaler:
     """Ray's own, which starts processes as machines."""
 
     @pytest.fixture(params=[1, 4])
-    def cluster(self, request, tmp_path):
+    def cluster(self, request, tmp_path, monkeypatch):
         """A head without room, to which Ray adds machines that have room for some nodes."""
         config = tmp_path / "autoscaling.json"
         with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:

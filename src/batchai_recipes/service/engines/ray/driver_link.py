@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from batchai_recipes.service.engines.engine import EngineError, MountError
 from batchai_recipes.service.engines.ray.messages import (
@@ -31,6 +31,11 @@ _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 15.0
 _STOP_SECONDS: Final = 20.0
 _CONNECT_SECONDS: Final = 5.0
+_TAIL_BYTES: Final = 2000
+_UNAUTHENTICATED: Final = (
+    ". Start the service with the cluster's token: in ~/.ray/auth_token, in a file that "
+    "RAY_AUTH_TOKEN_PATH names, or in RAY_AUTH_TOKEN, with RAY_AUTH_MODE=token"
+)
 _PROGRAM: Final = "batchai_recipes.service.engines.ray.driver"
 
 _logger = logging.getLogger(__name__)
@@ -209,6 +214,8 @@ class DriverLink:
                     waiting.answer = message
                     waiting.done.set()
                 continue
+            if isinstance(message, Failed) and not connected:
+                message = evolve(message, message=f"{message.message}{self._said()}")
             if isinstance(message, Connected):
                 connected = True
                 with self._lock:
@@ -224,6 +231,18 @@ class DriverLink:
         if connected and not self._stopping.is_set():
             self._heard(Failed("the driver of Ray ended"))
         return connected
+
+    def _said(self) -> str:
+        """Return what Ray said last, which an exception of it does not tell."""
+        try:
+            with self._log.open("rb") as log:
+                log.seek(max(log.seek(0, os.SEEK_END) - _TAIL_BYTES, 0))
+                lines = log.read().decode(errors="replace").splitlines()
+        except OSError:
+            return ""
+        line = lines[-1].rpartition("] ")[2].strip() if lines else ""
+        hint = _UNAUTHENTICATED if "Unauthenticated" in line else ""
+        return f" ({line}){hint}" if line else ""
 
     def _end_driver(self) -> None:
         with self._lock:

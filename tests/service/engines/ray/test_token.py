@@ -1,0 +1,69 @@
+"""A Ray cluster whose machines listen to nobody without its token."""
+
+import os
+
+import pytest
+from ray_client import wait_until
+from ray_cluster import running_cluster
+
+from batchai_recipes import (
+    ClusterBuilder,
+    CustomMpiJobBuilder,
+    FileShareStaging,
+    TrainingSession,
+)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def closed_cluster():
+    """A cluster of two machines."""
+    with running_cluster(2, token=True) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(closed_cluster, monkeypatch):
+    """The cluster, with the test in its network, and without its token."""
+    for name in [name for name in os.environ if name.startswith("RAY_AUTH_")]:
+        monkeypatch.delenv(name)
+    with closed_cluster.entered():
+        yield closed_cluster
+
+
+def test_whoever_has_the_token_runs_jobs(cluster, run_service, tmp_path, monkeypatch):
+    """On machines that do not see the state, over MPI too; and the jobs do not get the token."""
+    for name, value in cluster.credentials.items():
+        monkeypatch.setenv(name, value)
+    source = tmp_path / "x"
+    source.write_text("came here\n")
+    staging = FileShareStaging("data").directory("in").upload(source)
+    nodes = ClusterBuilder("c").vm_size("STANDARD_D1").nodes(2).mount(staging, at="share")
+    nodes = nodes.admin_user("demo", password="passw0rd")
+    job = CustomMpiJobBuilder("job").nodes(2).input("IN", staging.mounted("in"))
+    job = job.command_line("cat $AZ_BATCHAI_INPUT_IN/x; env")
+    with (
+        run_service(cluster.hidden / "state", cluster) as service,
+        service.connection() as connection,
+        TrainingSession(nodes, staging=staging, connection=connection) as session,
+    ):
+        run = session.submit(job)
+        lines = list(run.stream("stdout.txt"))
+        run.wait()
+    assert sum(line == "came here" for line in lines) == 2
+    assert not [line for line in lines if "RAY_AUTH" in line]
+
+
+@pytest.mark.parametrize("given", [None, "0" * 64])
+def test_whoever_has_not_is_told(cluster, run_service, tmp_path, monkeypatch, given):
+    """In the service's log, with where Ray looks for one."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if given:
+        monkeypatch.setenv("RAY_AUTH_MODE", "token")
+        monkeypatch.setenv("RAY_AUTH_TOKEN", given)
+    with run_service(tmp_path / "state", cluster) as service:
+        said = wait_until(lambda: "Ray cannot be reached" in (log := service.log()) and log)
+    assert "InvalidAuthToken" in said
+    assert "RAY_AUTH_TOKEN_PATH names, or in RAY_AUTH_TOKEN, with RAY_AUTH_MODE=token" in said
+    assert "000000" not in said
