@@ -12,7 +12,7 @@ from ray_cluster import HEAD_PORT, running_cluster
 
 from batchai_recipes import ConnectionSettings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 SUPPORT = Path(__file__).parents[3] / "support"
 SOON = ("--scale-down-after", "PT3S")
 # What Ray's autoscaler goes by: the bundles that wait, and the machines that do something or not.

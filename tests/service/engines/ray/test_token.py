@@ -13,7 +13,7 @@ from batchai_recipes import (
     TrainingSession,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
