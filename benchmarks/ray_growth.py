@@ -1,14 +1,17 @@
 """What a node and a job cost on Ray, measured with few nodes, and projected to 1,000.
 
 One service grows a cluster to 4, 16 and 32 nodes, several on each of four machines. At each size is
-measured what the processes use while nothing happens, and what trivial jobs cost. A straight line
-through the three sizes, by least squares, gives what 1,000 nodes cost. Beside that, Ray alone makes
-placement groups of up to 1,000 bundles, and 1,000 groups of one.
+measured, a few times, what the processes use while nothing happens, and what trivial jobs cost. A
+straight line through all measurements, by least squares, gives what 1,000 nodes cost, unless its
+slope is no more than twice its standard error: then nothing says that the cost grows, and it is the
+mean. Beside that, Ray alone makes placement groups of up to 1,000 bundles, and 1,000 groups of one,
+and one node starts one task after the other.
 
 A share of processors that a machine has as many of does not grow with the number of machines; it is
 what one process does for all nodes that does: the service, its driver, and Ray's GCS.
 """
 
+import math
 import os
 import subprocess
 import sys
@@ -18,6 +21,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from platform import python_version
+from statistics import linear_regression, mean
 
 from attrs import frozen
 from ray_service import Service, a_service, memory, used
@@ -33,8 +37,10 @@ from ray_cluster import RayCluster  # noqa: E402  # a module of the tests
 
 SIZES = (4, 16, 32)
 PROJECTED = 1000
-REST_SECONDS = 15.0
-JOBS = 300
+TIMES = 4
+REST_SECONDS = 4.0
+JOBS = 150
+LAUNCHES = 200
 PARTS = ("service", "driver", "GCS", "raylets", "node actors")
 # What one process does for all nodes.
 CENTRAL = ("service", "driver", "GCS")
@@ -82,16 +88,16 @@ class Costs:
         nodes: How many.
         made_in: How long those took that were new, in seconds each.
         memory: The memory of each part, in MiB.
-        rest: What each part uses while nothing happens, in milliseconds a second.
-        job: What each part uses for a job, in milliseconds.
+        rest: What each part uses while nothing happens, in milliseconds a second, each time.
+        job: What each part uses for a job, in milliseconds, each time.
         rate: Jobs a second.
     """
 
     nodes: int
     made_in: float
     memory: Mapping[str, float]
-    rest: Mapping[str, float]
-    job: Mapping[str, float]
+    rest: Mapping[str, Sequence[float]]
+    job: Mapping[str, Sequence[float]]
     rate: float
 
 
@@ -115,16 +121,16 @@ def growth(cluster: RayCluster) -> None:
 def _costs(cluster: RayCluster, service: Service, nodes: int, before: int) -> Costs:
     made_in = service.scale(nodes) / (nodes - before)
     service.run(2 * nodes, "true")
-    rest, _ = _spent(cluster, service, lambda: time.sleep(REST_SECONDS))
+    rest = [_spent(cluster, service, lambda: time.sleep(REST_SECONDS))[0] for _ in range(TIMES)]
     service.reconnect()  # who was silent for long is cut off
-    job, seconds = _spent(cluster, service, lambda: service.run(JOBS, "true"))
+    runs = [_spent(cluster, service, lambda: service.run(JOBS, "true")) for _ in range(TIMES)]
     return Costs(
         nodes,
         made_in,
         {part: sum(map(memory, pids)) for part, pids in _processes(cluster, service).items()},
-        {part: each / REST_SECONDS * 1000 for part, each in rest.items()},
-        {part: each / JOBS * 1000 for part, each in job.items()},
-        JOBS / seconds,
+        {part: [each[part] / REST_SECONDS * 1000 for each in rest] for part in PARTS},
+        {part: [each[part] / JOBS * 1000 for each, _ in runs] for part in PARTS},
+        JOBS * TIMES / sum(seconds for _, seconds in runs),
     )
 
 
@@ -164,7 +170,9 @@ def _launch_seconds(cluster: RayCluster) -> float:
             while not engine.prepare_node("node", ()):
                 changed.wait()
                 changed.clear()
-            return sum(_launch(engine, f"job-{number}", name) for number in range(JOBS)) / JOBS
+            return (
+                sum(_launch(engine, f"job-{number}", name) for number in range(LAUNCHES)) / LAUNCHES
+            )
         finally:
             engine.release_node("node")
             engine.stop()
@@ -173,9 +181,18 @@ def _launch_seconds(cluster: RayCluster) -> float:
 def _launch(engine: RayEngine, job_uid: str, folder: str) -> float:
     engine.prepare_job(job_uid, ("node",), ())
     temp = engine.job(job_uid, ("node",)).temp["node"]
-    logs = {name: f"{folder}/{name}.txt" for name in ("stdout", "stderr", "log")}
-    key = TaskKey("job", job_uid, "process-0")
-    task = Task(key, "node", "task", "true", {}, temp, (), **logs)
+    task = Task(
+        TaskKey("job", job_uid, "process-0"),
+        "node",
+        label="task",
+        command_line="true",
+        environment={},
+        working_directory=temp,
+        directories=(),
+        stdout=f"{folder}/stdout.txt",
+        stderr=f"{folder}/stderr.txt",
+        log=f"{folder}/execution.log",
+    )
     began = time.perf_counter()
     engine.launch(task)
     taken = time.perf_counter() - began
@@ -186,15 +203,22 @@ def _launch(engine: RayEngine, job_uid: str, folder: str) -> float:
 
 
 def _print_measured(found: Sequence[Costs]) -> None:
-    for title, values in (
-        ("memory, MiB", lambda costs: costs.memory),
-        ("at rest, ms of processor time a second", lambda costs: costs.rest),
-        ("for a job, ms of processor time", lambda costs: costs.job),
+    def values(title: str, costs: Costs) -> Mapping[str, float]:
+        if title == "memory, MiB":
+            return costs.memory
+        measured = costs.rest if "rest" in title else costs.job
+        return {part: mean(measured[part]) for part in PARTS}
+
+    for title in (
+        "memory, MiB",
+        "at rest, ms of processor time a second",
+        "for a job, ms of processor time",
     ):
         print(f"\n| {title} | {' | '.join(f'{costs.nodes} nodes' for costs in found)} |")
         print("| --- " * (len(found) + 1) + "|")
         for part in PARTS:
-            print(f"| {part} | {' | '.join(f'{values(costs)[part]:.2f}' for costs in found)} |")
+            figures = (f"{values(title, costs)[part]:.2f}" for costs in found)
+            print(f"| {part} | {' | '.join(figures)} |")
     print(f"\n| | {' | '.join(f'{costs.nodes} nodes' for costs in found)} |")
     print("| --- " * (len(found) + 1) + "|")
     print(f"| a node made, s | {' | '.join(f'{costs.made_in:.2f}' for costs in found)} |")
@@ -219,31 +243,40 @@ def _print_groups(cluster: RayCluster) -> None:
     print(f"| the GCS's processor time for all of them | {(used(head) - before) * 1000:.0f} |")
 
 
-def at_projected(sizes: Sequence[int], values: Sequence[float]) -> float:
-    """Return the value at 1,000 of the straight line through values at some sizes.
+def at_projected(measured: Sequence[tuple[float, float]]) -> float:
+    """Return the value at 1,000 of the straight line through measurements, if that rises.
+
+    Args:
+        measured: Sizes and values.
 
     Example:
-        >>> at_projected([4, 16, 32], [9, 33, 65])
+        >>> at_projected([(4, 9), (16, 33), (32, 65)])
         2001.0
+        >>> at_projected([(4, 8), (4, 10), (16, 7), (16, 11), (32, 8), (32, 11)])
+        9.166666666666666
     """
-    count = len(sizes)
-    mean_size, mean = sum(sizes) / count, sum(values) / count
-    slope = sum(
-        (size - mean_size) * (value - mean) for size, value in zip(sizes, values, strict=True)
-    ) / sum((size - mean_size) ** 2 for size in sizes)
-    return mean + slope * (PROJECTED - mean_size)
+    sizes, values = zip(*measured, strict=True)
+    line = linear_regression(sizes, values)
+    off = [value - line.intercept - line.slope * size for size, value in measured]
+    spread = sum((size - mean(sizes)) ** 2 for size in sizes)
+    error = math.sqrt(sum(each**2 for each in off) / (len(off) - 2) / spread)
+    if line.slope <= 2 * error:
+        return mean(values)
+    return line.intercept + line.slope * PROJECTED
 
 
 def _print_projection(found: Sequence[Costs], launch: float) -> None:
-    sizes = [costs.nodes for costs in found]
-
-    def projected(values: Sequence[float]) -> float:
-        # Nothing costs less with more nodes; a line through noise may say so.
-        return max(at_projected(sizes, values), *values)
-
-    rest = {part: projected([c.rest[part] for c in found]) for part in CENTRAL}
-    job = {part: projected([c.job[part] for c in found]) for part in CENTRAL}
-    held = {part: projected([c.memory[part] for c in found]) for part in CENTRAL}
+    held, rest, job = (
+        {
+            part: at_projected([(c.nodes, each) for c in found for each in values(c)[part]])
+            for part in CENTRAL
+        }
+        for values in (
+            lambda c: {part: [each] for part, each in c.memory.items()},
+            lambda c: c.rest,
+            lambda c: c.job,
+        )
+    )
     print(f"\n| with {PROJECTED:,} nodes | memory, MiB | at rest, ms/s | for a job, ms | jobs/s |")
     print("| --- " * 5 + "|")
     limits: dict[str, float] = {}

@@ -153,16 +153,17 @@ def test_tasks_see_the_gpus_of_their_node(state, bell, new_task, end_of, output)
     assert "node node has 1 of the 2 GPUs" in (output / "execution.log").read_text()
 
 
-def test_an_engine_may_be_told_its_gpus(state, bell):
-    """Whoever gave them out knows better than the driver, and than other engines' nodes."""
-    others = NodeGpus(state.nodes, ("2", "3"))
+def test_gpus_that_are_a_nodes_own_are_nobody_elses(state, bell):
+    """As where Ray has given them out, and a folder has nodes of several machines."""
+    others = NodeGpus(state.nodes, ("0", "1"))
     (state.nodes / "other").mkdir()
     others.give("other", 2)
-    engine = LocalEngine(state, gpu_driver=Driver(), gpus=("2", "3"))
+    environ = {"CUDA_VISIBLE_DEVICES": "1"}
+    engine = LocalEngine(state, environ, gpu_driver=TWO, own_gpus=True)
     engine.start(bell.ring)
     try:
-        engine.prepare_node("node", (), gpu_count=2)
+        engine.prepare_node("node", (), gpu_count=1)
         node = engine.node("node")
     finally:
         engine.stop()
-    assert (node.gpu_count, node.environment["CUDA_VISIBLE_DEVICES"]) == (2, "2,3")
+    assert (node.gpu_count, node.environment["CUDA_VISIBLE_DEVICES"]) == (1, "1")

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,8 @@ class LocalEngine:
             None for all there is.
         containers: When tasks that want a container get it.
         gpu_driver: Knows the GPUs of this machine.
-        gpus: Those of its GPUs that nodes may have, as CUDA lists them; None for what the driver
-            knows and ``environ`` shows.
+        own_gpus: Whether the GPUs that ``environ`` shows were given to the nodes of this engine
+            alone, whatever those of others in the folder have.
         outlived: Whether tasks outlive this process; if not, they are killed when it ends.
     """
 
@@ -80,7 +80,7 @@ class LocalEngine:
         memory_limit_bytes: int | None = None,
         containers: ContainerPolicy = "auto",
         gpu_driver: GpuDriver | None = None,
-        gpus: Sequence[str] | None = None,
+        own_gpus: bool = False,
         outlived: bool = True,
     ) -> None:
         self._state = state
@@ -90,7 +90,7 @@ class LocalEngine:
         self._removal = FolderRemoval(state.released, before=remove_changes)
         self._containers = Containers(containers, self._environment)
         self._gpu_driver = gpu_driver or Nvml()
-        self._given_gpus = gpus
+        self._own_gpus = own_gpus
         self._memory_limit_bytes = memory_limit_bytes
         self._cgroup: Cgroup | None = None
 
@@ -228,10 +228,8 @@ class LocalEngine:
 
     @cached_property
     def _gpus(self) -> NodeGpus:
-        if self._given_gpus is not None:
-            return NodeGpus(self._state.nodes, self._given_gpus, are_own=True)
         present = visible_gpus(self._gpu_driver, self._environment)
-        return NodeGpus(self._state.nodes, present)
+        return NodeGpus(self._state.nodes, present, are_own=self._own_gpus)
 
     @cached_property
     def _shell(self) -> str:

@@ -86,7 +86,7 @@ class RayNode:
             self._state,
             # Ray shows a node without GPUs all that its machine has.
             {**os.environ, DEVICES: ",".join(gpus)},
-            gpus=gpus,
+            own_gpus=True,
             containers=home.containers,
             memory_limit_bytes=home.memory_limit_bytes,
             outlived=False,
