@@ -326,7 +326,12 @@ def running_cluster(machines=MACHINES, **options):
 @pytest.fixture(scope="session")
 def ray_cluster():
     """A Ray cluster of four machines, for all tests that need one."""
-    with running_cluster(token="BATCHAI_TEST_RAY_TOKEN" in os.environ) as cluster:
+    with (
+        running_cluster(token="BATCHAI_TEST_RAY_TOKEN" in os.environ) as cluster,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in cluster.credentials.items():
+            patch.setenv(name, value)
         yield cluster
 
 
@@ -336,8 +341,6 @@ def in_ray_cluster(ray_cluster, monkeypatch):
     monkeypatch.setenv("BATCHAI_TEST_RAY_ADDRESS", ray_cluster.address)
     monkeypatch.setenv("BATCHAI_TEST_RAY_FOLDER", str(ray_cluster.node_folder))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
-    for name, value in ray_cluster.credentials.items():
-        monkeypatch.setenv(name, value)
     with ray_cluster.entered():
         yield ray_cluster
 
