@@ -8,7 +8,7 @@ import os
 import threading
 
 from batchai_recipes.service.engines.ray.engine import RayEngine
-from batchai_recipes.service.engines.ray.messages import RayOptions
+from batchai_recipes.service.engines.ray.options import RayOptions
 
 PATIENCE_SECONDS = 60.0
 

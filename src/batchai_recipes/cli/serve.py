@@ -203,7 +203,7 @@ def run_service(
     from batchai_recipes.service.app import ServiceOptions  # noqa: PLC0415
     from batchai_recipes.service.duration import parse_duration  # noqa: PLC0415
     from batchai_recipes.service.engines.containers import parse_policy  # noqa: PLC0415
-    from batchai_recipes.service.engines.ray.messages import RayOptions  # noqa: PLC0415
+    from batchai_recipes.service.engines.ray.options import RayOptions  # noqa: PLC0415
     from batchai_recipes.service.listener import ListenerError, PortInUseError  # noqa: PLC0415
     from batchai_recipes.service.log import start_log  # noqa: PLC0415
     from batchai_recipes.service.process import StateInUseError, run  # noqa: PLC0415

@@ -15,7 +15,7 @@ from batchai_recipes.service.address import ServiceAddress
 from batchai_recipes.service.clock import Clock, SystemClock
 from batchai_recipes.service.credentials import Credentials
 from batchai_recipes.service.engines.containers import ContainerPolicy
-from batchai_recipes.service.engines.ray.messages import RayOptions
+from batchai_recipes.service.engines.ray.options import RayOptions
 from batchai_recipes.service.files.accounts import Account, Accounts
 from batchai_recipes.service.files.app import files_app
 from batchai_recipes.service.files.nouns import Nouns

@@ -16,7 +16,7 @@ from batchai_recipes.service.engines.containers import ContainerPolicy
 from batchai_recipes.service.engines.engine import Engine, MountError
 from batchai_recipes.service.engines.local import LocalEngine
 from batchai_recipes.service.engines.ray.engine import RayEngine
-from batchai_recipes.service.engines.ray.messages import RayOptions
+from batchai_recipes.service.engines.ray.options import RayOptions
 from batchai_recipes.service.file_server_disks import FileServerDisks
 from batchai_recipes.service.files.accounts import Accounts
 from batchai_recipes.service.files.nouns import Nouns

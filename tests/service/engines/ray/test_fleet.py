@@ -15,10 +15,10 @@ from batchai_recipes.service.engines.ray.messages import (
     Gone,
     Home,
     NodeFacts,
-    RayOptions,
     Up,
     WantedNode,
 )
+from batchai_recipes.service.engines.ray.options import RayOptions
 
 PATIENCE_SECONDS = 30.0
 FACTS = NodeFacts("10.0.0.1", "eth0", "machine", "group", sees_state=True)

@@ -26,7 +26,7 @@ from ray_client import (
 from batchai_recipes import ConnectionSettings
 from batchai_recipes.service.engines.engine import Lost
 from batchai_recipes.service.engines.ray.engine import RayEngine
-from batchai_recipes.service.engines.ray.messages import RayOptions
+from batchai_recipes.service.engines.ray.options import RayOptions
 
 pytestmark = pytest.mark.slow
 

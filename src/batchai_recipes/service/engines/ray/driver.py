@@ -26,11 +26,11 @@ from batchai_recipes.service.engines.ray.messages import (
     Home,
     Leave,
     Make,
-    RayOptions,
     Release,
     Stop,
     Sweep,
 )
+from batchai_recipes.service.engines.ray.options import RayOptions
 from batchai_recipes.service.engines.ray.service_shares import ServiceShares
 
 _CONNECT_SECONDS: Final = 30.0

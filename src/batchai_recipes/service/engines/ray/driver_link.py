@@ -22,10 +22,10 @@ from batchai_recipes.service.engines.ray.messages import (
     Connected,
     Failed,
     Home,
-    RayOptions,
     Refusal,
     Stop,
 )
+from batchai_recipes.service.engines.ray.options import RayOptions
 
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 15.0

@@ -30,15 +30,9 @@ from batchai_recipes.service.engines.file_end import FileEnd
 from batchai_recipes.service.engines.folders import check_source, job_folders
 from batchai_recipes.service.engines.ray.driver_link import DriverLink, UnreachableError
 from batchai_recipes.service.engines.ray.hearing import Hearing
-from batchai_recipes.service.engines.ray.messages import (
-    Home,
-    Launch,
-    Leave,
-    Prepared,
-    RayOptions,
-    WantedNode,
-)
+from batchai_recipes.service.engines.ray.messages import Home, Launch, Leave, Prepared, WantedNode
 from batchai_recipes.service.engines.ray.nodes import KnownNodes
+from batchai_recipes.service.engines.ray.options import RayOptions
 from batchai_recipes.service.engines.ray.outage import Outage
 from batchai_recipes.service.engines.ray.roster import Roster
 from batchai_recipes.service.engines.ray.runs import Runs

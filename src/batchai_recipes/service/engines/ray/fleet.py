@@ -21,11 +21,11 @@ from batchai_recipes.service.engines.ray.messages import (
     Gone,
     Home,
     NodeFacts,
-    RayOptions,
     Up,
     Waits,
     WantedNode,
 )
+from batchai_recipes.service.engines.ray.options import RayOptions
 
 # Nodes of a cluster that are asked for within this time get one placement group.
 _GATHERING_SECONDS: Final = 0.05

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from batchai_recipes.service.engines.ray.messages import Strategy, WantedNode
+from batchai_recipes.service.engines.ray.messages import WantedNode
+from batchai_recipes.service.engines.ray.options import Strategy
 
 _GIB: Final = 1 << 30
 _SPLIT_AFTER_SECONDS: Final = 15.0
