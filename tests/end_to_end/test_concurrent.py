@@ -12,7 +12,7 @@ import pytest
 from batchai_recipes import ClusterBuilder, Connection, FileShareStaging, Pacing, TrainingSession
 
 ROUNDS = int(os.environ.get("BATCHAI_RECIPES_RACE_ROUNDS", "4"))
-REQUESTS = 44  # of a session from its beginning to its end
+REQUESTS = 54  # of a session from its beginning to its end
 
 
 class Turns:
@@ -103,6 +103,8 @@ def race(service, staging):
                     ) as entered:
                         connection.resources.resource_groups.get(entered.names.resource_group)
                         connection.batchai.workspaces.get(*entered.names.workspace_place)
+                        connection.batchai.clusters.get(*entered.names.cluster_place("c"))
+                        connection.batchai.experiments.get(*entered.names.experiment_place)
                         content = connection.files.get_file_to_text("data", None, "train.py")
                         lived.append((who, content.content))
                 except BaseException as error:  # noqa: BLE001 - for the test to look at
@@ -157,6 +159,35 @@ def test_two_sessions_never_disturb_each_other_and_leave_nothing(race, service, 
 
     assert raised == [], taken
     assert sorted(lived) == [(0, "print('done')"), (1, "print('done')")], taken
+    assert left(service) == ([], [], []), taken
+
+
+@pytest.mark.parametrize("order", list(ORDERS.values()), ids=list(ORDERS))
+def test_two_sessions_in_one_workspace_never_disturb_each_other(race, service, order):
+    """Nor those that use what the other has made: cluster and experiment are there for either."""
+    names = {"resource_group": "ours", "workspace": "w", "experiment": "e"}
+    taken, raised, lived = race(order, use_existing=True, **names)
+
+    assert raised == [], taken
+    assert sorted(lived) == [(0, "print('done')"), (1, "print('done')")], taken
+    assert left(service) == ([], [], []), taken
+
+
+@pytest.mark.parametrize("order", list(ORDERS.values()), ids=list(ORDERS))
+def test_two_sessions_in_somebodys_workspace_never_disturb_each_other(race, service, order):
+    """The workspace stays as it is, without what the sessions have made in it and noted on it."""
+    groups, workspaces = service.resources.resource_groups, service.batchai.workspaces
+    groups.create_or_update("theirs", {"location": "eastus"})
+    workspaces.begin_create("theirs", "w", {"location": "eastus", "tags": {"mine": "yes"}}).wait()
+    names = {"resource_group": "theirs", "workspace": "w", "experiment": "e"}
+    taken, raised, lived = race(order, use_existing=True, **names)
+
+    assert raised == [], taken
+    assert sorted(lived) == [(0, "print('done')"), (1, "print('done')")], taken
+    assert workspaces.get("theirs", "w").tags == {"mine": "yes"}, taken
+    assert list(service.batchai.clusters.list_by_workspace("theirs", "w")) == [], taken
+    assert list(service.batchai.experiments.list_by_workspace("theirs", "w")) == [], taken
+    groups.begin_delete("theirs").wait()
     assert left(service) == ([], [], []), taken
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
@@ -55,12 +56,12 @@ class Endpoint:
         pattern = re.compile(f"{path}$", re.IGNORECASE)
         self._answers.insert(0, (method, pattern, list(answers)))
 
-    def holds(self, path: str) -> None:
-        """Keep resource groups or shares, whose path ends with a regular expression, as they are.
+    def holds(self, path: str, *, there: bool = False) -> None:
+        """Keep things that sessions may share, whose path ends with a regular expression.
 
-        A condition on the state of one is met.
+        A condition on the state of one is met. With `there`, each is there from the beginning.
         """
-        kept: dict[str, dict[str, str]] = {}
+        kept: dict[str, dict[str, str]] = defaultdict(dict) if there else {}
         json_type = {"Content-Type": "application/json"}
 
         def answer(request: PreparedRequest) -> Answer | None:
@@ -68,11 +69,13 @@ class Endpoint:
             if "restype=directory" in query:
                 return None
             of_share = "restype=share" in query
+            if there:
+                _ = kept[name]
             labels = _metadata(request) if of_share else _tags(request)
             if request.method == "DELETE" and kept.pop(name, None) is not None:
                 return (202 if of_share else 200, {}, "")
             if request.method == "PUT" and "comp=metadata" not in query:
-                status = 201 if name not in kept else 409 if of_share else 200
+                status = _made_status(name, of_share=of_share, there=name in kept)
             elif name in kept:
                 status = 200
             else:
@@ -118,6 +121,12 @@ class Endpoint:
                     return answer
         missing = {"error": {"code": "ResourceNotFound", "message": f"{path} is not found"}}
         return (404, {"Content-Type": "application/json"}, json.dumps(missing))
+
+
+def _made_status(path: str, *, of_share: bool, there: bool) -> int:
+    if there:
+        return 409 if of_share else 200
+    return 200 if "Microsoft.BatchAI" in path else 201
 
 
 def _metadata(request: PreparedRequest) -> dict[str, str]:

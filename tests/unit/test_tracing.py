@@ -68,6 +68,8 @@ def batchai(endpoint):
     endpoint.raw("GET", "/demo/data", (404, {"x-ms-error-code": "ShareNotFound"}, ""), LISTING)
     endpoint.raw("PUT", "/demo/data.*", (201, {"ETag": '"0x1"', "Last-Modified": "now"}, ""))
     endpoint.on("DELETE", ".*", 200)
+    endpoint.holds("/workspaces/[^/]+")
+    endpoint.holds("/experiments/[^/]+")
     endpoint.holds("/resourcegroups/[^/]+")
     endpoint.holds("/demo/data")
     return endpoint

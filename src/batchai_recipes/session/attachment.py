@@ -11,7 +11,10 @@ from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.builders.cluster_limits import ClusterLimits
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.refusals import explained
 from batchai_recipes.session.clean_up_policy import CleanUpPolicy
+from batchai_recipes.session.departure import Departure
+from batchai_recipes.session.joint_use import label_of
 from batchai_recipes.session.journal import AbandonedJournal, Journal, peek, taken
 from batchai_recipes.session.lease import this_process
 from batchai_recipes.session.listener import Listener
@@ -67,7 +70,7 @@ class Attachment:
         try:
             recorded = SessionRecords(connection, clock, listener).take(session, owner=owner)
             found = cls(session, abandoned, recorded)
-            found._check(connection)
+            found._check(connection, clock)
         except BaseException:
             if abandoned:
                 abandoned.close()
@@ -149,6 +152,14 @@ class Attachment:
             if _key(made) not in known:
                 journal.about_to_make(made)
 
+    def _has_its_workspace(self, connection: Connection, clock: ServiceClock) -> bool:
+        """Tell whether the workspace that it used beside others is there, if it did."""
+        made = self.abandoned.made if self.abandoned else ()
+        departure = Departure(self.session, connection, clock)
+        with explained(f"look for the workspace of session {self.session}"):
+            read = [departure.workspace(m.names).read() for m in made if m.kind == "workspace"]
+        return all(labels and label_of(self.session) in labels.values for labels in read)
+
     @property
     def deadline(self) -> datetime | None:
         """When it ends; None for a session that was not detached until a time."""
@@ -165,7 +176,7 @@ class Attachment:
     def _journal_names(self) -> dict[str, Any]:
         return self.abandoned.owner.names if self.abandoned else {}
 
-    def _check(self, connection: Connection) -> None:
+    def _check(self, connection: Connection, clock: ServiceClock) -> None:
         if self.recorded is not None:
             return
         if self.abandoned is None or not self._journal_names:
@@ -174,7 +185,7 @@ class Attachment:
                 f" or in {connection.journals}: it has ended, or used an existing workspace and is "
                 f"known only on the machine where it began"
             )
-        if any(made.kind == "workspace" for made in self.abandoned.made):
+        if not self._has_its_workspace(connection, clock):
             raise ConfigurationError(
                 f"Session {self.session} cannot be taken up: its workspace is gone, so it has ended"
             )

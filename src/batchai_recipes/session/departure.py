@@ -8,8 +8,8 @@ from batchai_recipes.connection import Connection
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
 from batchai_recipes.session.joint_things import JointFileShare, JointResourceGroup
-from batchai_recipes.session.joint_use import JointUse, OtherUser
-from batchai_recipes.session.lease import SESSION_TAG
+from batchai_recipes.session.joint_use import Joint, JointUse, OtherUser
+from batchai_recipes.session.joint_workspace import JointInWorkspace, JointWorkspace, LastRead
 from batchai_recipes.session.made import Made
 from batchai_recipes.session.service_clock import ServiceClock
 from batchai_recipes.tracing import span
@@ -24,19 +24,23 @@ class Departure:
         connection: Where it is.
         clock: The service's clock.
         pacing: How often to try again while others change what they use too.
+        lapsed: Whether the session is taken to be gone since its lease has run out.
     """
 
     session: str
     connection: Connection
     clock: ServiceClock
     pacing: Pacing = field(factory=Pacing)
+    lapsed: bool = False
+    _read: dict[tuple[str, ...], LastRead] = field(factory=dict, init=False)
 
-    def delete(self, made: Made, own: Iterable[Made]) -> OtherUser | None:
+    def delete(self, made: Made, own: Iterable[Made], *, surely: bool = False) -> OtherUser | None:
         """Delete something unless it is used by others, or somebody else's by now.
 
         Args:
             made: What the session made.
             own: Everything that the session made.
+            surely: Whether the session has made it, also where its labels are gone.
 
         Returns:
             Whose it is, so that it stays; None where it is gone.
@@ -47,10 +51,7 @@ class Departure:
         joint = self.joint_use(made, own)
         if joint:
             with span(f"delete {made.kind}", **made.attributes), explained(f"delete {made}"):
-                return joint.end()
-        other = self._other_session(made) if made.kind == "workspace" else None
-        if other:
-            return OtherUser(f"session {other}", takes_over=True)
+                return joint.end(surely=surely)
         made.delete(self.connection)
         return None
 
@@ -64,22 +65,41 @@ class Departure:
         Returns:
             The use; None for what is the session's alone.
         """
-        if made.kind == "file share":
-            share = JointFileShare(self.connection, made.names[-1], self.session)
-            return JointUse(share, self.session, self.clock, self.pacing)
-        if made.kind == "resource group":
-            mine = [one.names[-1] for one in own if one.kind == "workspace"]
-            group = JointResourceGroup(self.connection, made.names[0], self.clock, mine)
-            return JointUse(group, self.session, self.clock, self.pacing)
-        return None
+        thing = self._thing(made, own)
+        if thing is None:
+            return None
+        return JointUse(thing, self.session, self.clock, self.pacing, lapsed=self.lapsed)
 
-    def _other_session(self, workspace: Made) -> str | None:
-        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - on first use
+    def clear(self, made: Made) -> None:
+        """Take away what is noted of something that is gone.
 
-        with explained(f"look for {workspace}"):
-            try:
-                known = self.connection.batchai.workspaces.get(*workspace.names)
-            except ResourceNotFoundError:
+        Args:
+            made: What the session made.
+        """
+        thing = self._thing(made, ())
+        if thing:
+            thing.clear(self.session)
+
+    def workspace(self, place: tuple[str, ...]) -> JointWorkspace:
+        """Return a workspace with the session as one of its users.
+
+        Args:
+            place: The names that lead to it, or to something in it.
+        """
+        group, name, *_ = place
+        last = self._read.setdefault((group, name), LastRead())
+        return JointWorkspace(self.connection, (group, name), self.session, self.clock, last=last)
+
+    def _thing(self, made: Made, own: Iterable[Made]) -> Joint | None:
+        match made.kind:
+            case "file share":
+                return JointFileShare(self.connection, made.names[-1], self.session)
+            case "resource group":
+                mine = [one.names[-1] for one in own if one.kind == "workspace"]
+                return JointResourceGroup(self.connection, made.names[0], self.clock, mine)
+            case "workspace":
+                return self.workspace(made.names)
+            case "cluster" | "experiment" as kind:
+                return JointInWorkspace(made, kind, self.workspace(made.names))
+            case _:
                 return None
-        session = (known.tags or {}).get(SESSION_TAG)
-        return session if session and session != self.session else None

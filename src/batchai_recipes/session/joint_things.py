@@ -3,16 +3,21 @@
 What the clients raise goes on as it is: who asks knows what for.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from batchai_recipes.connection import Connection
-from batchai_recipes.refusals import status_of
-from batchai_recipes.session.condition import only_as_read, only_new
+from batchai_recipes.session.condition import (
+    CHANGED_OR_DELETING,
+    MADE_OR_DELETING,
+    StateRead,
+    only_as_read,
+    only_new,
+    unless_changed,
+)
 from batchai_recipes.session.joint_use import Labels
 from batchai_recipes.session.lease import SESSION_TAG, SHARE_METADATA
 from batchai_recipes.session.service_clock import ServiceClock
@@ -20,15 +25,7 @@ from batchai_recipes.staging.file_shares import Noted, shares_of
 from batchai_recipes.staging.upload import create_share
 
 if TYPE_CHECKING:
-    from azure.core.pipeline import PipelineResponse
-    from azure.core.rest import HttpRequest, HttpResponse
     from azure.mgmt.batchai.models import Workspace
-
-_CHANGED: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED})
-# Of what is to be new, "not found" says that its place is not there, as a subscription.
-_MADE_OR_DELETING: Final = frozenset({HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT})
-# Of a change, a conflict says that the thing is being deleted; of a deletion, that it must not be.
-_CHANGED_OR_DELETING: Final = _CHANGED | {HTTPStatus.CONFLICT}
 
 
 @frozen
@@ -63,12 +60,15 @@ class JointFileShare:
     def write(self, labels: Labels) -> bool:
         """Replace its metadata if it is as it was read; tell whether that was done."""
         shares, noted = shares_of(self.connection), Noted(labels.values, labels.etag)
-        return _unless_changed(lambda: shares.note(self.share, noted), _CHANGED_OR_DELETING)
+        return unless_changed(lambda: shares.note(self.share, noted), CHANGED_OR_DELETING)
 
     def delete(self, labels: Labels) -> bool:
         """Delete it if it is as it was read; tell whether it is gone."""
         shares = shares_of(self.connection)
-        return _unless_changed(lambda: shares.delete(self.share, labels.etag))
+        return unless_changed(lambda: shares.delete(self.share, labels.etag))
+
+    def clear(self, session: str) -> None:
+        """Do nothing: its metadata go with it."""
 
     def other_user(self) -> str | None:
         """Say who uses it that is no session: nobody that could be known."""
@@ -101,21 +101,16 @@ class JointResourceGroup:
         """Return its tags; None where it is not there."""
         from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - on first use
 
-        etags: list[str] = []
-
-        def note(response: "PipelineResponse[HttpRequest, HttpResponse]") -> None:
-            self.clock.note(response)
-            etags.extend(filter(None, [response.http_response.headers.get("ETag")]))
-
+        state = StateRead(self.clock)
         try:
             known = self.connection.resources.resource_groups.get(
-                self.group, raw_response_hook=note
+                self.group, raw_response_hook=state.note
             )
         except ResourceNotFoundError:
             return None
         tags = dict(known.tags or {})
-        state = known.properties.provisioning_state if known.properties else None
-        return Labels(tags, "".join(etags[-1:]), SESSION_TAG in tags, deleting=state == "Deleting")
+        provisioning = known.properties.provisioning_state if known.properties else None
+        return Labels(tags, state.etag, SESSION_TAG in tags, deleting=provisioning == "Deleting")
 
     def make(self, entry: Mapping[str, str]) -> bool:
         """Make it with an entry; tell whether that was done."""
@@ -125,30 +120,33 @@ class JointResourceGroup:
         parameters["tags"] = {**parameters["tags"], **entry}
         groups = self.connection.resources.resource_groups
         # Two sessions may find it missing at the same time.
-        return _unless_changed(
+        return unless_changed(
             lambda: groups.create_or_update(self.group, parameters, raw_request_hook=only_new),
-            _MADE_OR_DELETING,
+            MADE_OR_DELETING,
         )
 
     def write(self, labels: Labels) -> bool:
         """Replace its tags if it is as it was read; tell whether that was done."""
         groups = self.connection.resources.resource_groups
-        return _unless_changed(
+        return unless_changed(
             lambda: groups.update(
                 self.group,
                 {"tags": dict(labels.values)},
                 raw_request_hook=only_as_read(labels.etag),
             ),
-            _CHANGED_OR_DELETING,
+            CHANGED_OR_DELETING,
         )
 
     def delete(self, labels: Labels) -> bool:
         """Delete it if it is as it was read; tell whether it is gone."""
         groups = self.connection.resources.resource_groups
         condition = only_as_read(labels.etag)
-        return _unless_changed(
+        return unless_changed(
             lambda: groups.begin_delete(self.group, raw_request_hook=condition).wait()
         )
+
+    def clear(self, session: str) -> None:
+        """Do nothing: its tags go with it."""
 
     def other_user(self) -> str | None:
         """Say which workspace is in it that is not the session's."""
@@ -162,19 +160,3 @@ class JointResourceGroup:
             names = (str(workspace.name) for workspace in workspaces)
             return next((f"workspace {name}" for name in names if name.casefold() not in own), None)
         return None
-
-
-def _unless_changed(act: Callable[[], object], changed: Collection[HTTPStatus] = _CHANGED) -> bool:
-    """Do something on a condition; tell whether it was done."""
-    from azure.common import AzureException  # noqa: PLC0415 - loaded on first use
-    from azure.core.exceptions import AzureError  # noqa: PLC0415 - loaded on first use
-
-    try:
-        act()
-    except (AzureError, AzureException) as error:
-        status = status_of(error)
-        if status in changed:
-            return False
-        if status != HTTPStatus.NO_CONTENT:
-            raise
-    return True

@@ -1,4 +1,4 @@
-"""JointUse: a resource group or file share that several sessions use; the last of them deletes it.
+"""JointUse: what several sessions use, such as a workspace or a share; the last of them deletes it.
 
 What sessions have made is labelled (tags, or a share's metadata) with an entry for each of them
 that uses it, and until when. Each change of the labels, and the deletion, is on the condition that
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Final, Literal, Protocol, TypeAlias
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from batchai_recipes.errors import RequestError
 from batchai_recipes.pacing import Pacing
@@ -42,12 +42,14 @@ class Labels:
         etag: The state in which this was read; empty where the service names none.
         of_sessions: Whether sessions have made the thing.
         deleting: Whether the thing is about to go.
+        beside: What else is where the labels are, and is written with them as it is.
     """
 
     values: Mapping[str, str]
     etag: str
     of_sessions: bool
     deleting: bool = False
+    beside: Mapping[str, str] = field(factory=dict)
 
 
 class Joint(Protocol):
@@ -69,6 +71,10 @@ class Joint(Protocol):
 
     def delete(self, labels: Labels) -> bool:
         """Delete it if it is as it was read; tell whether it is gone."""
+        ...
+
+    def clear(self, session: str) -> None:
+        """Take a session's entry away where one stays although the thing is not there."""
         ...
 
     def other_user(self) -> str | None:
@@ -162,6 +168,8 @@ class JointUse:
         clock: The service's clock.
         pacing: How often to try again while others change it.
         report: Told for whom it waits.
+        lapsed: Whether the session is taken to be gone since its entry has run out, and so has to
+            be left alone where that turns out to be otherwise.
     """
 
     def __init__(
@@ -171,7 +179,10 @@ class JointUse:
         clock: ServiceClock,
         pacing: Pacing | None = None,
         report: Callable[[str], object] = str,
+        *,
+        lapsed: bool = False,
     ) -> None:
+        self._lapsed = lapsed
         self._thing = thing
         self._session = session
         self._clock = clock
@@ -180,12 +191,15 @@ class JointUse:
         self._waits_for = ""
         self._patient_since = 0.0
 
-    def begin(self, until: datetime, *, make: bool = True, in_turn: bool = False) -> Standing:
+    def begin(
+        self, until: datetime, *, make: bool = True, join: bool = True, in_turn: bool = False
+    ) -> Standing:
         """Begin to use it; make it where it is missing.
 
         Args:
             until: Until when it is taken to be used, unless this is renewed.
             make: Whether to make it; else a missing one is nobody's.
+            join: Whether to use it where it is there; else one that is there is not ours.
             in_turn: Whether to wait until no other session writes to it, and to take the turn,
                 until :meth:`end_turn`.
 
@@ -200,7 +214,9 @@ class JointUse:
                 turn = {TURN: self._session} if in_turn else {}
                 if self._thing.make({**Use(self._session, until).entry(), **turn}):
                     return "made"
-            elif not labels.of_sessions:
+            elif not join and label_of(self._session) in labels.values:
+                return "made"  # by a request whose answer was lost
+            elif not (join and labels.of_sessions):
                 return "not ours"
             elif self._is_free(labels, in_turn=in_turn) and self._write(
                 labels, until, in_turn=in_turn
@@ -236,8 +252,11 @@ class JointUse:
             if labels is None or not labels.of_sessions or self._write(labels, until):
                 return
 
-    def end(self) -> OtherUser | None:
+    def end(self, *, surely: bool = False) -> OtherUser | None:
         """Use it no more, and delete it unless others do.
+
+        Args:
+            surely: Whether the session has made it, also where its labels are gone.
 
         Returns:
             Who uses it, so that it stays; None where it is gone.
@@ -248,9 +267,12 @@ class JointUse:
         for _ in self._tries("delete"):
             labels = self._thing.read()
             if labels is None:
+                self._thing.clear(self._session)
                 return None
-            if not labels.of_sessions:
+            if not (labels.of_sessions or surely):
                 return OtherUser("somebody who made it anew or changed its tags", takes_over=True)
+            if self._lapsed and self._lives(labels):
+                return OtherUser(f"session {self._session}, which lives,", takes_over=True)
             other = self._other_session(labels)
             if other:
                 if self._write_without(labels):
@@ -277,6 +299,11 @@ class JointUse:
             self._report(f"Waiting for {self._thing}: {waits_for}")
         self._waits_for = waits_for
         return not waits_for
+
+    def _lives(self, labels: Labels) -> bool:
+        now = self._clock.now()
+        own = (one for one in uses(labels.values) if one.session == self._session)
+        return any(not one.has_run_out(now) for one in own)
 
     def _others(self, labels: Labels) -> list[Use]:
         now = self._clock.now()

@@ -1,24 +1,21 @@
 """Sessions of any machine whose lease has run out, found through the service."""
 
 from collections.abc import Callable, Iterable, Iterator
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from batchai_recipes.connection import Connection
 from batchai_recipes.refusals import explained
-from batchai_recipes.session.condition import only_as_read
 from batchai_recipes.session.departure import Departure
 from batchai_recipes.session.joint_things import JointFileShare, JointResourceGroup
-from batchai_recipes.session.joint_use import uses
+from batchai_recipes.session.joint_use import Use, uses
+from batchai_recipes.session.joint_workspace import inner_uses, workspace_uses
 from batchai_recipes.session.lease import OWNER_TAG, Lease
 from batchai_recipes.session.made import Made
 from batchai_recipes.session.service_clock import ServiceClock
 
 if TYPE_CHECKING:
-    from azure.core.pipeline import PipelineResponse
-    from azure.core.rest import HttpRequest, HttpResponse
     from azure.mgmt.batchai.models import Workspace
 
 
@@ -80,64 +77,33 @@ def delete_lapsed(
     Raises:
         RequestError: The service refused or did not answer.
     """
-    if made.kind == "workspace":
-        _delete_workspace(session, made, connection, clock, report)
-        return
     report(f"Deleting {made}")
-    other = Departure(session.lease.session, connection, clock).delete(made, session.made)
+    departure = Departure(session.lease.session, connection, clock, lapsed=True)
+    other = departure.delete(made, session.made)
     if other:
         report(f"Left {made}: {other}")
 
 
-def _delete_workspace(
-    session: LapsedSession,
-    made: Made,
-    connection: Connection,
-    clock: ServiceClock,
-    report: Callable[[str], None],
-) -> None:
-    """Delete a workspace only as it is now: a lease that is renewed meanwhile forbids it."""
-    from azure.core.exceptions import (  # noqa: PLC0415 - loaded on first use
-        HttpResponseError,
-        ResourceNotFoundError,
-    )
-
-    etags: list[str] = []
-
-    def note(response: "PipelineResponse[HttpRequest, HttpResponse]") -> None:
-        clock.note(response)
-        etags.extend(filter(None, [response.http_response.headers.get("ETag")]))
-
-    workspaces = connection.batchai.workspaces
-    with explained(f"delete {made}"):
-        try:
-            workspace = workspaces.get(*made.names, raw_response_hook=note)
-            lease = Lease.from_tags(workspace.tags)
-            if lease is None or not lease.has_run_out(clock.now()):
-                report(f"Left {made}: session {session.lease.session} lives")
-                return
-            report(f"Deleting {made}")
-            condition = only_as_read("".join(etags))
-            workspaces.begin_delete(*made.names, raw_request_hook=condition).wait()
-        except ResourceNotFoundError:
-            return
-        except HttpResponseError as error:
-            if error.status_code != HTTPStatus.PRECONDITION_FAILED:
-                raise
-            report(f"Left {made}: session {session.lease.session} lives")
-
-
 def _workspaces(connection: Connection, clock: ServiceClock) -> Iterator[tuple[Made, Lease]]:
+    """Give the workspaces that sessions use, and before each what they have made or use in it."""
     with explained("list the workspaces"):
         pages = connection.batchai.workspaces.list(raw_response_hook=clock.note)
         # The package's annotation names the page in place of the item.
         workspaces: list[Workspace] = list(pages)  # type: ignore[arg-type]
     for workspace in workspaces:
+        # .../resourceGroups/GROUP/providers/Microsoft.BatchAI/workspaces/NAME
+        place = (str(workspace.id).split("/")[4], str(workspace.name))
         lease = Lease.from_tags(workspace.tags)
-        if lease:
-            # .../resourceGroups/GROUP/providers/Microsoft.BatchAI/workspaces/NAME
-            group = str(workspace.id).split("/")[4]
-            yield Made("workspace", (group, str(workspace.name))), lease
+
+        def lease_of(use: Use, known: Lease | None = lease) -> Lease:
+            if known and known.session == use.session:
+                return known.until(use.until)
+            return Lease(use.session, use.until, owner="somebody")
+
+        for kind, name, use in inner_uses(workspace.tags):
+            yield Made(kind, (*place, name)), lease_of(use)
+        for use in workspace_uses(workspace.tags):
+            yield Made("workspace", place), lease_of(use)
 
 
 def _groups(connection: Connection, clock: ServiceClock) -> Iterator[tuple[Made, Lease]]:

@@ -62,6 +62,15 @@ def _read(text: str) -> tuple[str, ClusterLimits] | None:
     return (cluster, limits) if limits.shortest else None
 
 
+def without_lease(tags: Mapping[str, str] | None) -> dict[str, str]:
+    """Return tags without a lease.
+
+    Args:
+        tags: The tags; those of others stay.
+    """
+    return {name: tag for name, tag in (tags or {}).items() if not name.startswith(_START)}
+
+
 @frozen
 class Lease:
     """Whose a workspace or resource group is, and until when it must be left alone.
@@ -152,8 +161,7 @@ class Lease:
         Args:
             tags: The tags; those of others stay.
         """
-        others = {name: tag for name, tag in (tags or {}).items() if not name.startswith(_START)}
-        return {**others, **self.tags()}
+        return {**without_lease(tags), **self.tags()}
 
     def has_run_out(self, now: datetime) -> bool:
         """Tell whether the session has not been heard of for so long that it must be gone.

@@ -2,17 +2,22 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
+
+from attrs import evolve
 
 from batchai_recipes.builders.cluster_limits import ClusterLimits
 from batchai_recipes.connection import Connection
-from batchai_recipes.errors import BatchAIRecipesError
+from batchai_recipes.errors import BatchAIRecipesError, RequestError
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
 from batchai_recipes.session.departure import Departure
-from batchai_recipes.session.joint_use import Use
+from batchai_recipes.session.joint_use import Use, label_of
 from batchai_recipes.session.lease import LEASE, OWNER_TAG, SESSION_TAG, Lease
 from batchai_recipes.session.made import Made
 from batchai_recipes.session.service_clock import ServiceClock
+
+_TRIES: Final = 10
 
 
 class LeaseHolder:
@@ -39,20 +44,20 @@ class LeaseHolder:
         experiment: str = "",
         limits: Mapping[str, ClusterLimits] | None = None,
     ) -> None:
-        self._connection = connection
         self.clock = clock
         self._lease = Lease(session, None, shares, experiment=experiment, limits=dict(limits or {}))
         self._departure = Departure(session, connection, clock, pacing)
 
     def tags(self) -> dict[str, str]:
-        """Return the tags of what is made now."""
-        return self._lease.until(self.clock.now() + LEASE).tags()
+        """Return the tags of a workspace that is made now."""
+        until = self.clock.now() + LEASE
+        return self._lease.until(until).tags() | Use(self._lease.session, until).entry()
 
     def group_tags(self) -> dict[str, str]:
         """Return the tags of a resource group that is made now."""
-        lease = self.tags()
-        use = Use(self._lease.session, self.clock.now() + LEASE)
-        return {name: lease[name] for name in (SESSION_TAG, OWNER_TAG)} | use.entry()
+        tags = self.tags()
+        names = (SESSION_TAG, OWNER_TAG, label_of(self._lease.session))
+        return {name: tags[name] for name in names}
 
     def renew(self, made: tuple[Made, ...]) -> None:
         """Let the lease run from now on.
@@ -89,19 +94,28 @@ class LeaseHolder:
             raise failures[0]
 
     def _write_one(self, made: Made, lease: Lease) -> None:
-        joint = self._departure.joint_use(made)
-        if joint:
-            with explained(f"renew the lease of {made}"):
+        with explained(f"renew the lease of {made}"):
+            if made.kind == "workspace":
+                self._write_tags(made, lease)
+                return
+            joint = self._departure.joint_use(made)
+            if joint:
                 joint.renew(lease.expires)
-        elif made.kind == "workspace":
-            self._write_tags(made, lease)
 
-    def _write_tags(self, workspace: Made, lease: Lease) -> None:
-        from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
+    def _write_tags(self, made: Made, lease: Lease) -> None:
+        """Write that the session uses a workspace, and its lease unless another session's is there.
 
-        workspaces = self._connection.batchai.workspaces
-        group, name = workspace.names
-        with explained(f"renew the lease of {workspace}"):
-            known = workspaces.get(group, name, raw_response_hook=self.clock.note)
-            tags = lease.written_over(known.tags)
-            workspaces.update(group, name, models.WorkspaceUpdateParameters(tags=tags))
+        So whoever goes on using a workspace has the lease when the session that made it has ended.
+        """
+        workspace = self._departure.workspace(made.names)
+        for _ in range(_TRIES):
+            labels = workspace.read()
+            if labels is None or labels.deleting:
+                raise RequestError(f"Failed to renew the lease of {made}: it is gone")
+            tags = labels.values
+            if tags.get(SESSION_TAG) in {None, lease.session}:
+                tags = lease.written_over(tags)
+            tags = {**tags, **Use(lease.session, lease.expires).entry()}
+            if workspace.write(evolve(labels, values=tags)):
+                return
+        raise RequestError(f"Failed to renew the lease of {made}: others change it all the time")

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
+
+from attrs import evolve
 
 from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.connection import Connection
@@ -14,10 +16,11 @@ from batchai_recipes.refusals import explained
 from batchai_recipes.session.blueprint import Blueprint
 from batchai_recipes.session.cluster_jobs import ClusterJobs
 from batchai_recipes.session.cluster_state import wait_until_ready
-from batchai_recipes.session.condition import only_new
+from batchai_recipes.session.condition import only_new, unless_changed
 from batchai_recipes.session.departure import Departure
 from batchai_recipes.session.joint_things import JointFileShare, JointResourceGroup
 from batchai_recipes.session.joint_use import Joint, JointUse, Standing
+from batchai_recipes.session.joint_workspace import JointInWorkspace, JointWorkspace
 from batchai_recipes.session.journal import Journal
 from batchai_recipes.session.lease import LEASE
 from batchai_recipes.session.made import Made
@@ -32,9 +35,7 @@ from batchai_recipes.staging.upload import upload
 from batchai_recipes.tracing import span
 
 if TYPE_CHECKING:
-    from azure.mgmt.batchai.models import JobCreateParameters
-
-ParametersT = TypeVar("ParametersT")
+    from azure.mgmt.batchai.models import JobCreateParameters, WorkspaceCreateParameters
 
 
 class Provisioning:
@@ -75,6 +76,7 @@ class Provisioning:
         self._pacing = pacing
         self._departure = Departure(blueprint.session, connection, clock, pacing)
         self._all_made: list[Made] = []
+        self._surely_made: set[Made] = set()
         self._use_existing = use_existing
 
     @property
@@ -100,13 +102,17 @@ class Provisioning:
         with _creating(made):
             self._begin_use(made, self._use(group))
 
-    def _begin_use(self, made: Made, use: JointUse, **options: bool) -> Standing:
+    def _begin_use(
+        self, made: Made, use: JointUse, *, may_exist: bool = True, in_turn: bool = False
+    ) -> Standing:
         """Make something or use it, with others; what is not any session's is not deleted."""
         self._journal.about_to_make(made)
         self.arrange_deletion(made)
-        standing = use.begin(self._clock.now() + LEASE, **options)
+        standing = use.begin(self._clock.now() + LEASE, join=may_exist, in_turn=in_turn)
         if standing == "not ours":
             self._leave(made)
+            if not may_exist:
+                raise _exists(made)
         self._report(f"Created {made}" if standing == "made" else f"Using {made}")
         return standing
 
@@ -115,16 +121,18 @@ class Provisioning:
 
     def create_workspace(self) -> None:
         """Make the workspace, or use the one that is there."""
-        place = self._names.workspace_place
-        workspaces = self.connection.batchai.workspaces
-        self._create(
-            Made("workspace", place),
-            lambda: workspaces.get(*place),
-            self.blueprint.workspace,
-            lambda parameters: workspaces.begin_create(
-                *place, parameters, raw_request_hook=only_new
-            ).result(),
-        )
+        made = Made("workspace", self._names.workspace_place)
+
+        def parameters() -> "WorkspaceCreateParameters":
+            sent = self.blueprint.workspace()
+            self._record(made, sent)
+            return sent
+
+        self._make_or_join(made, evolve(self._workspace, parameters=parameters))
+
+    @property
+    def _workspace(self) -> JointWorkspace:
+        return self._departure.workspace(self._names.workspace_place)
 
     def stage(self, staging: FileShareStaging) -> StagedManifest:
         """Make the share, or use the one that is there, and upload.
@@ -175,15 +183,15 @@ class Provisioning:
             Whether it was made now.
         """
         place = self._names.cluster_place(cluster.name)
-        clusters = self.connection.batchai.clusters
-        return self._create(
-            Made("cluster", place),
-            lambda: clusters.get(*place),
-            lambda: self.blueprint.cluster(cluster),
-            lambda parameters: clusters.begin_create(
-                *place, parameters, raw_request_hook=only_new
-            ).result(),
-        )
+        made = Made("cluster", place)
+
+        def create() -> None:
+            sent = self.blueprint.cluster(cluster)
+            self._record(made, sent)
+            clusters = self.connection.batchai.clusters
+            clusters.begin_create(*place, sent, raw_request_hook=only_new).result()
+
+        return self._make_or_join(made, JointInWorkspace(made, "cluster", self._workspace, create))
 
     def wait_for_cluster(self, name: str, timeout: float | None) -> None:
         """Wait until a cluster's nodes can take jobs.
@@ -199,13 +207,14 @@ class Provisioning:
     def create_experiment(self) -> None:
         """Make the experiment, or use the one that is there."""
         place = self._names.experiment_place
-        experiments = self.connection.batchai.experiments
-        self._create(
-            Made("experiment", place),
-            lambda: experiments.get(*place),
-            lambda: None,
-            lambda _: experiments.begin_create(*place, raw_request_hook=only_new).result(),
-        )
+        made = Made("experiment", place)
+
+        def create() -> None:
+            self._record(made, None)
+            experiments = self.connection.batchai.experiments
+            experiments.begin_create(*place, raw_request_hook=only_new).result()
+
+        self._make_or_join(made, JointInWorkspace(made, "experiment", self._workspace, create))
 
     def create_job(self, name: str, parameters: "JobCreateParameters") -> None:
         """Make a job; one that exists is never used.
@@ -215,67 +224,47 @@ class Provisioning:
             parameters: What to send.
         """
         place = self._names.job_place(name)
+        made = Made("job", place)
         jobs = self.connection.batchai.jobs
-        self._create(
-            Made("job", place),
-            lambda: jobs.get(*place),
-            lambda: parameters,
-            lambda job: jobs.begin_create(*place, job, raw_request_hook=only_new).result(),
-        )
-
-    def _create(
-        self,
-        made: Made,
-        get: Callable[[], object],
-        parameters: Callable[[], ParametersT],
-        create: Callable[[ParametersT], object],
-    ) -> bool:
-        """Make something unless it exists; tell whether it was made now."""
         with _creating(made):
-            while not _exists(get):
-                sent = parameters()
-                self._record(made, sent)
-                if self._makes(made, partial(create, sent)):
-                    self._report(f"Created {made}")
-                    return True
-            if not self._use_existing or made.kind == "job":
-                why = (
-                    "the experiment has one of this name; choose another name"
-                    if made.kind == "job"
-                    else "one of this name exists and is not the session's to use or delete; "
-                    "choose another name, or say use_existing=True"
-                )
-                raise RequestError(f"Failed to create {made}: {why}")
-        self._report(f"Using {made}")
-        return False
+            if _is_there(lambda: jobs.get(*place)):  # for services that know no conditions
+                raise _job_exists(made)
+            self._record(made, parameters)
+            self._make(
+                made,
+                lambda: jobs.begin_create(*place, parameters, raw_request_hook=only_new).result(),
+            )
+        self._report(f"Created {made}")
+
+    def _make_or_join(self, made: Made, thing: Joint) -> bool:
+        """Make something, or use it where that was asked for; tell whether it was made now."""
+        with _creating(made):
+            standing = self._begin_use(made, self._use(thing), may_exist=self._use_existing)
+        if standing == "made":
+            self._surely_made.add(made)
+        return standing == "made"
 
     def _record(self, made: Made, parameters: object) -> None:
         path = self.blueprint.path(made.kind, made.names)
         self._folder.request(str(made), path, body_of(parameters))
 
-    def _makes(self, made: Made, create: Callable[[], object]) -> bool:
-        """Make something with its deletion arranged; tell that somebody else made it in between.
+    def _make(self, made: Made, create: Callable[[], object]) -> None:
+        """Make something with its deletion arranged, unless it is there.
 
         Arranged before, since nobody can tell after an interrupted request whether it was made.
         """
-        from azure.core.exceptions import (  # noqa: PLC0415 - loaded on first use
-            HttpResponseError,
-            ResourceExistsError,
-        )
+        from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415 - on first use
 
         self._journal.about_to_make(made)
         self.arrange_deletion(made)
         try:
-            create()
+            is_new = unless_changed(create, {HTTPStatus.PRECONDITION_FAILED})
         except ResourceExistsError:
             self._leave(made)
             raise
-        except HttpResponseError as error:
-            if error.status_code != HTTPStatus.PRECONDITION_FAILED:
-                raise
+        if not is_new:
             self._leave(made)
-            return False
-        return True
+            raise _job_exists(made)
 
     def retire_cluster(self, name: str) -> None:
         """Delete a cluster that the session made before the session ends.
@@ -286,7 +275,7 @@ class Provisioning:
         Raises:
             RequestError: The service refused or did not answer.
         """
-        Made("cluster", self._names.cluster_place(name)).delete(self.connection)
+        self._delete(Made("cluster", self._names.cluster_place(name)))
         self.forget_cluster(name)
 
     def forget_cluster(self, name: str) -> None:
@@ -295,7 +284,10 @@ class Provisioning:
         Args:
             name: The cluster's name.
         """
-        self._leave(Made("cluster", self._names.cluster_place(name)))
+        made = Made("cluster", self._names.cluster_place(name))
+        with explained(f"forget {made}"):
+            self._departure.clear(made)
+        self._leave(made)
 
     def has_made(self, cluster: str) -> bool:
         """Tell whether a cluster is the session's own, to delete.
@@ -315,7 +307,7 @@ class Provisioning:
         self._undo.push(str(made), lambda: self._delete(made))
 
     def _delete(self, made: Made) -> None:
-        other = self._departure.delete(made, self._all_made)
+        other = self._departure.delete(made, self._all_made, surely=made in self._surely_made)
         if other is None or other.takes_over:
             self._journal.gone(made)
         if other:
@@ -333,8 +325,21 @@ def _creating(made: Made) -> Iterator[None]:
         yield
 
 
-def _exists(get: Callable[[], object]) -> bool:
-    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - on first use
+def _exists(made: Made) -> RequestError:
+    return RequestError(
+        f"Failed to create {made}: one of this name exists and is not the session's to use or "
+        f"delete; choose another name, or say use_existing=True"
+    )
+
+
+def _job_exists(made: Made) -> RequestError:
+    return RequestError(
+        f"Failed to create {made}: the experiment has one of this name; choose another name"
+    )
+
+
+def _is_there(get: Callable[[], object]) -> bool:
+    from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - loaded on first use
 
     try:
         get()

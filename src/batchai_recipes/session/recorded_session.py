@@ -12,6 +12,7 @@ from batchai_recipes.refusals import explained, status_of
 from batchai_recipes.session.condition import only_as_read
 from batchai_recipes.session.joint_things import JointFileShare, JointResourceGroup
 from batchai_recipes.session.joint_use import uses
+from batchai_recipes.session.joint_workspace import InnerKind, inner_labels
 from batchai_recipes.session.lease import LEASE, Lease, this_process
 from batchai_recipes.session.listener import Listener
 from batchai_recipes.session.made import Made
@@ -165,7 +166,12 @@ class SessionRecords:
             noted = JointFileShare(self.connection, share).read()
             if noted and _is_of(session, noted.values):
                 made.append(Made("file share", (share,)))
+        tags = batchai.workspaces.get(*place).tags
+        clusters = [one for one in clusters if _may_be_of(session, "cluster", one.name, tags)]
         made += [Made("cluster", (*place, str(one.name))) for one in clusters]
+        experiments = [
+            one for one in experiments if _may_be_of(session, "experiment", one.name, tags)
+        ]
         for experiment in experiments:
             name = str(experiment.name)
             made.append(Made("experiment", (*place, name)))
@@ -189,6 +195,12 @@ class SessionRecords:
         places = (one.partition("/") for one in lease.shares)
         own = self.connection.storage.name
         return tuple(share for account, _, share in places if account == own)
+
+
+def _may_be_of(session: str, kind: InnerKind, name: object, tags: Mapping[str, str] | None) -> bool:
+    """Tell whether something in a workspace is not only of other sessions, which use it too."""
+    users = {use.session for use in uses(inner_labels(kind, str(name), tags))}
+    return not users or session in users
 
 
 def _is_of(session: str, labels: Mapping[str, str]) -> bool:

@@ -20,7 +20,8 @@ def batchai(endpoint):
     """A service that makes and deletes everything at once."""
     for noun in ("workspaces", "experiments", "clusters", "jobs"):
         endpoint.on("PUT", f"/{noun}/[^/]+", (200, {"properties": {}}))
-    endpoint.on("GET", "/workspaces/[^/]+", MISSING, {"tags": {"mine": "stays"}})
+    endpoint.holds("/workspaces/[^/]+")
+    endpoint.holds("/experiments/[^/]+")
     endpoint.on("GET", "/clusters/c", MISSING, READY)
     endpoint.on("DELETE", ".*", 200)
     endpoint.holds("/resourcegroups/[^/]+")

@@ -21,8 +21,8 @@ def there(batchai, ready):
     ready["properties"]["nodeSetup"] = {"mountVolumes": {"azureFileShares": [SHARE]}}
     batchai.on("GET", "/resourcegroups/g", {"location": "eastus"})
     batchai.on("GET", "/clusters/c", ready)
-    batchai.on("GET", "/workspaces/w", {})
-    batchai.on("GET", "/experiments/e", {})
+    batchai.holds("/workspaces/w", there=True)
+    batchai.holds("/experiments/e", there=True)
     return batchai
 
 

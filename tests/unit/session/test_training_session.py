@@ -67,9 +67,9 @@ def test_what_exists_under_the_same_name_is_neither_used_nor_deleted(
     ("step", "deleted"),
     [
         ("/resourcegroups/g", []),  # one can see that it was not made
-        ("/workspaces/w", ["w", "g"]),
-        ("/clusters/c", ["c", "w", "g"]),
-        ("/experiments/e", ["e", "c", "w", "g"]),
+        ("/workspaces/w", ["g"]),  # the session looks and sees so too
+        ("/clusters/c", ["c", "w", "g"]),  # it is there, made by the request that was refused
+        ("/experiments/e", ["c", "w", "g"]),
     ],
 )
 def test_when_entering_fails_half_way_what_was_made_goes(batchai, connection, clock, step, deleted):

@@ -247,7 +247,7 @@ def test_its_workspace_tells_the_limits(session, batchai):
 def test_a_session_that_could_not_be_handed_over_goes_on(session, batchai, clock):
     """With its lease renewed soon, for a part of it may say something else."""
     batchai.on("GET", "/workspaces/w", {"tags": {}})
-    batchai.on("PATCH", "/workspaces/w", (409, {"error": {"code": "Busy", "message": "busy"}}))
+    batchai.on("PATCH", "/workspaces/w", (403, {"error": {"code": "Busy", "message": "busy"}}))
     with pytest.raises(RequestError, match="is not detached, and goes on as before: .*busy"):
         session.detach(timedelta(hours=1))
     assert session.deadline is None
