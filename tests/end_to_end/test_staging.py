@@ -1,11 +1,15 @@
 """Staging to the embedded service's shares."""
 
 import os
+import sys
 import time
+from contextlib import ExitStack
+from subprocess import PIPE, Popen
 
 import pytest
 
-from batchai_recipes import FileShareStaging, TrainingSession
+from batchai_recipes import ClusterBuilder, FileShareStaging, TrainingSession
+from batchai_recipes.session.reaping import reap
 from batchai_recipes.staging.upload import create_share, upload
 
 ACCOUNT_SHARES = "shares"
@@ -98,6 +102,103 @@ def test_a_tree_arrives_with_its_empty_folders(connection, share, tmp_path):
         "größe/数据",
     ]
     assert upload(connection, staging, str).sent == ()
+
+
+STAGER = """
+import sys
+from batchai_recipes import *
+from batchai_recipes.staging.upload import upload
+
+with Connection.default() as connection:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for number in range(int(sys.argv[2])):
+        file = f"{sys.argv[1]}{number % 2}/big"
+        upload(connection, FileShareStaging("data").upload(file), str)
+"""
+SESSION = """
+from pathlib import Path
+from batchai_recipes import *
+from batchai_recipes.staging.local_file import LocalFile
+
+read = LocalFile.read
+
+def read_and_tell(file, size):
+    print("sending", flush=True)
+    return read(file, size)
+
+LocalFile.read = read_and_tell
+staging = FileShareStaging("data").upload("big")
+with TrainingSession(ClusterBuilder("c").vm_size("STANDARD_D1"), staging=staging):
+    pass
+"""
+
+
+def drafts(share):
+    """What there is of drafts on a share."""
+    return sorted(path.name for path in share.glob(".batchai-recipes-draft-*"))
+
+
+@pytest.mark.slow
+def test_a_large_file_is_whole_whenever_it_is_read(connection, share, environment, tmp_path):
+    """While two processes stage others under its name, to a share that neither made."""
+    contents = [b"%d" % number * (9 << 20) for number in range(4)]
+    for number, content in enumerate(contents):
+        folder = tmp_path / f"files{number // 2}{number % 2}"
+        folder.mkdir()
+        (folder / "big").write_bytes(content)
+    (share / "big").write_bytes(contents[0])
+    with ExitStack() as ending:
+        stagers = [
+            ending.enter_context(
+                Popen(
+                    [sys.executable, "-c", STAGER, f"files{number}", "4"],
+                    env=environment,
+                    cwd=tmp_path,
+                    stdin=PIPE,
+                    stdout=PIPE,
+                    text=True,
+                )
+            )
+            for number in (0, 1)
+        ]
+        for stager in stagers:
+            assert stager.stdout.readline() == "ready\n"
+        for stager in stagers:
+            stager.stdin.write("go\n")
+            stager.stdin.flush()
+        seen = set()
+        while any(stager.poll() is None for stager in stagers):
+            content = (share / "big").read_bytes()
+            assert content in contents
+            seen.add(content[:1])
+        assert [stager.returncode for stager in stagers] == [0, 0]
+
+    assert len(seen) > 1
+    assert drafts(share) == []
+
+
+def test_what_a_killed_session_had_sent_half_goes_with_the_next(
+    connection, share, environment, tmp_path
+):
+    """The file is as it was before, and then as it is to be."""
+    (tmp_path / "big").write_bytes(os.urandom(64 << 20))
+    (share / "big").write_bytes(b"before")
+    with Popen(
+        [sys.executable, "-c", SESSION], env=environment, cwd=tmp_path, stdout=PIPE, text=True
+    ) as session:
+        for _ in range(6):
+            assert session.stdout.readline() == "sending\n"
+        session.kill()
+    assert (share / "big").read_bytes() == b"before"
+    assert len(drafts(share)) == 1
+    cluster = ClusterBuilder("c").vm_size("STANDARD_D1").nodes(0)
+    staging = FileShareStaging("data").upload(tmp_path / "big")
+
+    with TrainingSession(cluster, staging=staging, connection=connection):
+        assert drafts(share) == []
+        assert (share / "big").read_bytes() == (tmp_path / "big").read_bytes()
+    assert reap(connection.journals, report=str) == 1
 
 
 WRITER = """

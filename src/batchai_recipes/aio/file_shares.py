@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -17,9 +18,11 @@ from batchai_recipes.aio.fiber import wait_for
 from batchai_recipes.staging.file_shares import Noted
 from batchai_recipes.staging.share_files import (
     HASH_METADATA,
+    NOT_RENAMED,
     Created,
     ListedFile,
     Listing,
+    pause_between,
 )
 
 if TYPE_CHECKING:
@@ -88,7 +91,8 @@ class ShareFiles:
         self.range_size = _RANGE
         self._share = service.get_share_client(share)
         self._slots = asyncio.Semaphore(max_connections)
-        self._takes_content = True
+        self._takes_content: bool | None = None  # not known before it is tried
+        self._renames = True
 
     def list(self, directory: str) -> Listing | None:
         """List a directory; None where there is no such directory."""
@@ -120,9 +124,15 @@ class ShareFiles:
         made = self._wait_for(lambda: self._file(path).create_file(size, metadata=noted))
         return _plain(made["etag"])
 
+    @property
+    def takes_content(self) -> bool:
+        """Whether the service is known to make files with what they hold in one request."""
+        return bool(self._takes_content)
+
     def create_with(self, path: str, content: bytes, sha256: str) -> Created:
         """Make a file with what it holds in one request, where the service can do that."""
-        made = self._create_with(path, content, sha256) if self._takes_content else None
+        refuses = self._takes_content is False
+        made = None if refuses else self._create_with(path, content, sha256)
         self._takes_content = made is not None and made.has_content
         return made or Created(self.create(path, len(content), sha256), has_content=False)
 
@@ -142,6 +152,58 @@ class ShareFiles:
         noted = {HASH_METADATA: sha256}
         changed = self._wait_for(lambda: self._file(path).set_file_metadata(noted))
         return _plain(changed["etag"])
+
+    def rename(self, path: str, new_path: str, sha256: str) -> str | None:
+        """Give a file another name, in place of a file that has it, and return its entity tag."""
+        if not self._renames:
+            return None
+        etags: list[str] = []
+
+        def note(response: Any) -> None:
+            etags.append(_plain(response.http_response.headers.get("ETag")))
+
+        rename = partial(
+            self._file(path).rename_file, new_path, overwrite=True, raw_response_hook=note
+        )
+        try:
+            self._wait_for(rename)
+        except ResourceNotFoundError:
+            with suppress(ResourceNotFoundError):
+                properties = self._wait_for(self._file(new_path).get_file_properties)
+                if properties.metadata.get(HASH_METADATA) == sha256:
+                    return _plain(properties.etag)  # by a request whose answer was lost
+            raise
+        except HttpResponseError as error:
+            if error.status_code not in NOT_RENAMED:
+                raise
+            self._renames = False
+            return None
+        return etags[-1]
+
+    def delete(self, path: str) -> None:
+        """Delete a file; without effect where there is no such file."""
+        with suppress(ResourceNotFoundError):
+            self._wait_for(self._file(path).delete_file)
+
+    def delete_directory(self, path: str) -> None:
+        """Delete an empty directory; without effect where there is none, or one with files."""
+        with suppress(ResourceNotFoundError, ResourceExistsError):
+            self._wait_for(self._share.get_directory_client(path).delete_directory)
+
+    def unwritten_for(self, path: str) -> timedelta | None:
+        """Tell how long a file was not written to, by the service's clock."""
+        pauses: list[timedelta] = []
+
+        def note(response: Any) -> None:
+            headers = response.http_response.headers
+            pauses.append(pause_between(headers.get("Last-Modified"), headers.get("Date")))
+
+        look = partial(self._file(path).get_file_properties, raw_response_hook=note)
+        try:
+            self._wait_for(look)
+        except ResourceNotFoundError:
+            return None
+        return pauses[-1]
 
     def _create_with(self, path: str, content: bytes, sha256: str) -> Created | None:
         # A service that took the content answers with its MD5.

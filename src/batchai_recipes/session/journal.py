@@ -256,6 +256,20 @@ def live_sessions(folder: Path) -> frozenset[str]:
     return frozenset(path.stem for path in folder.glob(f"*{_SUFFIX}") if _is_locked(path))
 
 
+def is_gone(folder: Path, session: str) -> bool | None:
+    """Tell whether the process of a session is gone.
+
+    Args:
+        folder: Where journals are; need not exist.
+        session: The session's id.
+
+    Returns:
+        Whether it is; None where there is no journal of the session.
+    """
+    path = folder / f"{session}{_SUFFIX}"
+    return not _is_locked(path) if path.exists() else None
+
+
 def _is_locked(path: Path) -> bool:
     try:
         with path.open("rb") as file:

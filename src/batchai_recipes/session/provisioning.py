@@ -21,7 +21,7 @@ from batchai_recipes.session.departure import Departure
 from batchai_recipes.session.joint_things import JointFileShare, JointResourceGroup
 from batchai_recipes.session.joint_use import Joint, JointUse, Standing
 from batchai_recipes.session.joint_workspace import JointInWorkspace, JointWorkspace
-from batchai_recipes.session.journal import Journal
+from batchai_recipes.session.journal import Journal, is_gone
 from batchai_recipes.session.lease import LEASE
 from batchai_recipes.session.made import Made
 from batchai_recipes.session.run_folder import RunFolder
@@ -153,7 +153,13 @@ class Provisioning:
         # Another session that stages the same files would find, and leave, them half written.
         with _creating(made):
             standing = self._begin_use(made, use, in_turn=True)
-        manifest = upload(self.connection, staging, self._report)
+        manifest = upload(
+            self.connection,
+            staging,
+            self._report,
+            owner=self.blueprint.session,
+            is_gone=partial(is_gone, self.connection.journals),
+        )
         if standing != "not ours":
             with explained(f"let others stage to {made}", StagingError):
                 use.end_turn()

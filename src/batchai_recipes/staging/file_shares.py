@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -61,6 +62,11 @@ class Share(Protocol):
         """Make a file of zeros in place of one that is there, and return its entity tag."""
         ...
 
+    @property
+    def takes_content(self) -> bool:
+        """Whether the service is known to make files with what they hold in one request."""
+        ...
+
     def create_with(self, path: str, content: bytes, sha256: str) -> Created:
         """Make a file with what it holds in one request, where the service can do that."""
         ...
@@ -71,6 +77,28 @@ class Share(Protocol):
 
     def set_hash(self, path: str, sha256: str) -> str:
         """Record the hash of what a file holds in its metadata, and return its entity tag."""
+        ...
+
+    def rename(self, path: str, new_path: str, sha256: str) -> str | None:
+        """Give a file another name, in place of a file that has it, and return its entity tag.
+
+        The hash of what it holds is in its metadata. None where the service does not rename files.
+        """
+        ...
+
+    def delete(self, path: str) -> None:
+        """Delete a file; without effect where there is no such file."""
+        ...
+
+    def delete_directory(self, path: str) -> None:
+        """Delete an empty directory; without effect where there is none, or one with files."""
+        ...
+
+    def unwritten_for(self, path: str) -> timedelta | None:
+        """Tell how long a file was not written to, by the service's clock.
+
+        None where there is no such file.
+        """
         ...
 
 

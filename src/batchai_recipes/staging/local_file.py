@@ -42,6 +42,10 @@ class LocalFile:
             size -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def rewind(self) -> None:
+        """Go back to the beginning."""
+        self.stream.seek(0)
+
     def sha256(self) -> str:
         """Read the whole file and return its hash, in hexadecimal digits."""
         self.stream.seek(0)

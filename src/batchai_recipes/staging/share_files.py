@@ -4,6 +4,9 @@ import base64
 import copy
 import hashlib
 import threading
+from contextlib import suppress
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +25,10 @@ HASH_METADATA: Final = "batchai_sha256"
 _LISTING_VERSION: Final = "2020-10-02"
 # The version whose client (azure-storage-file-share 12.27) makes files with content.
 _CONTENT_VERSION: Final = "2026-10-06"
+# The first version whose API renames files.
+_RENAME_VERSION: Final = "2021-04-10"
+NOT_RENAMED: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_IMPLEMENTED})
+"""What a service answers that does not rename files."""
 
 
 @frozen
@@ -81,7 +88,8 @@ class ShareFiles:
         self._slots = threading.BoundedSemaphore(max_connections)
         self.range_size = int(service.MAX_RANGE_SIZE)
         self._answers = threading.local()
-        self._takes_content = True
+        self._takes_content: bool | None = None  # not known before it is tried
+        self._renames = True
         client: Any = copy.copy(service)  # untyped: its callbacks seem to be None for ever
         client.request_callback = self._prepare
         client.response_callback = self._listen
@@ -154,6 +162,11 @@ class ShareFiles:
             )
         return self._etag()
 
+    @property
+    def takes_content(self) -> bool:
+        """Whether the service is known to make files with what they hold in one request."""
+        return bool(self._takes_content)
+
     def create_with(self, path: str, content: bytes, sha256: str) -> Created:
         """Make a file with what it holds in one request, where the service can do that.
 
@@ -170,7 +183,7 @@ class ShareFiles:
         """
         from azure.common import AzureHttpError  # noqa: PLC0415 - loaded on first use
 
-        if not self._takes_content:
+        if self._takes_content is False:
             return Created(self.create(path, len(content), sha256), has_content=False)
         md5 = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
         self._answers.content = (content, md5)
@@ -217,7 +230,85 @@ class ShareFiles:
             self._service.set_file_metadata(self.share, *_place(path), {HASH_METADATA: sha256})
         return self._etag()
 
+    def rename(self, path: str, new_path: str, sha256: str) -> str | None:
+        """Give a file another name, in place of a file that has it.
+
+        The API has it since long after this client. Where a service refuses, no further file is
+        tried so.
+
+        Args:
+            path: Its path.
+            new_path: Its path from then on.
+            sha256: The hash of what it holds, as its metadata has it.
+
+        Returns:
+            Its entity tag; None where the service does not rename files.
+        """
+        from azure.common import (  # noqa: PLC0415 - loaded on first use
+            AzureHttpError,
+            AzureMissingResourceHttpError,
+        )
+
+        if not self._renames:
+            return None
+        self._answers.source = self._service.make_file_url(self.share, *_place(path))
+        try:
+            with self._slots:
+                # What is prepared makes another operation of it, for which there is no method.
+                self._service.set_file_metadata(self.share, *_place(new_path))
+        except AzureMissingResourceHttpError:
+            if self._sha256(new_path) != sha256:
+                raise
+            return self._etag()  # it was renamed by a request whose answer was lost
+        except AzureHttpError as error:
+            if error.status_code not in NOT_RENAMED:
+                raise
+            self._renames = False
+            return None
+        finally:
+            self._answers.source = None
+        return self._etag()
+
+    def delete(self, path: str) -> None:
+        """Delete a file; without effect where there is no such file."""
+        from azure.common import AzureMissingResourceHttpError  # noqa: PLC0415 - on first use
+
+        with suppress(AzureMissingResourceHttpError), self._slots:
+            self._service.delete_file(self.share, *_place(path))
+
+    def delete_directory(self, path: str) -> None:
+        """Delete an empty directory; without effect where there is none, or one with files."""
+        from azure.common import AzureConflictHttpError  # noqa: PLC0415 - on first use
+
+        with suppress(AzureConflictHttpError), self._slots:
+            self._service.delete_directory(self.share, path)
+
+    def unwritten_for(self, path: str) -> timedelta | None:
+        """Tell how long a file was not written to, by the service's clock.
+
+        Args:
+            path: Its path.
+
+        Returns:
+            The time since; None where there is no such file.
+        """
+        if self.etag(path) is None:
+            return None
+        headers = self._answers.headers
+        return pause_between(headers.get("last-modified"), headers.get("date"))
+
+    def _sha256(self, path: str) -> str | None:
+        if self.etag(path) is None:
+            return None
+        return str(self._answers.headers.get(f"x-ms-meta-{HASH_METADATA}"))
+
     def _prepare(self, request: Any) -> None:
+        source = getattr(self._answers, "source", None)
+        if source is not None and request.query.get("comp") == "metadata":
+            request.query["comp"] = "rename"
+            request.headers["x-ms-file-rename-source"] = source
+            request.headers["x-ms-file-rename-replace-if-exists"] = "true"
+            request.headers["x-ms-version"] = _RENAME_VERSION
         if request.query.get("comp") == "list":
             request.query["include"] = "Timestamps,ETag"
             request.headers["x-ms-file-extended-info"] = "true"
@@ -236,6 +327,23 @@ class ShareFiles:
 
     def _etag(self) -> str:
         return _plain(self._answers.headers.get("etag", ""))
+
+
+def pause_between(then: str | None, now: str | None) -> timedelta:
+    """Return the time between two dates of HTTP; none where either is missing or no date.
+
+    Args:
+        then: The earlier one.
+        now: The later one.
+
+    Example:
+        >>> pause_between("Tue, 24 Nov 2026 12:00:00 GMT", "Tue, 24 Nov 2026 12:00:30 GMT").seconds
+        30
+    """
+    try:
+        return parsedate_to_datetime(now or "") - parsedate_to_datetime(then or "")
+    except (TypeError, ValueError):
+        return timedelta()
 
 
 def _place(path: str) -> tuple[str | None, str]:

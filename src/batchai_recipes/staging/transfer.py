@@ -5,7 +5,10 @@ import logging
 from collections import deque
 from typing import Final
 
+from attrs import evolve
+
 from batchai_recipes.concurrency import Concurrency, Pending
+from batchai_recipes.staging.drafts import Drafts
 from batchai_recipes.staging.file_shares import Share
 from batchai_recipes.staging.local_file import LocalFile
 from batchai_recipes.staging.progress import Advance
@@ -19,17 +22,22 @@ _WORTH_ONE_REQUEST: Final = 64 * 1024
 class Transfer:
     """Sends files to a share; may be used from several threads.
 
-    A file that was sent half is never taken for complete: it gets into the manifest, by its entity
-    tag, only after its last part.
+    A file appears whole: it is made in one request, or as a draft that gets its name at the end.
+    Where a service does neither, it is written in its place, and gets into the manifest, by its
+    entity tag, only after its last part, so that one that was sent half is never taken for whole.
 
     Args:
         files: The share.
+        drafts: Where they are written until they are whole.
         advance: Told of bytes that were sent.
         concurrency: How things are done side by side.
     """
 
-    def __init__(self, files: Share, advance: Advance, concurrency: Concurrency) -> None:
+    def __init__(
+        self, files: Share, drafts: Drafts, advance: Advance, concurrency: Concurrency
+    ) -> None:
         self._files = files
+        self._drafts = drafts
         self._advance = advance
         self._aside = concurrency.aside
         self._ranges = concurrency.crew(files.max_connections, "batchai-range")
@@ -70,6 +78,16 @@ class Transfer:
     def _send_content(self, path: str, content: bytes, sha256: str) -> str:
         if self._is_zeros(content):  # a new file is zeros
             return self._files.create(path, len(content), sha256)
+        is_small = len(content) <= _WORTH_ONE_REQUEST
+        if self._drafts.work and not (is_small and self._files.takes_content):
+            draft = self._drafts.begin()
+            self._write_content(draft, content, sha256)
+            etag = self._drafts.finish(draft, path, sha256)
+            if etag is not None:
+                return etag
+        return self._write_content(path, content, sha256)
+
+    def _write_content(self, path: str, content: bytes, sha256: str) -> str:
         if len(content) <= _WORTH_ONE_REQUEST:
             made = self._files.create_with(path, content, sha256)
             if made.has_content:
@@ -79,6 +97,16 @@ class Transfer:
         return self._files.write(path, content, 0)
 
     def _send_in_parts(self, local: LocalFile, path: str) -> StagedContent:
+        if self._drafts.work:
+            draft = self._drafts.begin()
+            made = self._write_parts(local, draft)
+            etag = self._drafts.finish(draft, path, made.sha256)
+            if etag is not None:
+                return evolve(made, path=path, etag=etag)
+            local.rewind()
+        return self._write_parts(local, path)
+
+    def _write_parts(self, local: LocalFile, path: str) -> StagedContent:
         # Read once, in order: what is hashed is what is sent.
         self._files.create(path, local.size)
         digest = hashlib.sha256()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from batchai_recipes.concurrency import Pending, concurrency_of
 from batchai_recipes.errors import StagingError
 from batchai_recipes.refusals import explained
+from batchai_recipes.staging.drafts import Drafts, clear_left
 from batchai_recipes.staging.file_share_staging import FileShareStaging, StagedFile
 from batchai_recipes.staging.file_shares import shares_of
 from batchai_recipes.staging.local_file import opened
@@ -62,7 +63,12 @@ def create_share(
 
 
 def upload(
-    connection: "Connection", staging: FileShareStaging, report: Callable[[str], None]
+    connection: "Connection",
+    staging: FileShareStaging,
+    report: Callable[[str], None],
+    *,
+    owner: str = "",
+    is_gone: Callable[[str], bool | None] = lambda _: None,
 ) -> StagedManifest:
     """Create the directories of a staging on its share and upload its files that changed.
 
@@ -70,6 +76,9 @@ def upload(
         connection: The connection that has the storage account.
         staging: What goes to the share, which exists.
         report: Told of what was uploaded.
+        owner: Who does it, in letters, digits and ``-``, so that drafts that are left can be told
+            from those that are being written; empty for nobody in particular.
+        is_gone: Tells whether an owner of drafts is gone; None where that is not known.
 
     Returns:
         What is on the share now.
@@ -79,14 +88,19 @@ def upload(
             while it was sent. What was sent before is not sent again the next time.
     """
     with progress("Uploading", sum(file.size for file in staging.files)) as advance:
-        manifest = _Upload(connection, staging, advance).run()
+        manifest = _Upload(connection, staging, advance, owner, is_gone).run()
     _report(manifest, report)
     return manifest
 
 
 class _Upload:
     def __init__(
-        self, connection: "Connection", staging: FileShareStaging, advance: Advance
+        self,
+        connection: "Connection",
+        staging: FileShareStaging,
+        advance: Advance,
+        owner: str,
+        is_gone: Callable[[str], bool | None],
     ) -> None:
         concurrency = concurrency_of(connection)
         files = shares_of(connection).files(staging.share, staging.max_connections)
@@ -95,7 +109,9 @@ class _Upload:
         self._aside = concurrency.aside
         self._staging = staging
         self._advance = advance
-        self._transfer = Transfer(files, advance, concurrency)
+        self._drafts = Drafts(files, owner)
+        self._is_gone_owner = is_gone
+        self._transfer = Transfer(files, self._drafts, advance, concurrency)
         self._crew = concurrency.crew(files.max_connections, "batchai-upload")
         self._listings: dict[str, Listing] = {}
         self._index: dict[str, StagedContent] = {}
@@ -118,12 +134,14 @@ class _Upload:
             for task in tasks:
                 if not task.cancelled() and not task.exception():
                     self._note(*task.result())
-            with suppress(StagingError):  # the first error is the one to tell
-                self._save()
+            for finish in (self._save, self._clear):
+                with suppress(StagingError):  # the first error is the one to tell
+                    finish()
             raise
         finally:
             self._stop()
         self._save()
+        self._clear()
         paths = [file.path for file in self._staging.files]
         paths += [url.path for url in self._staging.urls]
         staged = tuple(self._index[path] for path in paths)
@@ -132,7 +150,9 @@ class _Upload:
 
     def _look(self) -> None:
         with self._explained("list it"):
-            self._listings[""] = self._files.list("") or Listing(frozenset(), {})
+            root = self._files.list("") or Listing(frozenset(), {})
+            clear_left(self._files, root, self._is_gone_owner)
+        self._listings[""] = root
         for level in _by_depth(self._staging):
             for directory, listing in zip(level, self._crew.map(self._reach, level), strict=True):
                 self._listings[directory] = listing
@@ -206,6 +226,10 @@ class _Upload:
     def _stop(self) -> None:
         self._transfer.close()
         self._crew.close()
+
+    def _clear(self) -> None:
+        with self._explained("delete what was not finished"):
+            self._drafts.close()
 
     def _explained(self, action: str) -> AbstractContextManager[None]:
         return explained(f"stage to share {self._staging.share}: {action}", StagingError)
