@@ -14,6 +14,8 @@ class Pacing:
         first: The first wait, in seconds.
         longest: The longest wait, in seconds.
         growth: By what each wait is longer than the one before.
+        outage: For how long, in seconds, a service that does not answer is asked again while
+            something is waited for or streamed, beyond what the clients try by themselves.
         sleep: Waits a number of seconds.
         monotonic: Tells seconds on a clock that never goes back.
 
@@ -29,6 +31,7 @@ class Pacing:
     first: float = 0.02
     longest: float = 1.0
     growth: float = 2.0
+    outage: float = 300.0
     sleep: Callable[[float], object] = field(default=time.sleep, repr=False)
     monotonic: Callable[[], float] = field(default=time.monotonic, repr=False)
 

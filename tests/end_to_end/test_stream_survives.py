@@ -50,8 +50,16 @@ class MortalService:
 
     def kill_and_restart(self):
         """Kill -9, and wait until it listens again."""
+        self.kill()
+        self.restart()
+
+    def kill(self):
+        """Kill -9."""
         self._process.send_signal(signal.SIGKILL)
         self._end()
+
+    def restart(self):
+        """Start it again, and wait until it listens."""
         self._process = self._start()
 
     def stop(self):
@@ -134,3 +142,56 @@ def test_no_line_is_lost_or_doubled_when_the_service_is_killed(service, tmp_path
         mine = [line.removeprefix(name) for line in seen if line.startswith(name)]
         assert mine == [*written, "no end of line"]
     assert len(seen) == 2 * (KILLS * (LINES + 1) + 1)
+
+
+WAITS = """
+import os, sys, time
+print("begun", flush=True)
+while not os.path.exists(sys.argv[1] + "/go"):
+    time.sleep(0.01)
+print("ended", flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("act", ["stream", "wait"])
+def test_a_service_that_is_down_for_longer_than_the_clients_try_is_waited_for(
+    service, tmp_path, act
+):
+    """It comes back when the run has asked several times, each with all the client's tries."""
+    tries, said = 0, []
+
+    def sleep(seconds):
+        """Kill the service when the job runs, and let it come back after a while."""
+        nonlocal tries
+        down = any(line.startswith("Waiting up to") for line in said)
+        if down:
+            tries += 1
+            if tries == 3:
+                service.restart()
+                connection.files.create_file_from_bytes("data", None, "go", b"")
+        elif "Job state: running" in said and "killed" not in said:
+            service.kill()
+            said.append("killed")
+        time.sleep(seconds)
+
+    (tmp_path / "train.py").write_text(WAITS)
+    staging = FileShareStaging("data").upload(tmp_path / "train.py")
+    cluster = ClusterBuilder("c").vm_size("STANDARD_D1").mount(staging, at="share")
+    job = (
+        PyTorchJobBuilder("j")
+        .script("$AZ_BATCHAI_MOUNT_ROOT/share/train.py")
+        .args("$AZ_BATCHAI_MOUNT_ROOT/share")
+    )
+    options = {"staging": staging, "report": said.append, "pacing": Pacing(sleep=sleep)}
+    with (
+        Connection(ConnectionSettings.from_file(service.env_file)) as connection,
+        TrainingSession(cluster, connection=connection, **options) as session,
+    ):
+        run = session.submit(job)
+        if act == "stream":
+            assert list(run.stream()) == ["begun", "ended"]
+        assert run.wait().state == "succeeded"
+
+    assert tries >= 3
+    assert "The service answers again" in said

@@ -223,9 +223,8 @@ def _status(asked: requests.PreparedRequest, status: int) -> int:
         return status
     if asked.method == "DELETE" and status == HTTPStatus.OK:
         return HTTPStatus.ACCEPTED
-    return (
-        HTTPStatus.OK if "comp=metadata" in asked.url and status == HTTPStatus.CREATED else status
-    )
+    changes = "comp=metadata" in asked.url or "comp=rename" in asked.url
+    return HTTPStatus.OK if changes and status == HTTPStatus.CREATED else status
 
 
 def _body(data: Any) -> bytes:
@@ -250,7 +249,7 @@ class _Response:
         if isinstance(content, bytes) and content.startswith(b"<"):
             # The newer client goes by it, where the older takes what it expects.
             self.headers.setdefault("Content-Type", "application/xml")
-        if "Last-Modified" in self.headers:
+        if self.headers.get("Last-Modified") == "now":
             # Likewise: it reads dates that the older one leaves alone.
             self.headers["Last-Modified"] = "Tue, 24 Nov 2026 12:00:00 GMT"
         self._body = io.BytesIO(content) if isinstance(content, bytes) else content

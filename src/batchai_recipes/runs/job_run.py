@@ -14,6 +14,7 @@ from batchai_recipes.errors import (
 )
 from batchai_recipes.names import nearest
 from batchai_recipes.notebook import table
+from batchai_recipes.outage import Outage
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
 from batchai_recipes.runs.job_failure import job_failure
@@ -81,6 +82,7 @@ class JobRun:
         self._report = report
         self._pacing = pacing
         self._changes = StateChanges(place.job)
+        self._outage = Outage(f"job {place.job}", pacing, report)
 
     @property
     def name(self) -> str:
@@ -113,6 +115,9 @@ class JobRun:
     ) -> "JobRun":
         """Wait until the job has succeeded.
 
+        A service that does not answer for a while, as when it is restarted, is waited for too: for
+        so long as :attr:`Pacing.outage` says, five minutes if nothing else is said.
+
         Args:
             timeout: How long to wait at most, in seconds; None for as long as it takes.
             on_change: Called with each change of the job's state, those before the call too.
@@ -124,7 +129,7 @@ class JobRun:
             JobFailedError: The job failed; the error has its exit code and the end of its stderr.
             WaitTimeoutError: The job had not ended in time; it goes on.
             ConfigurationError: The timeout is no number of seconds.
-            RequestError: The service did not answer.
+            RequestError: The service did not answer, for longer than that.
         """
         told = 0
         with span("wait for job", job=self.name), waiting(f"Job {self.name}") as shown:
@@ -187,7 +192,8 @@ class JobRun:
         """Yield the lines of logs while the job writes them, from the first to the last.
 
         Ends when the job has ended and its last line is out, whether it succeeded or not. A link
-        that runs out and a connection that drops are renewed; no line is lost or comes twice.
+        that runs out and a connection that drops are renewed; no line is lost or comes twice. A
+        service that does not answer for a while is waited for, as by :meth:`wait`.
 
         Args:
             files: The logs' names, such as ``stderr.txt`` or ``execution.log``, or patterns of
@@ -330,7 +336,10 @@ class JobRun:
         started = self._pacing.monotonic()
         pauses = self._pacing.pauses()
         while True:
-            job = self.details()
+            left = None
+            if timeout is not None:
+                left = max(0.0, started + timeout - self._pacing.monotonic())
+            job = self._outage.through(self.details, timeout=left)
             state = self._state_of(job)
             yield job
             if state in ENDED:
@@ -348,6 +357,7 @@ class JobRun:
             self.name,
             ended=lambda: self.state in ENDED,
             pacing=self._pacing,
+            outage=self._outage,
         )
         for name, line in follower.lines():
             yield f"{name}: {line}" if named else line

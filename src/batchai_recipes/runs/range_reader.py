@@ -75,7 +75,10 @@ class RangeReader:
         Raises:
             RequestError: The service did not answer, or answered with another error.
         """
-        from azure.core.exceptions import AzureError  # noqa: PLC0415 - loaded on first use
+        from azure.core.exceptions import (  # noqa: PLC0415 - loaded on first use
+            AzureError,
+            HttpResponseError,
+        )
 
         status = 0
         with explained(f"read the output of {self._owner}"):
@@ -96,7 +99,9 @@ class RangeReader:
                 if not cut_off and status not in WORTH_ANOTHER_TRY:
                     break
         why = "it came empty" if status == HTTPStatus.PARTIAL_CONTENT else f"status {status}"
-        raise RequestError(f"Failed to read the output of {self._owner}: {why}")
+        cause = HttpResponseError(why)
+        cause.status_code = status  # for whoever waits for a service that is away
+        raise RequestError(f"Failed to read the output of {self._owner}: {why}") from cause
 
     def _ask(self, url: str, start: int, length: int) -> tuple[Piece | None, int]:
         from azure.core.rest import HttpRequest  # noqa: PLC0415 - loaded on first use

@@ -2,9 +2,11 @@
 
 import codecs
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from batchai_recipes.errors import RequestError
+from batchai_recipes.outage import Outage
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.runs.log_names import LogNames
 from batchai_recipes.runs.range_reader import PIECE_BYTES, RangeReader
@@ -64,30 +66,31 @@ class FollowedLog:
         self._refusals = 0
         self._splitter = LineSplitter()
 
-    def lines(self, reader: RangeReader) -> Iterator[str]:
-        """Yield the lines that became complete.
+    def lines(self, reader: RangeReader) -> list[str]:
+        """Return the lines that became complete.
 
         `moved` tells whether anything came, `refused` whether the link was no longer good.
         """
         self.moved = self.refused = False
         if self.url is None:
-            return
+            return []
         piece = reader.read(self.url, self._position, PIECE_BYTES)
         if piece is None:
             self.url = None  # it ran out: ask for a new one
             self.refused = True
             self._refusals += 1
-            return
+            return []
         self._refusals = 0
         if piece.content:
             self.moved = True
             self._position += len(piece.content)
-            yield from self._splitter.feed(piece.content)
-        elif piece.size is not None and piece.size < self._position:
+            return list(self._splitter.feed(piece.content))
+        if piece.size is not None and piece.size < self._position:
             # The log was begun anew, as by a job that writes it itself and was started again.
             self.moved = True
             self._position = 0
-            yield from self._splitter.rest()
+            return list(self._splitter.rest())
+        return []
 
     def renew(self, url: str | None, job: str) -> None:
         """Take a new link in the place of one that was refused.
@@ -123,6 +126,7 @@ class LogFollower:
         job: The job's name.
         ended: Asks whether the job has ended, and so will write no more.
         pacing: How often to look.
+        outage: Waits where the service does not answer.
     """
 
     def __init__(
@@ -133,7 +137,9 @@ class LogFollower:
         *,
         ended: Callable[[], bool],
         pacing: Pacing,
+        outage: Outage,
     ) -> None:
+        self._through = outage.through
         self._output = output
         self._logs = logs
         self._job = job
@@ -155,10 +161,11 @@ class LogFollower:
         pauses = self._pacing.pauses()
         while True:
             # Asked before reading: what was written before the end is then read for certain.
-            over = self._ended()
-            self._find()
+            over = self._through(self._ended)
+            self._through(self._find)
             for log in self._followed.values():
-                yield from ((log.name, line) for line in log.lines(self._output.reader))
+                lines = self._through(partial(log.lines, self._output.reader))
+                yield from ((log.name, line) for line in lines)
             logs = self._followed.values()
             if any(log.moved for log in logs):
                 pauses = self._pacing.pauses()

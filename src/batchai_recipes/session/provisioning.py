@@ -11,6 +11,7 @@ from attrs import evolve
 from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import RequestError, StagingError
+from batchai_recipes.outage import Outage
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
 from batchai_recipes.session.blueprint import Blueprint
@@ -206,7 +207,8 @@ class Provisioning:
             name: The cluster's name.
             timeout: How long to wait at most, in seconds; None for as long as it takes.
         """
-        look = partial(self.cluster_jobs.cluster, name)
+        outage = Outage(f"cluster {name}", self._pacing, self._report)
+        look = partial(outage.through, partial(self.cluster_jobs.cluster, name))
         with span("wait for cluster", cluster=name):
             wait_until_ready(name, look, report=self._report, pacing=self._pacing, timeout=timeout)
 

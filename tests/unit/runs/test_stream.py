@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchai_recipes import ConfigurationError, Pacing, RequestError
+from batchai_recipes.outage import Outage
 from batchai_recipes.runs.job_output import OutputFile
 from batchai_recipes.runs.log_names import LogNames
 from batchai_recipes.runs.range_reader import Piece
@@ -80,7 +81,9 @@ def test_every_line_comes_once_and_in_order(first, second, steps):
     job = Script(contents, steps)
     pacing = Pacing(sleep=lambda _: None)
     names = LogNames.of(["*"])
-    lines = list(LogFollower(job, names, "j", ended=job.ended, pacing=pacing).lines())
+    outage = Outage("job j", pacing, str)
+    follower = LogFollower(job, names, "j", ended=job.ended, pacing=pacing, outage=outage)
+    lines = list(follower.lines())
 
     for name, content in contents.items():
         splitter = LineSplitter()
