@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import attrs
 import pytest
 
 import batchai_recipes
@@ -136,11 +137,13 @@ def public_names(module: ModuleType, prefix: str) -> list[str]:
         bases = [base for base in thing.__mro__[1:] if base in public.values()]
         if issubclass(thing, BaseException):
             bases += [OSError, ExceptionGroup]
-        for member in sorted(dir(thing)):
+        # Without slots, a class does not have the fields of its instances.
+        fields = [one.name for one in attrs.fields(thing)] if attrs.has(thing) else []
+        for member in sorted({*dir(thing), *fields}):
             inherited = any(hasattr(base, member) for base in bases)
             if member.startswith("_") or inherited:
                 continue
-            called = inspect.getattr_static(thing, member)
+            called = inspect.getattr_static(thing, member, None)
             function = getattr(called, "__func__", called)
             lines.append(f"{name}.{member}{parameters(function)}")
     return lines

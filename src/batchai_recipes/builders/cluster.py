@@ -11,13 +11,13 @@ from batchai_recipes.builders.admin_user import AdminUser
 from batchai_recipes.builders.app_insights import AppInsights
 from batchai_recipes.builders.cluster_limits import ClusterLimits
 from batchai_recipes.builders.key_vault import KeyVaultSecret
+from batchai_recipes.builders.machine import MachineBuilder
 from batchai_recipes.builders.mount import mount_volumes
 from batchai_recipes.builders.mounting import MountingBuilder
 from batchai_recipes.builders.scale import AutoScale, DeallocationOption, ManualScale
 from batchai_recipes.builders.setup_task import SetupTask
-from batchai_recipes.builders.subnet import checked_subnet_id
 from batchai_recipes.builders.vm_image import VmImage
-from batchai_recipes.builders.vm_size import VmPriority, checked_vm_size
+from batchai_recipes.builders.vm_size import VmPriority
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.names import checked_resource_name
 from batchai_recipes.staging.mounted_path import MountedPath
@@ -32,7 +32,7 @@ def _cluster_name(name: str) -> str:
 
 
 @frozen
-class ClusterBuilder(MountingBuilder):
+class ClusterBuilder(MachineBuilder, MountingBuilder):
     """Describes a cluster; each method returns a new builder.
 
     Args:
@@ -53,27 +53,12 @@ class ClusterBuilder(MountingBuilder):
     """
 
     name: str = field(converter=_cluster_name)
-    size: str | None = field(default=None, kw_only=True)
     priority: VmPriority | None = field(default=None, kw_only=True)
     scale: ManualScale | AutoScale = field(default=ManualScale(1), kw_only=True)
-    admin: AdminUser | None = field(default=None, kw_only=True)
     image: VmImage | None = field(default=None, kw_only=True)
     setup: SetupTask | None = field(default=None, kw_only=True)
     insights: AppInsights | None = field(default=None, kw_only=True)
-    subnet_id: str | None = field(default=None, kw_only=True)
     limits: ClusterLimits = field(default=ClusterLimits(), kw_only=True)
-
-    def vm_size(self, size: str) -> Self:
-        """Set the size of the cluster's virtual machines.
-
-        Args:
-            size: A size by its Azure name, such as ``STANDARD_NC6``. One that is not known here
-                is passed on as it is, with an :class:`UnknownVmSizeWarning`.
-
-        Raises:
-            ConfigurationError: The size is empty.
-        """
-        return evolve(self, size=checked_vm_size(size))
 
     def nodes(
         self, count: int, *, node_deallocation_option: DeallocationOption | None = None
@@ -112,23 +97,6 @@ class ClusterBuilder(MountingBuilder):
         """Use virtual machines of one's own, as the service does unless it is told otherwise."""
         return evolve(self, priority="dedicated")
 
-    def admin_user(
-        self, name: str, *, ssh_public_key: str | None = None, password: str | None = None
-    ) -> Self:
-        """Set the administrator account of each node.
-
-        Args:
-            name: The account's name.
-            ssh_public_key: A public key in OpenSSH's format (``ssh-rsa ...``).
-            password: A password.
-
-        Raises:
-            ConfigurationError: The name is empty, neither key nor password is given, the key is no
-                public one, or the password is no text.
-        """
-        admin = AdminUser.checked(name, ssh_public_key=ssh_public_key, password=password)
-        return evolve(self, admin=admin)
-
     def virtual_machine_image(
         self,
         *,
@@ -152,17 +120,6 @@ class ClusterBuilder(MountingBuilder):
         """
         image = VmImage.checked(publisher, offer, sku, version, custom_image_id)
         return evolve(self, image=image)
-
-    def subnet(self, subnet_id: str) -> Self:
-        """Put the nodes into a virtual network.
-
-        Args:
-            subnet_id: The resource id of the subnet.
-
-        Raises:
-            ConfigurationError: It is none.
-        """
-        return evolve(self, subnet_id=checked_subnet_id(subnet_id))
 
     def setup_task(
         self,

@@ -10,11 +10,9 @@ from typing_extensions import Self
 
 from batchai_recipes.builders.admin_user import AdminUser
 from batchai_recipes.builders.data_disks import CachingType, DataDisks, StorageAccountType
-from batchai_recipes.builders.subnet import checked_subnet_id
-from batchai_recipes.builders.vm_size import checked_vm_size
+from batchai_recipes.builders.machine import MachineBuilder
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.names import checked_resource_name
-from batchai_recipes.notebook import described
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import FileServerCreateParameters
@@ -36,7 +34,7 @@ def _checked_address(address: str) -> str:
 
 
 @frozen
-class FileServerBuilder:
+class FileServerBuilder(MachineBuilder):
     """Describes a file server of one machine over NFS; each method returns a new builder.
 
     A session makes none by itself: :meth:`build` gives what the client takes, and a cluster or job
@@ -60,27 +58,8 @@ class FileServerBuilder:
     """
 
     name: str = field(converter=_file_server_name)
-    size: str | None = field(default=None, kw_only=True)
     disks: DataDisks | None = field(default=None, kw_only=True)
-    admin: AdminUser | None = field(default=None, kw_only=True)
     public_ips_to_allow: tuple[str, ...] = field(default=(), kw_only=True)
-    subnet_id: str | None = field(default=None, kw_only=True)
-
-    def _repr_html_(self) -> str:
-        """Return what it was given as a table, for notebooks."""
-        return described(self)
-
-    def vm_size(self, size: str) -> Self:
-        """Set the size of the file server's virtual machine.
-
-        Args:
-            size: A size by its Azure name, such as ``STANDARD_D1``. One that is not known here
-                is passed on as it is, with an :class:`UnknownVmSizeWarning`.
-
-        Raises:
-            ConfigurationError: The size is empty.
-        """
-        return evolve(self, size=checked_vm_size(size))
 
     def data_disks(
         self,
@@ -104,23 +83,6 @@ class FileServerBuilder:
         disks = DataDisks.checked(count, size_gb, storage_account_type, caching_type)
         return evolve(self, disks=disks)
 
-    def admin_user(
-        self, name: str, *, ssh_public_key: str | None = None, password: str | None = None
-    ) -> Self:
-        """Set the administrator account of the virtual machine.
-
-        Args:
-            name: The account's name.
-            ssh_public_key: A public key in OpenSSH's format (``ssh-rsa ...``).
-            password: A password.
-
-        Raises:
-            ConfigurationError: The name is empty, neither key nor password is given, the key is no
-                public one, or the password is no text.
-        """
-        admin = AdminUser.checked(name, ssh_public_key=ssh_public_key, password=password)
-        return evolve(self, admin=admin)
-
     def allow_public_ips(self, *addresses: str) -> Self:
         """Let only some addresses reach the machine over SSH; without any, all of them.
 
@@ -131,17 +93,6 @@ class FileServerBuilder:
             ConfigurationError: One is no address and no range.
         """
         return evolve(self, public_ips_to_allow=tuple(map(_checked_address, addresses)))
-
-    def subnet(self, subnet_id: str) -> Self:
-        """Put the machine into a virtual network.
-
-        Args:
-            subnet_id: The resource id of the subnet.
-
-        Raises:
-            ConfigurationError: It is none.
-        """
-        return evolve(self, subnet_id=checked_subnet_id(subnet_id))
 
     @classmethod
     def from_file(
