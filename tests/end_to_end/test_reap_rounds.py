@@ -1,12 +1,17 @@
 """Sessions killed with SIGKILL after each of their steps, beside one that lives."""
 
+import json
 import os
+import signal
+import subprocess
+import sys
 from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
 
 from batchai_recipes import ClusterBuilder, Connection, CustomJobBuilder, TrainingSession
+from batchai_recipes.session.joint_workspace import inner_uses, workspace_uses
 from batchai_recipes.session.reaping import reap
 from batchai_recipes.session.service_clock import ServiceClock
 from batchai_recipes.settings import journals_of
@@ -14,38 +19,157 @@ from batchai_recipes.settings import journals_of
 ROUNDS = int(os.environ.get("BATCHAI_RECIPES_KILL_ROUNDS", "1"))
 PROGRAM = """
 import sys
+from datetime import timedelta
 from batchai_recipes import *
+from batchai_recipes.session.joint_workspace import JointWorkspace
+from batchai_recipes.session.journal import Journal
+from batchai_recipes.session.lease_holder import LeaseHolder
 
-step = sys.argv[1]
+step, scenario, *arguments = sys.argv[1:]
+counts = {}
 
 def report(line):
     print(line, flush=True)
     if line.startswith(step):
         sys.stdin.read()  # the test kills this process here
 
-# The resource group is the live session's, the share one that both stage to.
+def tell(kind, name, word):
+    act = getattr(kind, name)
+
+    def told(*arguments, **options):
+        result = act(*arguments, **options)
+        counts[word] = counts.get(word, 0) + 1
+        report(f"{word} {counts[word]}")
+        return result
+
+    setattr(kind, name, told)
+
+tell(JointWorkspace, "write", "tags")
+tell(LeaseHolder, "renew", "renewed")
+tell(LeaseHolder, "hand_over", "handed over")
+tell(Journal, "detach", "noted the deadline")
+
 staging = FileShareStaging("data").upload("train.py")
 cluster = ClusterBuilder("c").vm_size("STANDARD_D1").mount(staging, at="share")
 job = CntkJobBuilder("j").script("$AZ_BATCHAI_MOUNT_ROOT/share/train.py")
-settings = ConnectionSettings.from_file(sys.argv[2]) if sys.argv[2:] else None
-with (
-    Connection(settings) if settings else Connection.default() as connection,
-    TrainingSession(cluster, staging=staging, connection=connection, report=report) as session,
-):
-    for line in session.submit(job).stream():
-        report(line)
+
+options = {"staging": staging, "report": report}
+
+def running(connection):
+    with TrainingSession(cluster, connection=connection, **options) as session:
+        for line in session.submit(job).stream():
+            report(line)
+
+def ending(connection):
+    with TrainingSession(cluster, connection=connection, **options) as session:
+        session.submit(job)
+
+def limits(connection):
+    short = ClusterBuilder("short").vm_size("STANDARD_D1").idle_timeout(0.2)
+    clusters = (cluster.max_lifetime(3600), short)
+    with TrainingSession(*clusters, connection=connection, **options) as session:
+        session.submit(job, cluster="c")
+        place = session.names.workspace_place
+        while len(list(connection.batchai.clusters.list_by_workspace(*place))) == 2:
+            pass
+        report("retired")
+
+def attaching(connection):
+    with TrainingSession(cluster, connection=connection, **options) as session:
+        session.submit(job)
+        session.detach(timedelta(hours=1))
+    report("gone on")
+    with TrainingSession.attach(session.id, connection=connection, report=report):
+        report("taken up")
+
+def joining(connection):
+    group, workspace, experiment = arguments
+    names = {"resource_group": group, "workspace": workspace, "experiment": experiment}
+    mine = ClusterBuilder("mine")
+    with TrainingSession(
+        mine, use_existing=True, connection=connection, report=report, **names
+    ) as session:
+        hello = CustomJobBuilder("j").command_line("sleep 600").std_out_err_path_prefix("/tmp")
+        session.submit(hello)
+
+settings = None
+if scenario == "elsewhere":
+    scenario, settings = "running", ConnectionSettings.from_file(arguments[0])
+with Connection(settings) if settings else Connection.default() as connection:
+    globals()[scenario](connection)
 """
-STEPS = (
-    "Created resource group",
-    "Created workspace",
-    "Created file share",
-    "Uploaded",
-    "Created cluster",
-    "Cluster state",
-    "Created experiment",
-    "Created job",
-    "up",
-)
+STEPS = {
+    "running": (
+        *("Created resource group", "Created workspace", "Created file share", "Uploaded"),
+        *("tags 1", "Created cluster", "Cluster state", "tags 2", "Created experiment"),
+        *("Created job", "up"),
+    ),
+    "ending": (
+        *("Deleting job", "Deleting experiment", "tags 3", "tags 4", "Deleting cluster", "tags 5"),
+        *("tags 6", "Deleting file share", "Deleting workspace", "Deleting resource group"),
+    ),
+    "limits": (
+        *("Created cluster c", "tags 2", "Created cluster short", "Created experiment"),
+        *("Deleting cluster short: it had no job", "tags 4", "tags 5", "retired"),
+    ),
+    "attaching": (
+        *("handed over 1", "noted the deadline", "Detached session", "gone on", "renewed 1"),
+        *("taken up", "Deleting cluster"),
+    ),
+    "joining": (
+        *("Using resource group", "tags 1", "Using workspace", "tags 2", "Using cluster", "tags 3"),
+        *("Using experiment", "Created job", "Deleting job", "tags 4", "tags 5", "tags 6"),
+    ),
+}
+"""At which steps of which program it is killed."""
+
+
+FORK = """
+import json, os, sys
+import azure.identity, azure.mgmt.batchai, azure.mgmt.resource.resources, azure.storage.file
+import batchai_recipes.session.training_session
+
+silent = os.pipe()
+for line in sys.stdin:
+    program, *arguments = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        os.dup2(silent[0], 0)
+        sys.stdin = os.fdopen(0)
+        sys.argv = ["-c", *arguments]
+        exec(program, {"__name__": "__main__"})
+        os._exit(0)
+    print(child, flush=True)
+    os.waitpid(child, 0)
+    print("ended", flush=True)
+"""
+"""Runs one program after another in a process of its own, with what takes long to load loaded."""
+
+
+@pytest.fixture
+def killed(environment, tmp_path):
+    """Run the session of PROGRAM in a process of its own, and kill it at a step."""
+    (tmp_path / "train.py").write_text("import time\nprint('up')\ntime.sleep(600)\n")
+    with subprocess.Popen(
+        [sys.executable, "-c", FORK],
+        env=environment,
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as forker:
+
+        def kill(step, *arguments):
+            forker.stdin.write(json.dumps([PROGRAM, step, *arguments]) + "\n")
+            forker.stdin.flush()
+            process = int(forker.stdout.readline())
+            for line in iter(forker.stdout.readline, "ended\n"):
+                assert line, "the forker ended"
+                if line.startswith(step):
+                    os.kill(process, signal.SIGKILL)
+
+        yield kill
+        forker.stdin.close()
 
 
 class Live:
@@ -53,7 +177,8 @@ class Live:
 
     def __init__(self, session, run, connection):
         self.run = run
-        self._names = session.names
+        self.id = session.id
+        self.names = session.names
         self._connection = connection
 
     def check(self):
@@ -61,8 +186,18 @@ class Live:
         batchai = self._connection.batchai
         groups = self._connection.resources.resource_groups.list()
         shares = self._connection.files.list_shares()
-        assert [one.name for one in batchai.workspaces.list()] == [self._names.workspace]
-        assert [one.name for one in groups] == [self._names.resource_group]
+        place = self.names.workspace_place
+        (workspace,) = batchai.workspaces.list()
+        assert workspace.name == self.names.workspace
+        clusters = batchai.clusters.list_by_workspace(*place)
+        assert [one.name for one in clusters] == ["mine"]
+        experiments = batchai.experiments.list_by_workspace(*place)
+        assert [one.name for one in experiments] == [self.names.experiment]
+        jobs = batchai.jobs.list_by_experiment(*self.names.experiment_place)
+        assert [one.name for one in jobs] == ["forever"]
+        users = [*workspace_uses(workspace.tags), *(u for _, _, u in inner_uses(workspace.tags))]
+        assert {use.session for use in users} == {self.id}
+        assert [one.name for one in groups] == [self.names.resource_group]
         assert [one.name for one in shares] == ["mine"]
         assert self.run.state == "running"
 
@@ -84,25 +219,31 @@ def live(state_dir):
         connection.files.delete_share("mine")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(60 * (1 + ROUNDS))
-def test_reap_leaves_nothing_of_killed_sessions_and_touches_no_live_one(killed, live, state_dir):
-    """At every step; so many rounds as BATCHAI_RECIPES_KILL_ROUNDS says."""
-    for _ in range(ROUNDS):
-        for step in STEPS:
-            killed(step)
-            said = []
-            assert reap(journals_of(state_dir), report=said.append) == 1, step
-            assert reap(journals_of(state_dir), report=said.append) == 0, step
-            live.check()
-
-
 class Later(ServiceClock):
-    """The service's clock, an hour from now."""
+    """The service's clock, two hours from now."""
 
     def now(self):
         """Return the time at which the lease of a session that is gone has run out."""
-        return super().now() + timedelta(hours=1)
+        return super().now() + timedelta(hours=2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300 * (1 + ROUNDS))
+@pytest.mark.parametrize("scenario", STEPS)
+def test_reap_leaves_nothing_of_killed_sessions_and_touches_no_live_one(
+    killed, live, state_dir, scenario
+):
+    """At every step; so many rounds as BATCHAI_RECIPES_KILL_ROUNDS says."""
+    place = live.names.experiment_place if scenario == "joining" else ()
+    for _ in range(ROUNDS):
+        for step in STEPS[scenario]:
+            killed(step, scenario, *place)
+            said, journals = [], journals_of(state_dir)
+            # What was detached stays until its deadline.
+            clock = Later() if scenario == "attaching" else None
+            assert reap(journals, report=said.append, clock=clock) == 1, step
+            assert reap(journals, report=said.append, clock=clock) == 0, step
+            live.check()
 
 
 @pytest.fixture
@@ -135,7 +276,7 @@ def test_a_session_of_another_machine_is_reaped_when_its_lease_has_run_out(
 ):
     """Not before; and only it, although the clock is as late for the session that lives here."""
     environment["BATCHAI_RECIPES_STATE_DIR"] = str(tmp_path / "elsewhere")
-    killed(step, str(settings_file))
+    killed(step, "elsewhere", str(settings_file))
     here, said = journals_of(tmp_path / "state"), []
     connection = live._connection
 
