@@ -11,9 +11,9 @@ from datetime import timedelta
 import pytest
 
 from batchai_recipes import ClusterBuilder, Connection, CustomJobBuilder, TrainingSession
-from batchai_recipes.session.joint_workspace import inner_uses, workspace_uses
 from batchai_recipes.session.reaping import reap
 from batchai_recipes.session.service_clock import ServiceClock
+from batchai_recipes.session.workspace_notes import inner_uses, workspace_uses
 from batchai_recipes.settings import journals_of
 
 ROUNDS = int(os.environ.get("BATCHAI_RECIPES_KILL_ROUNDS", "1"))

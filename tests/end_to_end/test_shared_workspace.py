@@ -218,3 +218,22 @@ def test_taking_up_the_owner_leaves_what_another_session_made_beside(connection)
             assert again.names.clusters == ("c",)
         assert user.submit(JOB).wait().state == "succeeded"
     assert list(connection.resources.resource_groups.list()) == []
+
+
+def test_at_its_deadline_a_detached_session_leaves_what_another_one_uses(connection):
+    """The service deletes the rest, and knows from the tags what the other uses."""
+    rest = ClusterBuilder("rest").vm_size("STANDARD_D1").nodes(0)
+    clusters, workspaces = connection.batchai.clusters, connection.batchai.workspaces
+    with ExitStack() as owner:
+        made = owner.enter_context(TrainingSession(CLUSTER, rest, connection=connection, **NAMES))
+        with TrainingSession(
+            ClusterBuilder("c"), connection=connection, use_existing=True, **NAMES
+        ) as user:
+            made.detach(timedelta(seconds=0))
+            owner.close()
+            while [one.name for one in clusters.list_by_workspace("ours", "w")] != ["c"]:
+                pass
+            while made.id in str(workspaces.get("ours", "w").tags):
+                pass
+            assert user.submit(JOB).wait().state == "succeeded"
+    assert list(connection.resources.resource_groups.list()) == []

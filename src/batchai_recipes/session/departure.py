@@ -7,9 +7,10 @@ from attrs import field, frozen
 from batchai_recipes.connection import Connection
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.refusals import explained
+from batchai_recipes.session.joint_in_workspace import JointInWorkspace
 from batchai_recipes.session.joint_things import JointFileShare, JointResourceGroup
 from batchai_recipes.session.joint_use import Joint, JointUse, OtherUser
-from batchai_recipes.session.joint_workspace import JointInWorkspace, JointWorkspace, LastRead
+from batchai_recipes.session.joint_workspace import JointWorkspace, LastRead
 from batchai_recipes.session.made import Made
 from batchai_recipes.session.service_clock import ServiceClock
 from batchai_recipes.tracing import span

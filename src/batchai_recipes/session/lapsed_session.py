@@ -10,10 +10,10 @@ from batchai_recipes.refusals import explained
 from batchai_recipes.session.departure import Departure
 from batchai_recipes.session.joint_things import JointFileShare, JointResourceGroup
 from batchai_recipes.session.joint_use import Use, uses
-from batchai_recipes.session.joint_workspace import inner_uses, workspace_uses
 from batchai_recipes.session.lease import OWNER_TAG, Lease
 from batchai_recipes.session.made import Made
 from batchai_recipes.session.service_clock import ServiceClock
+from batchai_recipes.session.workspace_notes import inner_uses, workspace_uses
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import Workspace

@@ -19,9 +19,10 @@ from batchai_recipes.session.cluster_jobs import ClusterJobs
 from batchai_recipes.session.cluster_state import wait_until_ready
 from batchai_recipes.session.condition import only_new, unless_changed
 from batchai_recipes.session.departure import Departure
+from batchai_recipes.session.joint_in_workspace import JointInWorkspace
 from batchai_recipes.session.joint_things import JointFileShare, JointResourceGroup
 from batchai_recipes.session.joint_use import Joint, JointUse, Standing
-from batchai_recipes.session.joint_workspace import JointInWorkspace, JointWorkspace
+from batchai_recipes.session.joint_workspace import JointWorkspace
 from batchai_recipes.session.journal import Journal, is_gone
 from batchai_recipes.session.lease import LEASE
 from batchai_recipes.session.made import Made
@@ -107,9 +108,15 @@ class Provisioning:
         self, made: Made, use: JointUse, *, may_exist: bool = True, in_turn: bool = False
     ) -> Standing:
         """Make something or use it, with others; what is not any session's is not deleted."""
+        from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415 - on first use
+
         self._journal.about_to_make(made)
         self.arrange_deletion(made)
-        standing = use.begin(self._clock.now() + LEASE, join=may_exist, in_turn=in_turn)
+        try:
+            standing = use.begin(self._clock.now() + LEASE, join=may_exist, in_turn=in_turn)
+        except ResourceExistsError:
+            self._leave(made)
+            raise
         if standing == "not ours":
             self._leave(made)
             if not may_exist:

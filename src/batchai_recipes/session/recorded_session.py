@@ -12,12 +12,12 @@ from batchai_recipes.refusals import explained, status_of
 from batchai_recipes.session.condition import only_as_read
 from batchai_recipes.session.joint_things import JointFileShare, JointResourceGroup
 from batchai_recipes.session.joint_use import uses
-from batchai_recipes.session.joint_workspace import InnerKind, inner_labels
 from batchai_recipes.session.lease import LEASE, Lease, this_process
 from batchai_recipes.session.listener import Listener
 from batchai_recipes.session.made import Made
 from batchai_recipes.session.service_clock import ServiceClock
 from batchai_recipes.session.session_names import SessionNames
+from batchai_recipes.session.workspace_notes import InnerKind, inner_labels
 
 if TYPE_CHECKING:
     from azure.core.pipeline import PipelineResponse

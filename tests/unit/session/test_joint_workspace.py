@@ -6,17 +6,17 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from batchai_recipes.session.departure import Departure
+from batchai_recipes.session.joint_in_workspace import JointInWorkspace
 from batchai_recipes.session.joint_use import JointUse, Use
-from batchai_recipes.session.joint_workspace import (
+from batchai_recipes.session.lease import LEASE, Lease
+from batchai_recipes.session.made import Made
+from batchai_recipes.session.service_clock import ServiceClock
+from batchai_recipes.session.workspace_notes import (
     DELETER,
-    JointInWorkspace,
     inner_labels,
     inner_uses,
     workspace_uses,
 )
-from batchai_recipes.session.lease import LEASE, Lease
-from batchai_recipes.session.made import Made
-from batchai_recipes.session.service_clock import ServiceClock
 
 PLACE = ("g", "w", "c")
 CLUSTER = Made("cluster", PLACE)
