@@ -139,6 +139,62 @@ def test_who_asks_for_nothing_is_ended(ended):
     crew.stop()
 
 
+class Looks:
+    """The overseer's looks at the leader, one whenever a test says so."""
+
+    def __init__(self):
+        self._begun, self._next = threading.Semaphore(0), threading.Semaphore(0)
+        self._over = False
+
+    def __call__(self, _seconds):
+        """Pause, as the overseer does after each look."""
+        self._begun.release()
+        if not self._over:
+            assert self._next.acquire(timeout=30)
+
+    def wait_for_first(self):
+        """Wait until it has looked once."""
+        assert self._begun.acquire(timeout=30)
+
+    def again(self):
+        """Let it look once more, and wait for that."""
+        self._next.release()
+        assert self._begun.acquire(timeout=30)
+
+    def end(self):
+        """Let it look as often as it likes."""
+        self._over = True
+        self._next.release()
+
+
+def test_a_leader_is_relieved_when_a_second_look_finds_it_at_the_same_request(ended):
+    """Not before, and not where it has gone on to another one."""
+    looks = Looks()
+    crew = Crew(ended, idle_seconds=60, pause=looks)
+    crew.start()
+    with closing(Echo()) as lasting, closing(Echo()) as short:
+        crew.watch(short)
+        assert short.ask(b"x") == b"x"
+        looks.wait_for_first()
+        for _ in range(3):
+            assert short.ask(b"x") == b"x"
+            looks.again()
+        assert len(set(short.served_by)) == 1
+        crew.watch(lasting)
+        lasting.client.sendall(b"h")
+        while not lasting.served_by:
+            looks.again()
+        short.client.sendall(b"x")
+        looks.again()
+        looks.again()
+        assert short.client.recv(1) == b"x"
+        assert short.served_by[-1] != lasting.served_by[-1]
+        lasting.held.set()
+        assert lasting.client.recv(1) == b"h"
+        looks.end()
+    crew.stop()
+
+
 class Poll:
     """A set of watched descriptors with room for so many more."""
 

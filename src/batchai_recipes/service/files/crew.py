@@ -55,10 +55,18 @@ class Crew(Generic[Connection]):
     Args:
         ended: Told of each connection that is to be closed.
         idle_seconds: How long a connection is kept without a request.
+        pause: Waits some seconds between two looks at the leader.
     """
 
-    def __init__(self, ended: Callable[[Connection], None], idle_seconds: float) -> None:
+    def __init__(
+        self,
+        ended: Callable[[Connection], None],
+        idle_seconds: float,
+        *,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> None:
         self._ended = ended
+        self._pause = pause
         self._idle_seconds = idle_seconds
         self._poll = select.epoll()
         self._bell = os.eventfd(0, os.EFD_CLOEXEC)
@@ -208,7 +216,7 @@ class Crew(Generic[Connection]):
             quiet = 0
             while quiet < _QUIET_LOOKS and not self._over:
                 request, term = self._requests, self._term
-                time.sleep(_PATIENCE_SECONDS)
+                self._pause(_PATIENCE_SECONDS)
                 if request != self._requests:
                     quiet = 0
                 elif self._served is not None:
