@@ -12,7 +12,14 @@ from batchai_recipes.session.keeper import keep
 from batchai_recipes.session.made import Made
 
 NOON = datetime(2030, 11, 24, 12, tzinfo=timezone.utc)
-JSON = {"Content-Type": "application/json"}
+# Another session made the workspace, this one the cluster in it.
+OTHERS = {
+    "tags": {
+        "batchai-recipes-session": "another",
+        "batchai-recipes-lease": "2030-11-24T12:15:00+00:00",
+        "batchai_recipes_cluster.c.batchai_recipes_user_s": "s kept",
+    }
+}
 
 
 @pytest.fixture
@@ -23,7 +30,8 @@ def session(batchai, connection, clock, monkeypatch):
     """
     batchai.raw("HEAD", "/resourcegroups/.*", (404, {"Date": "Sun, 24 Nov 2030 12:00:00 GMT"}, ""))
     batchai.on("GET", "/experiments/e/jobs", {"value": []})
-    batchai.on("GET", "/workspaces/w", {"tags": {"batchai-recipes-session": "another"}})
+    batchai.on("GET", "/workspaces/w", OTHERS)
+    batchai.on("PATCH", "/workspaces/w", {})
     reaped = []
     monkeypatch.setattr(
         "batchai_recipes.session.keeper.reap",
@@ -112,7 +120,7 @@ def test_a_service_that_does_not_answer_at_first_ends_nothing(
     session, batchai, connection, clock, ready
 ):
     """Else the service would stop, and nobody keep the deadline."""
-    batchai.on("GET", "/workspaces/w", (409, {}))
+    batchai.on("GET", "/workspaces/w", (409, {}), OTHERS)
     batchai.on("GET", "/clusters/c", (409, {}), ready)
     reaped = session(1000, CLUSTER, limits={"c": ClusterLimits(idle_timeout=60)})
     keep(connection, "s", clock.pacing())
