@@ -78,7 +78,7 @@ class ConnectionSettings:
             missing.
 
     Example:
-        >>> from batchai_recipes import StorageAccount, checked_key
+        >>> from batchai_recipes import StorageAccount
         >>> settings = ConnectionSettings(
         ...     endpoint="https://batchai.example.org",
         ...     tenant_id="11111111-1111-1111-1111-111111111111",

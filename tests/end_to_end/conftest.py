@@ -1,5 +1,6 @@
 """A real service on loopback, and proof that nothing of it is left."""
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from job_files import SCHEMA
 from toolkit_bench import NODES, Bench
 
 from batchai_recipes import (
@@ -16,6 +18,7 @@ from batchai_recipes import (
     Connection,
     FileShareStaging,
     TrainingSession,
+    cli,
 )
 
 TABLES = (
@@ -194,3 +197,31 @@ def assert_nothing_left(state_dir: Path) -> None:
 def nothing_left(state_dir: Path):
     """Assert that no process, share or record is left."""
     return lambda: assert_nothing_left(state_dir)
+
+
+@pytest.fixture(scope="module")
+def run_service(tmp_path_factory):
+    """A service that all runs of a module use, each from nothing and back to nothing."""
+    with Connection.embedded(tmp_path_factory.mktemp("run")) as connection:
+        yield connection
+
+
+@pytest.fixture
+def run_job(run_service, tmp_path, monkeypatch, capsys):
+    """Run a job by its file; return the exit code, the output and the messages. Nothing is left."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(job, *arguments, cluster=None, kept=False):
+        line = ["batchai-recipes", "run", "job.json", *map(str, arguments)]
+        Path("job.json").write_text(json.dumps({"$schema": SCHEMA, "properties": job}))
+        if cluster:
+            Path("cluster.json").write_text(json.dumps(cluster))
+            line += ["--cluster", "cluster.json"]
+        monkeypatch.setattr(sys, "argv", [*line, "--state-dir", str(run_service.state_dir)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert bool(list(run_service.batchai.workspaces.list())) == kept
+        assert bool(list(run_service.files.list_shares())) == kept
+        return ended.value.code, *capsys.readouterr()
+
+    return run
