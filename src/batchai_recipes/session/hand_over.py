@@ -1,16 +1,36 @@
 """HandOver: leaves a session to the service, until a deadline or for good."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from batchai_recipes.concurrency import concurrency_of
 from batchai_recipes.connection import Connection
-from batchai_recipes.errors import BatchAIRecipesError, RequestError
+from batchai_recipes.errors import BatchAIRecipesError, ConfigurationError, RequestError
 from batchai_recipes.session.journal import Journal
 from batchai_recipes.session.keeper import start_keeper
 from batchai_recipes.session.lease import LEASE
 from batchai_recipes.session.lease_holder import LeaseHolder
 from batchai_recipes.session.made import Made
 from batchai_recipes.session.run_folder import RunFolder
+
+
+def checked_deadline(deadline: datetime | timedelta) -> datetime | timedelta:
+    """Return a deadline that a session can have.
+
+    Args:
+        deadline: A time, or how long from now.
+
+    Raises:
+        ConfigurationError: It is a time without a time zone, or no time to come.
+    """
+    if isinstance(deadline, datetime) and deadline.tzinfo is None:
+        raise ConfigurationError("The deadline has no time zone: use datetime.now(timezone.utc)")
+    if not isinstance(deadline, datetime | timedelta):
+        raise ConfigurationError(
+            f"The deadline is {deadline!r}: write timedelta(hours=8), or a time with its zone"
+        )
+    if isinstance(deadline, timedelta) and deadline <= timedelta(0):
+        raise ConfigurationError(f"The deadline is {deadline} from now: give a time to come")
+    return deadline
 
 
 class HandOver:

@@ -15,11 +15,12 @@ from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.builders.cluster_limits import ClusterLimits
 from batchai_recipes.builders.job import JobBuilder
 from batchai_recipes.connection import Connection
-from batchai_recipes.errors import BatchAIRecipesError, ConfigurationError
+from batchai_recipes.errors import BatchAIRecipesError
 from batchai_recipes.pacing import Pacing
 from batchai_recipes.session.attachment import Attachment
 from batchai_recipes.session.beginning import Beginning
 from batchai_recipes.session.clean_up_policy import CleanUp, CleanUpPolicy
+from batchai_recipes.session.hand_over import checked_deadline
 from batchai_recipes.session.listener import Listener, make_seen
 from batchai_recipes.session.live_session import LiveSession
 from batchai_recipes.session.redaction import Redaction, secrets_in
@@ -206,17 +207,7 @@ Preparing: 0; Leaving: 0
             ConfigurationError: The deadline is a time without a time zone, or no time to come.
             RequestError: The service refused or did not answer; the session is not detached.
         """
-        if isinstance(deadline, datetime) and deadline.tzinfo is None:
-            raise ConfigurationError(
-                "The deadline has no time zone: use datetime.now(timezone.utc)"
-            )
-        if not isinstance(deadline, datetime | timedelta):
-            raise ConfigurationError(
-                f"The deadline is {deadline!r}: write timedelta(hours=8), or a time with its zone"
-            )
-        if isinstance(deadline, timedelta) and deadline <= timedelta(0):
-            raise ConfigurationError(f"The deadline is {deadline} from now: give a time to come")
-        self._unended().detach(deadline)
+        self._unended().detach(checked_deadline(deadline))
 
     @classmethod
     def attach(
