@@ -229,7 +229,7 @@ def test_at_its_deadline_a_detached_session_leaves_what_another_one_uses(connect
         with TrainingSession(
             ClusterBuilder("c"), connection=connection, use_existing=True, **NAMES
         ) as user:
-            made.detach(timedelta(seconds=0))
+            made.detach(timedelta(seconds=0.1))
             owner.close()
             while [one.name for one in clusters.list_by_workspace("ours", "w")] != ["c"]:
                 pass

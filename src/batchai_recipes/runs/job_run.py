@@ -116,7 +116,7 @@ class JobRun:
         """Wait until the job has succeeded.
 
         A service that does not answer for a while, as when it is restarted, is waited for too: for
-        so long as :attr:`Pacing.outage` says, five minutes if nothing else is said.
+        as long as ``Pacing(outage=SECONDS)`` says, five minutes if nothing else is said.
 
         Args:
             timeout: How long to wait at most, in seconds; None for as long as it takes.
