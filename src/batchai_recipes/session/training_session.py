@@ -195,10 +195,9 @@ Preparing: 0; Leaving: 0
     def detach(self, deadline: datetime | timedelta) -> None:
         """Hand the session over to the service: nothing is deleted when the block ends.
 
-        Jobs go on without this program, and the service keeps the limits of clusters.
-        :meth:`attach` takes the session up again, here or in another process. At the deadline the
-        service deletes what it made; at an endpoint that is not this project's, ``batchai-recipes
-        reap`` does.
+        Jobs go on, and the service keeps the limits of clusters. :meth:`attach` takes the session
+        up again, in any process. At the deadline the service deletes what it made; at an endpoint
+        that is not this project's, ``batchai-recipes reap`` does.
 
         Args:
             deadline: Until when the session stays, or for how long from now.
@@ -242,10 +241,8 @@ Preparing: 0; Leaving: 0
             ConfigurationError: The id cannot be one, or an option is not allowed.
         """
         session = cls.__new__(cls)
-        policy = CleanUpPolicy(clean_up, keep_outputs)
-        session._prepare(  # noqa: SLF001 - of this very class
-            Attachment.options_of(id, policy), connection, report, pacing, attaches=True
-        )
+        options = Attachment.options_of(id, CleanUpPolicy(clean_up, keep_outputs))
+        session._prepare(options, connection, report, pacing, attaches=True)  # noqa: SLF001 - own
         return session
 
     def _take_up(self) -> None:
@@ -255,11 +252,10 @@ Preparing: 0; Leaving: 0
         try:
             self._options = attachment.options(self._options)
             beginning = Beginning(self._options, connection, self._listener, self._pacing, clock)
-            live = beginning.attached(attachment)
+            self._live = beginning.attached(attachment)
         except BaseException:
             attachment.give_back(connection, clock, self._listener)
             raise
-        self._live = live
         self._live.take_up()
 
     def _end(self, error: BaseException | None) -> None:
