@@ -127,6 +127,9 @@ class TestRaysAutoscaler:
             client = Client(service)
             make_scaling_cluster(client, 3)
             assert machines_of(status_of(cluster)) == 1
+            submit_until(client, tmp_path, 1)
+            wait_until(lambda: states_of(client) == ["running"])
+            # The first machine may have room for these, but not for nodes of the same cluster.
             submit_until(client, tmp_path, 4)
             wait_until(lambda: states_of(client) == ["queued"] + ["running"] * 3)
             assert machines_of(status_of(cluster)) == 4
