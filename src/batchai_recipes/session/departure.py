@@ -1,6 +1,6 @@
 """Departure: a session deletes what it made, and leaves alone what others use or have made anew."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from attrs import field, frozen
 
@@ -35,13 +35,21 @@ class Departure:
     lapsed: bool = False
     _read: dict[tuple[str, ...], LastRead] = field(factory=dict, init=False)
 
-    def delete(self, made: Made, own: Iterable[Made], *, surely: bool = False) -> OtherUser | None:
+    def delete(
+        self,
+        made: Made,
+        own: Iterable[Made],
+        *,
+        surely: bool = False,
+        before: Callable[[], object] = lambda: None,
+    ) -> OtherUser | None:
         """Delete something unless it is used by others, or somebody else's by now.
 
         Args:
             made: What the session made.
             own: Everything that the session made.
             surely: Whether the session has made it, also where its labels are gone.
+            before: Told that something that others might use is about to be deleted.
 
         Returns:
             Whose it is, so that it stays; None where it is gone.
@@ -52,7 +60,7 @@ class Departure:
         joint = self.joint_use(made, own)
         if joint:
             with span(f"delete {made.kind}", **made.attributes), explained(f"delete {made}"):
-                return joint.end(surely=surely)
+                return joint.end(surely=surely, before=before)
         made.delete(self.connection)
         return None
 

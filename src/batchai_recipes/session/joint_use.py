@@ -159,6 +159,10 @@ class OtherUser:
         return f"{self.who} uses it"
 
 
+def _nothing() -> None:
+    pass
+
+
 class JointUse:
     """One session's use of one thing.
 
@@ -252,11 +256,14 @@ class JointUse:
             if labels is None or not labels.of_sessions or self._write(labels, until):
                 return
 
-    def end(self, *, surely: bool = False) -> OtherUser | None:
+    def end(
+        self, *, surely: bool = False, before: Callable[[], object] = _nothing
+    ) -> OtherUser | None:
         """Use it no more, and delete it unless others do.
 
         Args:
             surely: Whether the session has made it, also where its labels are gone.
+            before: Told that it is about to be deleted.
 
         Returns:
             Who uses it, so that it stays; None where it is gone.
@@ -281,8 +288,11 @@ class JointUse:
             someone = self._thing.other_user()
             if someone and self._thing.read() == labels:  # else it may be of a session that came
                 return OtherUser(someone, takes_over=False)
-            if not someone and self._thing.delete(labels):
-                return None
+            if not someone:
+                before()
+                before = _nothing
+                if self._thing.delete(labels):
+                    return None
         raise AssertionError  # pragma: no cover - as above
 
     def _is_free(self, labels: Labels, *, in_turn: bool) -> bool:

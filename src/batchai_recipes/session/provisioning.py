@@ -290,7 +290,7 @@ class Provisioning:
         Raises:
             RequestError: The service refused or did not answer.
         """
-        self._delete(Made("cluster", self._names.cluster_place(name)))
+        self._delete(Made("cluster", self._names.cluster_place(name)), lambda: None)
         self.forget_cluster(name)
 
     def forget_cluster(self, name: str) -> None:
@@ -319,10 +319,14 @@ class Provisioning:
             made: What the journal names already.
         """
         self._all_made.append(made)
-        self._undo.push(str(made), lambda: self._delete(made))
+        tell = partial(self._undo.tell, f"Deleting {made}")
+        # Of what others may use, it is not known yet whether it will be deleted.
+        self._undo.push(str(made), lambda: self._delete(made, tell), silent=made.kind != "job")
 
-    def _delete(self, made: Made) -> None:
-        other = self._departure.delete(made, self._all_made, surely=made in self._surely_made)
+    def _delete(self, made: Made, before: Callable[[], object]) -> None:
+        other = self._departure.delete(
+            made, self._all_made, surely=made in self._surely_made, before=before
+        )
         if other is None or other.takes_over:
             self._journal.gone(made)
         if other:

@@ -26,17 +26,21 @@ class UndoStack:
     def __init__(self, report: Callable[[str], None]) -> None:
         self._report = report
         self._stack = ExitStack()
+        self._silent: set[str] = set()
         self._failures: list[Exception] = []
         self._dropped: set[str] = set()
 
-    def push(self, what: str, delete: Callable[[], object]) -> None:
+    def push(self, what: str, delete: Callable[[], object], *, silent: bool = False) -> None:
         """Remember how to delete something; called before it is made.
 
         Args:
             what: The thing, for the report.
             delete: Deletes it; without effect when it is not there.
+            silent: Whether `delete` itself tells, since it may leave the thing to others.
         """
         self._dropped.discard(what)
+        if silent:
+            self._silent.add(what)
         self._stack.callback(self._attempt, what, delete)
 
     def drop(self, what: str) -> None:
@@ -59,14 +63,20 @@ class UndoStack:
     def _attempt(self, what: str, delete: Callable[[], object]) -> None:
         if what in self._dropped:
             return
-        self._tell(f"Deleting {what}")
+        if what not in self._silent:
+            self.tell(f"Deleting {what}")
         try:
             delete()
         except Exception as error:  # noqa: BLE001 - whatever it is, the others must be deleted
-            self._tell(f"Deleting {what} failed: {error}")
+            self.tell(f"Deleting {what} failed: {error}")
             self._failures.append(error)
 
-    def _tell(self, line: str) -> None:
+    def tell(self, line: str) -> None:
+        """Report something, whether or not anybody hears it.
+
+        Args:
+            line: What to say.
+        """
         try:
             self._report(line)
         except Exception as error:  # noqa: BLE001 - whoever is told may be gone; the thing is not
