@@ -166,7 +166,7 @@ class JobFailedError(JobError):
         job: The job's name.
         exit_code: The exit code of its process; None when it never ran or was ended by the service.
         errors: What the service says of it, each as ``CODE: message``.
-        stderr_tail: The end of its standard error, possibly empty.
+        stderr_tail: The end of its standard error, possibly empty; None where it cannot be read.
 
     Example:
         >>> error = JobFailedError("myjob", 2, ["JobFailed: it exited with 2"], "no such file")
@@ -178,7 +178,7 @@ class JobFailedError(JobError):
     """
 
     def __init__(
-        self, job: str, exit_code: int | None, errors: Sequence[str], stderr_tail: str
+        self, job: str, exit_code: int | None, errors: Sequence[str], stderr_tail: str | None
     ) -> None:
         super().__init__(job, exit_code, tuple(errors), stderr_tail)
         self.job = job
@@ -191,10 +191,10 @@ class JobFailedError(JobError):
         joint = " " if self.exit_code is None else " with "
         lines = [f"Job {self.job} failed{joint}{ending}."]
         lines += [f"  {line}" for error in self.errors for line in error.splitlines()]
-        if self.stderr_tail.strip():
+        if self.stderr_tail is not None and self.stderr_tail.strip():
             lines.append("The end of its standard error:")
             lines += [f"  {line}" for line in self.stderr_tail.rstrip().splitlines()]
-        else:
+        elif self.stderr_tail is not None:
             lines.append("Its standard error is empty.")
         return "\n".join(lines)
 

@@ -51,6 +51,11 @@ class ManualScale:
             )
         return cls(checked_count(_NODES, count, at_least=0), option)
 
+    @property
+    def most_nodes(self) -> int:
+        """How many nodes there are at most, until somebody scales the cluster."""
+        return self.target_node_count
+
     def model(self) -> "ScaleSettings":
         """Return the official model."""
         from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
@@ -99,6 +104,11 @@ class AutoScale:
                     f"The {name} of {count} nodes is more than the maximum of {maximum}"
                 )
         return cls(minimum, maximum, initial)
+
+    @property
+    def most_nodes(self) -> int:
+        """How many nodes there are at most, until somebody scales the cluster."""
+        return self.maximum_node_count
 
     def model(self) -> "ScaleSettings":
         """Return the official model."""

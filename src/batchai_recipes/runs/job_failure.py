@@ -28,11 +28,11 @@ def job_failure(name: str, job: "Job", output: JobOutput) -> JobFailedError:
     named = [str(detail.value) for detail in details if detail.name == "file"]
     logs = LogNames(tuple(named), alternatives=True)
     logs = logs if named else LogNames.first_process("stderr")
+    tail: str | None = None
     try:
         tail = read_tail(output, logs, _STDERR_TAIL_BYTES)
     except BatchAIRecipesError as error:
         errors.append(f"{logs.names[0]} could not be read: {error}")
-        tail = ""
     return JobFailedError(name, info.exit_code if info else None, errors, tail)
 
 

@@ -1,6 +1,6 @@
 """HandOver: leaves a session to the service, until a deadline or for good."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from batchai_recipes.concurrency import concurrency_of
 from batchai_recipes.connection import Connection
@@ -128,8 +128,11 @@ class HandOver:
         """
         state_dir = self._connection.state_dir
         self._journal.close()
+        until = ""
+        if deadline:
+            until = f" until {deadline.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
         self._folder.report(
-            f"Detached session {self._session} until {deadline}; take it up with "
+            f"Detached session {self._session}{until}; take it up with "
             f"TrainingSession.attach({self._session!r})"
         )
         if state_dir:

@@ -148,6 +148,16 @@ class LiveSession:
             self.folder.asked("job", job)
             self.provisioning.create_job(job.name, parameters)
             self.job_names.append(job.name)
+        self._tell_of_too_few_nodes(job, cluster)
+
+    def _tell_of_too_few_nodes(self, job: JobBuilder, cluster: ClusterBuilder) -> None:
+        """Say why a job will not start; what somebody else made may have been scaled since."""
+        most = cluster.scale.most_nodes
+        if job.node_count > most and self.provisioning.has_made(cluster.name):
+            self.folder.report(
+                f"Job {job.name} waits until cluster {cluster.name} is scaled: it runs on "
+                f"{job.node_count} nodes, and there are {most} at most"
+            )
 
     def take_up(self) -> None:
         """Go on with what the session's journal names, as it is.

@@ -347,7 +347,8 @@ def _creating(made: Made) -> Iterator[None]:
 def _exists(made: Made) -> RequestError:
     return RequestError(
         f"Failed to create {made}: one of this name exists and is not the session's to use or "
-        f"delete; choose another name, or say use_existing=True"
+        f"delete; choose another name, or use it as it is: use_existing=True, or --use-cluster of "
+        f"batchai-recipes run"
     )
 
 

@@ -75,6 +75,8 @@ def test_a_job_that_never_ran_has_no_exit_code(endpoint, run):
     with pytest.raises(JobFailedError, match="without an exit code") as raised:
         run.wait()
     assert "stderr.txt could not be read" in str(raised.value)
+    assert raised.value.stderr_tail is None
+    assert "is empty" not in str(raised.value)
 
 
 def test_a_wait_can_be_bounded(endpoint, run):

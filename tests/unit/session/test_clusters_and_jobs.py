@@ -92,6 +92,20 @@ def names_of(runs):
     return [run.name for run in runs]
 
 
+@pytest.mark.parametrize(("nodes", "waits"), [(1, False), (2, True)])
+def test_a_job_for_more_nodes_than_there_are_is_submitted_and_told_of(
+    session, caplog, nodes, waits
+):
+    """Somebody may scale the cluster; until then it would wait without a word."""
+    with caplog.at_level("INFO", "batchai_recipes.session"):
+        session.submit(job("wide").nodes(nodes), cluster="small")
+
+    told = (
+        "Job wide waits until cluster small is scaled: it runs on 2 nodes, and there are 1 at most"
+    )
+    assert (told in caplog.messages) == waits
+
+
 def test_a_job_goes_to_the_cluster_that_is_named(session, endpoint):
     """By the cluster's resource id."""
     session.submit(job("j"), cluster="large")

@@ -100,8 +100,7 @@ def _scale(cluster: "Cluster") -> ManualScale | AutoScale:
 
 
 def _check_nodes(job: JobBuilder, cluster: ClusterBuilder, remedy: str) -> None:
-    scale = cluster.scale
-    most = scale.maximum_node_count if isinstance(scale, AutoScale) else scale.target_node_count
+    most = cluster.scale.most_nodes
     if most < job.node_count:
         raise ConfigurationError(
             f"Job {job.name!r} runs on {job.node_count} nodes, and the cluster has at most {most}: "
