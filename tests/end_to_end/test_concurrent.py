@@ -12,6 +12,8 @@ import pytest
 from batchai_recipes import ClusterBuilder, Connection, FileShareStaging, Pacing, TrainingSession
 
 ROUNDS = int(os.environ.get("BATCHAI_RECIPES_RACE_ROUNDS", "4"))
+# An order in which one session has come and gone between the look and the request of the other.
+ENDS_BETWEEN = 37
 REQUESTS = 54  # of a session from its beginning to its end
 
 
@@ -134,16 +136,15 @@ def left(connection):
 def _orders():
     """Give orders of requests: one of them inside the other at each place, and by chance."""
     chance = random.Random(20261124)
-    for number in range(ROUNDS):
+    for number in range(max(ROUNDS, ENDS_BETWEEN + 1)):
         length = chance.randrange(1, 8)
-        yield (
-            f"by chance {number}",
-            [
-                who
-                for _ in range(40)
-                for who in [chance.randrange(2)] * chance.randrange(1, length + 1)
-            ],
-        )
+        order = [
+            who
+            for _ in range(40)
+            for who in [chance.randrange(2)] * chance.randrange(1, length + 1)
+        ]
+        if number < ROUNDS or number == ENDS_BETWEEN:
+            yield f"by chance {number}", order
     for first in range(REQUESTS // ROUNDS // 2, REQUESTS, max(1, REQUESTS // ROUNDS)):
         yield f"{first} requests, then all of the other", [0] * first + [1] * 100
         yield f"{first} requests, then half of the other", [0] * first + [1] * 20 + [0] * 100

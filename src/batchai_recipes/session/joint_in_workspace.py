@@ -72,6 +72,7 @@ class JointInWorkspace:
         around = self.workspace.read()
         if around and not self._write(around, around.values, entry):
             return False
+        noted = self.workspace.last.labels
         try:
             made = unless_changed(self.create, {HTTPStatus.PRECONDITION_FAILED})
         except Exception as error:
@@ -79,8 +80,26 @@ class JointInWorkspace:
                 self.clear(self.workspace.session)
             raise
         if not made:
-            self.clear(self.workspace.session)
+            self._withdraw(noted)
         return made
+
+    def _withdraw(self, noted: Labels | None) -> None:
+        """Take the session's entry away, since somebody else has made it in between.
+
+        Unless that was a session that has ended since then and left it to this one.
+        """
+        own = start_of(self.kind, self.made.names[-1]) + label_of(self.workspace.session)
+        for _ in range(_TRIES):
+            around = self.workspace.read()
+            if around is None or around.deleting:
+                return
+            values = inner_labels(self.kind, self.made.names[-1], around.values)
+            others = any(use.session != self.workspace.session for use in uses(values))
+            if noted is not None and around.etag != noted.etag and not others:
+                return
+            left = {tag: value for tag, value in around.values.items() if tag.casefold() != own}
+            if left == around.values or self.workspace.write(evolve(around, values=left)):
+                return
 
     def write(self, labels: Labels) -> bool:
         """Replace its labels if the workspace is as it was read; tell whether that was done."""
