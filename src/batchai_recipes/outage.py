@@ -45,7 +45,7 @@ class Outage:
         ...         return answer
         >>> Outage("job myjob", Pacing(sleep=lambda seconds: None), print).through(ask)
         Waiting up to 300 s for the service, which does not answer: Failed to get job myjob: \
-connection refused
+connection refused (does the service run? check BATCHAI_ENDPOINT and AZURE_AUTHORITY_HOST)
         The service answers again
         'running'
     """

@@ -18,6 +18,7 @@ from batchai_recipes.settings import journals_of
 
 ROUNDS = int(os.environ.get("BATCHAI_RECIPES_KILL_ROUNDS", "1"))
 PROGRAM = """
+import os
 import sys
 from datetime import timedelta
 from batchai_recipes import *
@@ -89,8 +90,8 @@ def joining(connection):
     with TrainingSession(
         mine, use_existing=True, connection=connection, report=report, **names
     ) as session:
-        hello = CustomJobBuilder("j").command_line("sleep 600").std_out_err_path_prefix("/tmp")
-        session.submit(hello)
+        hello = CustomJobBuilder("j").command_line("sleep 600")
+        session.submit(hello.std_out_err_path_prefix(os.getcwd()))
 
 settings = None
 if scenario == "elsewhere":
@@ -131,11 +132,12 @@ import batchai_recipes.session.training_session
 
 silent = os.pipe()
 for line in sys.stdin:
-    program, *arguments = json.loads(line)
+    program, environment, *arguments = json.loads(line)
     child = os.fork()
     if child == 0:
         os.dup2(silent[0], 0)
         sys.stdin = os.fdopen(0)
+        os.environ.update(environment)
         sys.argv = ["-c", *arguments]
         exec(program, {"__name__": "__main__"})
         os._exit(0)
@@ -160,7 +162,9 @@ def killed(environment, tmp_path):
     ) as forker:
 
         def kill(step, *arguments):
-            forker.stdin.write(json.dumps([PROGRAM, step, *arguments]) + "\n")
+            # A test may have changed its environment since.
+            asked = [PROGRAM, dict(environment), step, *arguments]
+            forker.stdin.write(json.dumps(asked) + "\n")
             forker.stdin.flush()
             process = int(forker.stdout.readline())
             for line in iter(forker.stdout.readline, "ended\n"):
@@ -203,10 +207,11 @@ class Live:
 
 
 @pytest.fixture
-def live(state_dir):
+def live(state_dir, tmp_path):
     """A session of this process."""
     cluster = ClusterBuilder("mine").vm_size("STANDARD_D1")
-    job = CustomJobBuilder("forever").command_line("sleep infinity").std_out_err_path_prefix("/tmp")
+    job = CustomJobBuilder("forever").command_line("sleep infinity")
+    job = job.std_out_err_path_prefix(str(tmp_path / "logs"))
     with (
         Connection.embedded(state_dir) as connection,
         TrainingSession(cluster, connection=connection) as session,

@@ -13,7 +13,6 @@ from batchai_recipes.session.service_clock import ServiceClock
 
 NAMES = {"resource_group": "ours", "workspace": "w"}
 CLUSTER = ClusterBuilder("c").vm_size("STANDARD_D1")
-JOB = CustomJobBuilder("hello").command_line("echo hello").std_out_err_path_prefix("/tmp")
 OWNER = """
 import sys
 from batchai_recipes import *
@@ -52,6 +51,16 @@ def entered(program, environment):
 
 
 @pytest.fixture
+def hello(tmp_path):
+    """A job that needs no share."""
+    return (
+        CustomJobBuilder("hello")
+        .command_line("echo hello")
+        .std_out_err_path_prefix(str(tmp_path / "logs"))
+    )
+
+
+@pytest.fixture
 def owner(environment):
     """A session of another process that has made group, workspace, two clusters and experiment."""
     with entered(OWNER, environment) as process:
@@ -59,7 +68,9 @@ def owner(environment):
 
 
 @pytest.mark.parametrize("experiment", [None, "e"])
-def test_what_a_session_uses_outlives_the_one_that_made_it(connection, nothing_left, experiment):
+def test_what_a_session_uses_outlives_the_one_that_made_it(
+    connection, nothing_left, experiment, hello
+):
     """Cluster, workspace and experiment; the last of them deletes all."""
     said = []
     with ExitStack() as owner:
@@ -76,7 +87,7 @@ def test_what_a_session_uses_outlives_the_one_that_made_it(connection, nothing_l
             **NAMES,
         ) as user:
             owner.close()
-            assert user.submit(JOB).wait().state == "succeeded"
+            assert user.submit(hello).wait().state == "succeeded"
             (workspace,) = connection.batchai.workspaces.list()
             assert made.id not in str(workspace.tags)
     there = [line for line in said if line.startswith("Left ")]
@@ -92,25 +103,25 @@ def test_what_a_session_uses_outlives_the_one_that_made_it(connection, nothing_l
     nothing_left()
 
 
-def test_a_session_that_ends_first_leaves_what_it_used(connection):
+def test_a_session_that_ends_first_leaves_what_it_used(connection, hello):
     """Its own job and experiment go; the one that made the rest goes on."""
     with TrainingSession(CLUSTER, connection=connection, **NAMES) as made:
         with TrainingSession(
             ClusterBuilder("c"), connection=connection, use_existing=True, **NAMES
         ) as user:
-            user.submit(JOB).wait()
+            user.submit(hello).wait()
         (workspace,) = connection.batchai.workspaces.list()
         (experiment,) = connection.batchai.experiments.list_by_workspace("ours", "w")
 
         assert experiment.name == made.names.experiment
         assert user.id not in str(workspace.tags)
-        assert made.submit(JOB).wait().state == "succeeded"
+        assert made.submit(hello).wait().state == "succeeded"
     assert list(connection.resources.resource_groups.list()) == []
 
 
 @pytest.mark.parametrize("experiment", [None, "e"])
 def test_reap_leaves_of_a_killed_session_what_another_one_uses(
-    owner, connection, nothing_left, experiment
+    owner, connection, nothing_left, experiment, hello
 ):
     """The cluster that the other does not use is deleted; the rest when the other has ended."""
     said = []
@@ -127,14 +138,14 @@ def test_reap_leaves_of_a_killed_session_what_another_one_uses(
         assert reap(connection.journals, report=said.append) == 0
         clusters = connection.batchai.clusters.list_by_workspace("ours", "w")
         assert [cluster.name for cluster in clusters] == ["c"]
-        assert user.submit(JOB).wait().state == "succeeded"
+        assert user.submit(hello).wait().state == "succeeded"
     assert f"Left cluster c: session {user.id} uses it" in said
     assert list(connection.resources.resource_groups.list()) == []
     connection.close()
     nothing_left()
 
 
-def test_reap_on_another_machine_leaves_it_too(owner, connection, tmp_path):
+def test_reap_on_another_machine_leaves_it_too(owner, connection, tmp_path, hello):
     """Where only the tags tell of either session."""
     elsewhere, said = tmp_path / "elsewhere", []
     with TrainingSession(
@@ -150,7 +161,7 @@ def test_reap_on_another_machine_leaves_it_too(owner, connection, tmp_path):
         assert reap(elsewhere, **arguments) == 0
         clusters = connection.batchai.clusters.list_by_workspace("ours", "w")
         assert [cluster.name for cluster in clusters] == ["c"]
-        assert user.submit(JOB).wait().state == "succeeded"
+        assert user.submit(hello).wait().state == "succeeded"
         live.lease.renew(live._journal.made)
         assert user.id in connection.batchai.workspaces.get("ours", "w").tags.values()
     assert f"Left workspace w: session {user.id} uses it" in said
@@ -189,14 +200,14 @@ def test_what_a_killed_session_made_in_somebodys_workspace_is_reaped_from_any_ma
     groups.begin_delete("ours").wait()
 
 
-def test_a_session_that_uses_anothers_workspace_can_be_detached_and_taken_up(connection):
+def test_a_session_that_uses_anothers_workspace_can_be_detached_and_taken_up(connection, hello):
     """Although the one that made it has ended meanwhile; leaving it deletes all."""
     with ExitStack() as owner:
         made = owner.enter_context(TrainingSession(CLUSTER, connection=connection, **NAMES))
         with TrainingSession(
             ClusterBuilder("c"), connection=connection, use_existing=True, **NAMES
         ) as user:
-            user.submit(JOB)
+            user.submit(hello)
             user.detach(timedelta(hours=1))
         owner.close()
     with pytest.raises(Exception, match="There is no session"):
@@ -208,7 +219,7 @@ def test_a_session_that_uses_anothers_workspace_can_be_detached_and_taken_up(con
     assert list(connection.resources.resource_groups.list()) == []
 
 
-def test_taking_up_the_owner_leaves_what_another_session_made_beside(connection):
+def test_taking_up_the_owner_leaves_what_another_session_made_beside(connection, hello):
     """Its clusters and experiments are not the owner's, although they are in its workspace."""
     with TrainingSession(CLUSTER, connection=connection, **NAMES) as made:
         made.detach(timedelta(hours=1))
@@ -216,11 +227,11 @@ def test_taking_up_the_owner_leaves_what_another_session_made_beside(connection)
     with TrainingSession(second, connection=connection, use_existing=True, **NAMES) as user:
         with TrainingSession.attach(made.id, connection=connection) as again:
             assert again.names.clusters == ("c",)
-        assert user.submit(JOB).wait().state == "succeeded"
+        assert user.submit(hello).wait().state == "succeeded"
     assert list(connection.resources.resource_groups.list()) == []
 
 
-def test_at_its_deadline_a_detached_session_leaves_what_another_one_uses(connection):
+def test_at_its_deadline_a_detached_session_leaves_what_another_one_uses(connection, hello):
     """The service deletes the rest, and knows from the tags what the other uses."""
     rest = ClusterBuilder("rest").vm_size("STANDARD_D1").nodes(0)
     clusters, workspaces = connection.batchai.clusters, connection.batchai.workspaces
@@ -235,5 +246,5 @@ def test_at_its_deadline_a_detached_session_leaves_what_another_one_uses(connect
                 pass
             while made.id in str(workspaces.get("ours", "w").tags):
                 pass
-            assert user.submit(JOB).wait().state == "succeeded"
+            assert user.submit(hello).wait().state == "succeeded"
     assert list(connection.resources.resource_groups.list()) == []
