@@ -14,6 +14,8 @@ from batchai_recipes import ClusterBuilder, Connection, FileShareStaging, Pacing
 ROUNDS = int(os.environ.get("BATCHAI_RECIPES_RACE_ROUNDS", "4"))
 # An order in which one session has come and gone between the look and the request of the other.
 ENDS_BETWEEN = 37
+# Here one session has deleted an experiment, and not yet what was noted of it.
+DELETES_BETWEEN = 30
 REQUESTS = 54  # of a session from its beginning to its end
 
 
@@ -145,7 +147,8 @@ def _orders():
         ]
         if number < ROUNDS or number == ENDS_BETWEEN:
             yield f"by chance {number}", order
-    for first in range(REQUESTS // ROUNDS // 2, REQUESTS, max(1, REQUESTS // ROUNDS)):
+    steps = range(REQUESTS // ROUNDS // 2, REQUESTS, max(1, REQUESTS // ROUNDS))
+    for first in sorted({*steps, DELETES_BETWEEN}):
         yield f"{first} requests, then all of the other", [0] * first + [1] * 100
         yield f"{first} requests, then half of the other", [0] * first + [1] * 20 + [0] * 100
 

@@ -101,7 +101,7 @@ def test_it_is_taken_up_on_another_machine(detached, state_dir, elsewhere, nothi
     nothing_left()
 
 
-def test_of_two_machines_one_takes_it_up(detached, state_dir, elsewhere, monkeypatch):
+def test_of_two_machines_one_takes_it_up(detached, state_dir, elsewhere, monkeypatch, nothing_left):
     """Although both have seen that it is free."""
     session_id = detached(HOUR)
     with Connection.embedded(state_dir) as here, elsewhere(here) as there:
@@ -119,6 +119,9 @@ def test_of_two_machines_one_takes_it_up(detached, state_dir, elsewhere, monkeyp
             late.__enter__()
         assert first.cluster_state().target == 1
         first.__exit__(None, None, None)
+        reap(here.journals, session_id, report=str)
+    wait_for_keeper(state_dir / "sessions", session_id)
+    nothing_left()
 
 
 def _job(name):

@@ -70,7 +70,7 @@ class JointInWorkspace:
         if self.create is None:
             return False
         around = self.workspace.read()
-        if around and not self._write(around, around.values, entry):
+        if around and not self._write(around, self._without_deleter(around.values), entry):
             return False
         noted = self.workspace.last.labels
         try:
@@ -147,6 +147,13 @@ class JointInWorkspace:
         return any(
             use.session == values.get(DELETER) and not use.has_run_out(now) for use in uses(values)
         )
+
+    def _without_deleter(self, tags: Mapping[str, str]) -> dict[str, str]:
+        """Return tags without the session that has deleted it, which will not see to a new one."""
+        start = start_of(self.kind, self.made.names[-1])
+        deleter = inner_labels(self.kind, self.made.names[-1], tags).get(DELETER)
+        left = {start + DELETER, start + label_of(deleter)} if deleter else set()
+        return {tag: value for tag, value in tags.items() if tag.casefold() not in left}
 
     def _beside(self, tags: Mapping[str, str]) -> dict[str, str]:
         start = start_of(self.kind, self.made.names[-1])

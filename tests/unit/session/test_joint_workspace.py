@@ -175,6 +175,18 @@ def test_a_deleter_that_was_killed_is_waited_for_no_longer_than_its_lease(
     assert tags(there) == {}
 
 
+def test_one_that_is_made_anew_is_not_left_to_who_has_just_deleted_it(there, use, soon, connection):
+    """That session has yet to take its notes away, and will see to nothing more."""
+    use("a").begin(soon)
+    noted = tags(there) | {"batchai_recipes_cluster.c." + DELETER: "a"}
+    connection.batchai.workspaces.update("g", "w", {"tags": noted})
+    connection.batchai.clusters.begin_delete(*PLACE).wait()
+
+    assert use("b").begin(soon) == "made"
+    assert use("b").end() is None
+    assert (there.made("DELETE"), tags(there)) == (["c", "c"], {})
+
+
 def test_what_nobody_noted_in_a_sessions_workspace_is_of_that_session(there, use, soon, connection):
     """A program of somebody's may have handed it over with the tags of the workspace alone."""
     connection.batchai.clusters.begin_create(*PLACE, {"vmSize": "STANDARD_D1"}).result()
