@@ -8,6 +8,8 @@ from hypothesis import settings
 # A busy machine is slow now and then; that is no failure.
 # The fixture of a Ray cluster, for the tests of several folders.
 pytest_plugins = ["ray_cluster"]
+# What Ray's autoscaler loads; pytest would load it to look for doctests, also without Ray.
+collect_ignore = ["support/ray_provider.py"]
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

@@ -10,11 +10,15 @@ from attrs import evolve
 
 from batchai_recipes.service.toolkits.custom_mpi import custom_mpi
 
-# Runs a command "on" a node: on this machine, with that node's variables.
-AGENT = """#!/bin/bash
+# Runs a command "on" a node: on this machine, with that node's variables, and with a folder of its
+# own for Open MPI: two daemons of one host cannot make theirs at the same time.
+AGENT = r"""#!/bin/bash
 export NODE="$1"
 shift
-exec bash -c "$*"
+own="$AZ_BATCHAI_SHARED_JOB_TEMP/$NODE"
+mkdir -p "$own"
+command="$*"
+exec bash -c "${command//"$AZ_BATCHAI_SHARED_JOB_TEMP\""/"$own\""}"
 """
 PROGRAM = """
 import ctypes, json, os
