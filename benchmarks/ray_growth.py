@@ -28,7 +28,7 @@ from ray_service import Service, a_service, memory, used
 
 from batchai_recipes.service.engines.engine import Ended, Task, TaskKey
 from batchai_recipes.service.engines.ray.engine import RayEngine
-from batchai_recipes.service.engines.ray.messages import RayOptions
+from batchai_recipes.service.engines.ray.options import RayOptions
 from batchai_recipes.service.state_directory import StateDirectory
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "tests" / "support")]
