@@ -178,8 +178,9 @@ class ShareFiles:
                 raise
             self._renames = False
             return None
-        # Once a try was cut off, the client no longer tells of the answer to the next one.
-        return etags[-1] if etags else self.etag(new_path)
+        # Once a try was cut off, the client no longer tells of the answer to the next one. A file
+        # that is gone by now has no tag, so that it is sent again; it was renamed all the same.
+        return etags[-1] if etags else self.etag(new_path) or ""
 
     def delete(self, path: str) -> None:
         """Delete a file; without effect where there is no such file."""

@@ -87,17 +87,14 @@ def clear_left(files: Share, root: Listing, is_gone: Callable[[str], bool | None
     """
     for directory in sorted(root.directories):
         if directory.startswith(DIRECTORY):
-            clear_directory(files, directory, is_gone(directory.removeprefix(DIRECTORY)))
+            owner = directory.removeprefix(DIRECTORY)
+            _clear_directory(files, directory, is_gone=is_gone(owner))
 
 
-def clear_directory(files: Share, directory: str, is_gone: bool | None) -> None:  # noqa: FBT001
+def _clear_directory(files: Share, directory: str, *, is_gone: bool | None) -> None:
     """Delete a directory of drafts if their owner is gone.
 
-    Args:
-        files: The share.
-        directory: The directory.
-        is_gone: Whether the owner is gone; None where that is not known: it is then taken for gone
-            when it has not written for long.
+    Where that is not known, it is taken for gone when it has not written for long.
     """
     listing = None if is_gone is False else files.list(directory)
     if listing is None:
