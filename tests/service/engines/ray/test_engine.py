@@ -18,6 +18,7 @@ from batchai_recipes.service.engines.ray.messages import (
     Changed,
     Changes,
     Connected,
+    EarlierNode,
     Failed,
     Gone,
     Leave,
@@ -120,7 +121,10 @@ class TestHead:
             service.hear(GONE)
         assert service.engine.lost("node") == ""
         service.hear(Connected())
-        assert service.link.sent[-2:] == [Adopt("node", FACTS, "cluster"), Sweep(("node",))]
+        assert service.link.sent[-2:] == [
+            Adopt((EarlierNode("node", FACTS, "cluster"),)),
+            Sweep(("node",)),
+        ]
         service.now = 200.0
         service.hear(GONE)  # it is away again, but for no time yet
         assert service.engine.lost("node") == ""

@@ -11,7 +11,7 @@ from batchai_recipes.service.engines.ray.answers import Answers
 from batchai_recipes.service.engines.ray.fleet import Fleet
 from batchai_recipes.service.engines.ray.groups import Place
 from batchai_recipes.service.engines.ray.messages import (
-    Adopt,
+    EarlierNode,
     Gone,
     Home,
     NodeFacts,
@@ -195,10 +195,18 @@ def test_a_node_that_was_released_before_it_had_a_place(ray):
 def test_a_node_that_an_earlier_driver_had(ray):
     """It is followed; one of which Ray knows nothing any more is lost."""
     ray.named["one"] = Actor()
-    ray.fleet.adopt(Adopt("one", FACTS, "cluster"))
-    ray.fleet.adopt(Adopt("two", FACTS, "cluster"))
+    ray.fleet.adopt([EarlierNode(name, FACTS, "cluster") for name in ("one", "two")])
     assert ray.said() == Gone("two", "Ray has no actor of it any more")
     assert ray.followed.nodes == {"one"}
+
+
+def test_an_earlier_drivers_place_is_known_before_another_in_its_group_is_lost(ray):
+    """Or else the group, which seemed to be empty, would go with a node that lives."""
+    ray.named["two"] = Actor()
+    known = []
+    ray.groups.give_back = lambda _: known.extend(node_id for node_id, *_ in ray.groups.adopted)
+    ray.fleet.adopt([EarlierNode(name, FACTS, "cluster") for name in ("one", "two")])
+    assert known == ["one", "two"]
 
 
 def test_what_nobody_knows_is_ended(ray):
@@ -215,7 +223,7 @@ def test_what_nobody_knows_is_ended(ray):
 def test_a_service_that_will_not_come_back_leaves_nothing(ray):
     """All its nodes end."""
     ray.named.update(one=Actor())
-    ray.fleet.adopt(Adopt("one", FACTS, "cluster"))
+    ray.fleet.adopt([EarlierNode("one", FACTS, "cluster")])
     ray.fleet.leave()
     ray.fleet.wait_for_ends()
     assert ray.killed == [ray.named["one"]]

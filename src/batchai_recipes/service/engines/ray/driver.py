@@ -85,7 +85,7 @@ class Driver:
         elif isinstance(message, Make):
             self._fleet.make(message.node)
         elif isinstance(message, Adopt):
-            self._fleet.adopt(message)
+            self._fleet.adopt(message.nodes)
         elif isinstance(message, Release):
             self._fleet.release(message.node_id)
         elif isinstance(message, Sweep):

@@ -17,7 +17,7 @@ from batchai_recipes.service.engines.ray.answers import Answers, later
 from batchai_recipes.service.engines.ray.following import Following
 from batchai_recipes.service.engines.ray.groups import Groups, NoPlaceError, Place
 from batchai_recipes.service.engines.ray.messages import (
-    Adopt,
+    EarlierNode,
     Gone,
     Home,
     NodeFacts,
@@ -92,23 +92,18 @@ class Fleet:
             if len(gathered) == 1:
                 later(_GATHERING_SECONDS, self._make_gathered, key)
 
-    def adopt(self, message: Adopt) -> None:
-        """Find a node that an earlier driver had.
+    def adopt(self, nodes: Sequence[EarlierNode]) -> None:
+        """Find the nodes that an earlier driver had.
 
         Args:
-            message: Which, and what it said of itself.
+            nodes: All of them, and what they said of themselves.
         """
-        node_id, facts = message.node_id, message.facts
-        self._groups.adopt(node_id, message.cluster_uid, facts.group, facts.machine_id)
-        with self._lock:
-            self._wanted.add(node_id)
-            actor = find_actor(node_id)
-            if actor is not None:
-                self._actors[node_id] = actor
-        if actor is None:
-            self.lose(node_id, "Ray has no actor of it any more")
-        else:
-            self._following.follow(node_id, actor)
+        # First the places of all: the group of one that is lost may hold others that are not.
+        for node in nodes:
+            facts = node.facts
+            self._groups.adopt(node.node_id, node.cluster_uid, facts.group, facts.machine_id)
+        for node in nodes:
+            self._adopt(node.node_id)
 
     def lose(self, node_id: str, why: str) -> None:
         """Give a node up that is no more, or cannot be asked.
@@ -162,6 +157,17 @@ class Fleet:
             thread.join(_END_SECONDS)
 
     # Nodes come.
+
+    def _adopt(self, node_id: str) -> None:
+        with self._lock:
+            self._wanted.add(node_id)
+            actor = find_actor(node_id)
+            if actor is not None:
+                self._actors[node_id] = actor
+        if actor is None:
+            self.lose(node_id, "Ray has no actor of it any more")
+        else:
+            self._following.follow(node_id, actor)
 
     def _make_gathered(self, key: str) -> None:
         with self._lock:

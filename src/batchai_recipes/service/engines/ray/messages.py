@@ -263,8 +263,8 @@ class Make:
 
 
 @frozen
-class Adopt:
-    """Find a node that an earlier service had.
+class EarlierNode:
+    """A node that an earlier driver had.
 
     Args:
         node_id: The node.
@@ -275,6 +275,17 @@ class Adopt:
     node_id: str
     facts: NodeFacts
     cluster_uid: str
+
+
+@frozen
+class Adopt:
+    """Find the nodes that an earlier driver had.
+
+    Args:
+        nodes: All of them: where some are lost, the placement group they shared with others stays.
+    """
+
+    nodes: tuple[EarlierNode, ...]
 
 
 @frozen

@@ -1,9 +1,17 @@
 """What the driver is told of a service's nodes: which are to be made, found or removed."""
 
 import threading
+from collections.abc import Iterator, Mapping
 
 from batchai_recipes.service.engines.ray.driver_link import DriverLink
-from batchai_recipes.service.engines.ray.messages import Adopt, Make, Release, Sweep, WantedNode
+from batchai_recipes.service.engines.ray.messages import (
+    Adopt,
+    EarlierNode,
+    Make,
+    Release,
+    Sweep,
+    WantedNode,
+)
 from batchai_recipes.service.engines.ray.nodes import KnownNode, KnownNodes
 
 
@@ -58,11 +66,17 @@ class Roster:
         """
         with self._lock:
             living = self._nodes.living()
-            for node_id, known in living.items():
+            earlier = tuple(_earlier(living))
+            if earlier:
+                self._link.send(Adopt(earlier))
+            for known in living.values():
                 if known.facts is None:
                     self._link.send(Make(known.wanted))
-                else:
-                    cluster_uid = known.wanted.machine.cluster_uid
-                    self._link.send(Adopt(node_id, known.facts, cluster_uid))
             self._link.send(Sweep(tuple(living)))
             return list(living)
+
+
+def _earlier(living: Mapping[str, KnownNode]) -> Iterator[EarlierNode]:
+    for node_id, known in living.items():
+        if known.facts is not None:
+            yield EarlierNode(node_id, known.facts, known.wanted.machine.cluster_uid)
