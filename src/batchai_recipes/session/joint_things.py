@@ -109,8 +109,9 @@ class JointResourceGroup:
         except ResourceNotFoundError:
             return None
         tags = dict(known.tags or {})
+        of_sessions = any(name.lower() == SESSION_TAG for name in tags)
         provisioning = known.properties.provisioning_state if known.properties else None
-        return Labels(tags, state.etag, SESSION_TAG in tags, deleting=provisioning == "Deleting")
+        return Labels(tags, state.etag, of_sessions, deleting=provisioning == "Deleting")
 
     def make(self, entry: Mapping[str, str]) -> bool:
         """Make it with an entry; tell whether that was done."""

@@ -16,13 +16,11 @@ from attrs import evolve, field, frozen
 
 from batchai_recipes.errors import RequestError
 from batchai_recipes.pacing import Pacing
+from batchai_recipes.session.lease import KEPT, moment
 from batchai_recipes.session.service_clock import ServiceClock
 
 USER: Final = "batchai_recipes_user_"
 """What the names of labels begin with that say who uses something."""
-
-KEPT: Final = "kept"
-"""In the place of the time until which something is used: for good, on purpose."""
 
 TURN: Final = "batchai_recipes_staging"
 """The label that names the session whose turn it is to write to a share."""
@@ -128,19 +126,19 @@ def uses(labels: Mapping[str, str] | None) -> list[Use]:
     """Read who uses something.
 
     Args:
-        labels: What it is labelled with; what is no such label is passed over.
+        labels: What it is labelled with; what is no such label is passed over, and who uses it
+            until a time that cannot be read does so for good.
     """
-    found = []
-    for name, value in (labels or {}).items():
-        session, _, until = value.partition(" ")
-        if name.lower().startswith(USER) and session:
-            try:
-                end = None if until == KEPT else datetime.fromisoformat(until)
-            except ValueError:
-                continue
-            if end is None or end.tzinfo:
-                found.append(Use(session, end))
-    return found
+    found = (_use(name, value) for name, value in (labels or {}).items())
+    return [use for use in found if use]
+
+
+def _use(name: str, value: str) -> Use | None:
+    session, _, until = value.partition(" ")
+    if not name.lower().startswith(USER) or not session:
+        return None
+    # A time that cannot be read, since somebody changed it, is taken for one that never comes.
+    return Use(session, moment(until))
 
 
 @frozen
@@ -331,12 +329,11 @@ class JointUse:
 
     def _write_without(self, labels: Labels) -> bool:
         """Take away what names this session, and those that have not been heard of for long."""
-        lapsed = {label_of(one.session) for one in uses(labels.values)}
-        lapsed -= {label_of(one.session) for one in self._others(labels)}
+        staying = [None, *self._others(labels)]
         values = {
             name: value
             for name, value in labels.values.items()
-            if name.lower() not in lapsed and (name, value) != (TURN, self._session)
+            if _use(name, value) in staying and (name, value) != (TURN, self._session)
         }
         return self._thing.write(evolve(labels, values=values))
 

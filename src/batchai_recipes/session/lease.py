@@ -9,7 +9,6 @@ from typing import Final
 from attrs import asdict, evolve, field, frozen
 
 from batchai_recipes.builders.cluster_limits import ClusterLimits
-from batchai_recipes.errors import ConfigurationError
 
 SESSION_TAG: Final = "batchai-recipes-session"
 OWNER_TAG: Final = "batchai-recipes-owner"
@@ -24,7 +23,10 @@ SHARE_METADATA: Final = "batchai_recipes_session"
 LEASE: Final = timedelta(minutes=15)
 """How long a session is taken to live after it was last heard of."""
 
-_KEPT: Final = "kept"
+KEPT: Final = "kept"
+"""In the place of the time until which something is used: for good, on purpose."""
+
+_DETACHED: Final = "yes"
 _START: Final = "batchai-recipes-"
 
 
@@ -48,18 +50,44 @@ def _written(cluster: str, limits: ClusterLimits) -> str:
 
 
 def _read(text: str) -> tuple[str, ClusterLimits] | None:
-    cluster, *words = text.split()
-    given = dict(word.split("=", 1) for word in words if "=" in word)
-    try:
-        limits = ClusterLimits(
-            *(
-                float(given[name]) if name in given else None
-                for name in ("idle_timeout", "max_lifetime")
-            )
-        )
-    except (ValueError, ConfigurationError):
-        return None  # somebody changed it
+    cluster, *words = text.split() or [""]
+    given = {name: _seconds(number) for name, _, number in (word.partition("=") for word in words)}
+    limits = ClusterLimits(given.get("idle_timeout"), given.get("max_lifetime"))
     return (cluster, limits) if limits.shortest else None
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None  # somebody changed it
+    return seconds if seconds > 0 else None
+
+
+def _is_share(text: str) -> bool:
+    account, _, share = text.partition("/")
+    return bool(account and share)
+
+
+def moment(text: str) -> datetime | None:
+    """Read a time as sessions write it, or other programs.
+
+    Args:
+        text: The time in ISO 8601.
+
+    Returns:
+        The time; None where it is none, or has no time zone.
+
+    Example:
+        >>> moment("2026-11-24T12:00:00Z") == moment("2026-11-24T13:00:00+01:00")
+        True
+        >>> moment("soon")
+    """
+    try:
+        read = datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 reads no Z
+        return read.astimezone(timezone.utc) if read.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def without_lease(tags: Mapping[str, str] | None) -> dict[str, str]:
@@ -115,32 +143,29 @@ class Lease:
         session, until = tags.get(SESSION_TAG), tags.get(LEASE_TAG)
         if not session or not until:
             return None
-        try:
-            expires = None if until == _KEPT else datetime.fromisoformat(until)
-        except ValueError:
+        expires = None if until == KEPT else moment(until)
+        if expires is None and until != KEPT:
             return None
-        if expires is not None and expires.tzinfo is None:
-            return None
-        shares = tuple(tags[tag] for tag in _numbered(SHARE_TAG, len(tags)) if tags.get(tag))
-        limits = (_read(tags[tag]) for tag in _numbered(LIMITS_TAG, len(tags)) if tags.get(tag))
+        shares = (tags.get(tag, "") for tag in _numbered(SHARE_TAG, len(tags)))
+        limits = (_read(tags.get(tag, "")) for tag in _numbered(LIMITS_TAG, len(tags)))
         return cls(
             session,
             expires,
-            shares,
+            tuple(filter(_is_share, shares)),
             tags.get(OWNER_TAG, "somebody"),
             tags.get(EXPERIMENT_TAG, ""),
-            DETACHED_TAG in tags,
+            tags.get(DETACHED_TAG) == _DETACHED,
             dict(filter(None, limits)),
         )
 
     def tags(self) -> dict[str, str]:
         """Return the lease as tags."""
-        until = self.expires.astimezone(timezone.utc).isoformat() if self.expires else _KEPT
+        until = self.expires.astimezone(timezone.utc).isoformat() if self.expires else KEPT
         tags = {SESSION_TAG: self.session, OWNER_TAG: self.owner, LEASE_TAG: until}
         if self.experiment:
             tags[EXPERIMENT_TAG] = self.experiment
         if self.detached:
-            tags[DETACHED_TAG] = "yes"
+            tags[DETACHED_TAG] = _DETACHED
         limits = [_written(cluster, limits) for cluster, limits in self.limits.items()]
         for tag, values in ((SHARE_TAG, self.shares), (LIMITS_TAG, limits)):
             tags |= zip(_numbered(tag, len(values)), values, strict=True)

@@ -206,8 +206,26 @@ def test_a_use_is_read_as_it_was_written(session, until):
     assert uses(Use(session, until).entry()) == [Use(session, until)]
 
 
-@pytest.mark.parametrize("value", ["", "kept", "s yesterday", "s 2026-11-24T12:00:00", "s"])
-def test_other_labels_are_no_use(value):
+def test_other_labels_are_no_use():
     """Whoever wrote them."""
-    assert uses({"batchai_recipes_user_s": value, "mine": "s kept"}) == []
+    assert uses({"batchai_recipes_user_s": "", "mine": "s kept"}) == []
     assert uses(None) == []
+
+
+@pytest.mark.parametrize("value", ["s", "s yesterday", "s 2026-11-24T12:00:00"])
+def test_who_uses_it_until_nobody_knows_when_does_so_for_good(value):
+    """Somebody changed the label: nothing is deleted that somebody may use."""
+    assert uses({"batchai_recipes_user_s": value}) == [Use("s", None)]
+
+
+def test_an_entry_under_another_name_goes_with_its_session(thing, use):
+    """The value says whose it is."""
+    use("a").begin(SOON)
+    use("b").begin(SOON)
+    entry = Use("a", SOON).entry().popitem()[1]
+    thing.labels = evolve(
+        thing.labels, values={**thing.labels.values, "batchai_recipes_user_x": entry}
+    )
+
+    assert str(use("a").end()) == "session b uses it"
+    assert thing.labels.values == Use("b", SOON).entry()

@@ -7,7 +7,7 @@ from batchai_recipes.service.files.errors import FileServiceError, ShareNotFound
 from batchai_recipes.service.files.gates import Gates
 from batchai_recipes.service.files.guard import Guard
 from batchai_recipes.service.files.shares import Shares
-from batchai_recipes.service.sessions.users import Users
+from batchai_recipes.service.sessions.users import SHARE_MADE, Users
 
 
 @frozen
@@ -49,7 +49,7 @@ class JointShares:
 
     def _leave(self, account: str, name: str, session: str) -> None:
         share, now = self.shares.get(account, name), self.clock.now()
-        users = Users(share.metadata)
+        users = Users(share.metadata, made=SHARE_MADE)
         if not users.are_sessions or not users.include(session):
             return
         as_read = Guard({"if-match": share.etag}, now)

@@ -5,7 +5,7 @@ says. What cannot be read is passed over, for nothing must be deleted that nobod
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Final
 
 from attrs import field, frozen
@@ -131,9 +131,9 @@ def moment(text: str) -> datetime | None:
     """
     try:
         read = datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 reads no Z
-    except ValueError:
+        return read.astimezone(timezone.utc) if read.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return read if read.tzinfo else None
 
 
 def _numbered(tags: Mapping[str, str], name: str) -> Iterator[str]:
@@ -146,7 +146,7 @@ def _numbered(tags: Mapping[str, str], name: str) -> Iterator[str]:
 
 def _limits(tags: Mapping[str, str]) -> Iterator[tuple[str, ClusterLimits]]:
     for value in _numbered(tags, LIMITS):
-        cluster, *words = value.split()
+        cluster, *words = value.split() or [""]
         given = {name: _seconds(text) for name, _, text in (word.partition("=") for word in words)}
         limits = ClusterLimits(given.get(_IDLE), given.get(_LIFE))
         if limits != ClusterLimits():

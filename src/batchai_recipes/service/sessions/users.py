@@ -12,11 +12,12 @@ from attrs import frozen
 
 from batchai_recipes.service.sessions.session_tags import SESSION, moment
 
-MADE: Final = frozenset({SESSION, "batchai_recipes_session"})
-"""The tag of a resource group, or the metadata of a share, that says that a session made it."""
+SHARE_MADE: Final = "batchai_recipes_session"
+"""The metadata of a share that says that a session made it; of what has tags it is one of them."""
 
 _USER: Final = "batchai_recipes_user_"
 _TURN: Final = "batchai_recipes_staging"
+_DELETER: Final = "batchai_recipes_deleter"
 
 
 @frozen
@@ -25,14 +26,16 @@ class Users:
 
     Args:
         labels: Its tags or metadata.
+        made: The label that says that a session made it.
 
     Example:
-        >>> labels = {"batchai_recipes_session": "s", "batchai_recipes_user_s": "s kept"}
+        >>> labels = {"batchai-recipes-session": "s", "batchai_recipes_user_s": "s kept"}
         >>> Users(labels).include("s"), Users(labels).include("t")
         (True, False)
     """
 
     labels: Mapping[str, str]
+    made: str = SESSION
 
     @classmethod
     def within(cls, tags: Mapping[str, str], kind: str, name: str) -> "Users":
@@ -55,7 +58,7 @@ class Users:
     @property
     def are_sessions(self) -> bool:
         """Whether sessions made the thing, so that the last of them deletes it."""
-        return any(name.lower() in MADE for name in self.labels)
+        return any(name.lower() == self.made for name in self.labels)
 
     def include(self, session: str) -> bool:
         """Tell whether a session is among them.
@@ -82,21 +85,32 @@ class Users:
             session: The session's id.
             now: The present time.
         """
-        staying = {None, *self.others(session, now)}
         return {
             name: value
             for name, value in self.labels.items()
-            if self._entry(name) in staying and not (name.lower() == _TURN and value == session)
+            if not self._names(name, session) and not self._has_run_out(name, now)
         }
+
+    def _names(self, name: str, session: str) -> bool:
+        """Tell whether a label names a session, as a user or for something that it does."""
+        if _last_part(name) in {_TURN, _DELETER}:
+            return self.labels[name] == session
+        return self._entry(name) == session
 
     def _entry(self, name: str) -> str | None:
         """Return the session that an entry is of; None for another label."""
-        # Of something in a workspace it is after two dots; a resource's name has none.
-        if not name.rpartition(".")[2].lower().startswith(_USER):
+        if not _last_part(name).startswith(_USER):
             return None
         return self.labels[name].partition(" ")[0] or None
 
     def _has_run_out(self, name: str, now: datetime) -> bool:
+        if self._entry(name) is None:
+            return False
         until = moment(self.labels[name].partition(" ")[2])
         # What cannot be read is taken for one that stays.
         return until is not None and until <= now
+
+
+def _last_part(name: str) -> str:
+    """Return a label's own name: in a workspace it is after two dots; a resource's has none."""
+    return name.rpartition(".")[2].lower()
