@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+from io import TextIOWrapper
 
 from batchai_recipes.cli.exit_code import ExitCode
 from batchai_recipes.errors import BatchAIRecipesError
@@ -12,6 +13,9 @@ def main() -> None:
     """Run the command; errors that can be explained are printed without a traceback."""
     # What the Azure clients have to say comes back as an error; it needs no lines of its own.
     logging.getLogger("azure").addHandler(logging.NullHandler())
+    # What the example program prints, too, is in a pipe when it happens.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     try:
         # Here, so that a Ctrl-C meanwhile is answered too.
         from batchai_recipes.cli.app import app  # noqa: PLC0415

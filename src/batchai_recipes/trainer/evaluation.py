@@ -4,6 +4,7 @@ NumPy and ONNX Runtime are an extra of this package, so what needs them is impor
 """
 # ruff: noqa: PLC0415 -- see above
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -81,6 +82,8 @@ def evaluate(model: Path, data: Path) -> Evaluation:
 
 
 def _session(path: Path) -> "onnxruntime.InferenceSession":
+    # It would report to Microsoft what it runs, and keep files for that in the user's home.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     if not path.is_file():

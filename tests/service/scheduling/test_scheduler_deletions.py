@@ -24,6 +24,17 @@ class TestDeletions:
         assert rows.operation_status(operation) == "Succeeded"
         assert rows.node_states(cluster) == ["idle"]
 
+    def test_a_deletion_that_came_during_the_step_ends_no_earlier(self, rows, scheduler, engine):
+        """The step has read its clock before the operation began."""
+        rows.add_cluster()
+        job = rows.add_job()
+        rows.clock.advance(seconds=1)
+        operation = rows.delete(job)
+        rows.clock.advance(seconds=-1)
+        scheduler.settle()
+        times = rows.one("SELECT started_at, ended_at FROM operations WHERE id = ?", operation)
+        assert times["ended_at"] == times["started_at"]
+
     def test_a_queued_job_is_deleted_at_once(self, rows, scheduler, engine):
         """It never starts."""
         rows.add_cluster()

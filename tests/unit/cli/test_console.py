@@ -1,10 +1,13 @@
 """What commands print."""
 
 import io
+import os
 
 import pytest
 import typer
 
+from batchai_recipes import cli
+from batchai_recipes.cli import app as module
 from batchai_recipes.cli import console
 from batchai_recipes.cli.console import confirm, show_properties, show_table
 
@@ -15,6 +18,17 @@ class Terminal(io.StringIO):
     def isatty(self):
         """Say so."""
         return True
+
+
+def test_what_a_program_prints_is_in_a_pipe_at_once(monkeypatch):
+    """The example that a command runs, for one; not when it has ended."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    with open(reader, "rb", buffering=0) as seen, open(writer, "w") as stdout:  # noqa: PTH123 - a pipe
+        monkeypatch.setattr("sys.stdout", stdout)
+        monkeypatch.setattr(module, "app", lambda **_: print("Created"))  # noqa: T201 - as examples do
+        cli.main()
+        assert seen.read(100) == b"Created\n"
 
 
 def test_tables_are_plain_lines_where_nobody_looks(capsys):

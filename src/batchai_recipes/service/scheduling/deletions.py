@@ -137,7 +137,7 @@ class Deletions:
             "DELETE FROM resources WHERE key = ?", [(doomed.key,) for doomed in released]
         )
         records.executemany(
-            "UPDATE operations SET status = 'Succeeded', ended_at = ? "
+            "UPDATE operations SET status = 'Succeeded', ended_at = max(started_at, ?) "
             "WHERE resource_key = ? AND status = 'InProgress'",
             [(now, doomed.key) for doomed in released],
         )

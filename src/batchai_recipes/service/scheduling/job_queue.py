@@ -170,7 +170,7 @@ def close_terminations(records: sqlite3.Connection, job_keys: Sequence[str], now
         now: The present time, as records hold it.
     """
     records.executemany(
-        "UPDATE operations SET status = 'Succeeded', ended_at = ? "
+        "UPDATE operations SET status = 'Succeeded', ended_at = max(started_at, ?) "
         "WHERE resource_key = ? AND action = 'terminate' AND status = 'InProgress'",
         [(now, key) for key in job_keys],
     )

@@ -216,7 +216,8 @@ class Step:
                 self._settle(records, cluster, now)
         self._deletions.record(records, findings.removed, timestamp)
         records.execute(
-            f"UPDATE operations SET status = 'Succeeded', ended_at = ? WHERE {_CREATED}",  # noqa: S608  # as above
+            "UPDATE operations SET status = 'Succeeded', ended_at = max(started_at, ?) "  # noqa: S608  # as above
+            f"WHERE {_CREATED}",
             (timestamp,),
         )
         lost = [change.node_id for change in findings.nodes if change.lost]
