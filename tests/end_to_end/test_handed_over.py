@@ -167,6 +167,12 @@ def test_limits_are_kept_while_a_session_is_detached(served, elsewhere):
     with TrainingSession(cluster, connection=elsewhere) as session:
         session.detach(timedelta(hours=1))
     served.wait_for("Deleting cluster c of session")
+    served.kill()  # whether or not the cluster is gone by then
+    served.start()
+    place, pauses = session.names.workspace_place, Pacing(longest=0.2).pauses()
+    while any("cluster.c" in tag for tag in elsewhere.batchai.workspaces.get(*place).tags):
+        next(pauses)
+    assert list(elsewhere.batchai.clusters.list_by_workspace(*place)) == []
     said = []
     with TrainingSession.attach(session.id, connection=elsewhere, report=said.append) as taken:
         assert taken.names.experiment == session.names.experiment

@@ -105,7 +105,7 @@ def test_both_call_them_the_same():
         users.SHARE_MADE,
         users._USER,
         users._TURN,
-        users._DELETER,
+        users.DELETER,
     ) == (
         lease.SESSION_TAG,
         lease.LEASE_TAG,

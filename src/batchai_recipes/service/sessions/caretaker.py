@@ -2,11 +2,13 @@
 
 import logging
 import threading
+from datetime import datetime
 from typing import Final
 
 from batchai_recipes.service.management.kinds import WORKSPACE
 from batchai_recipes.service.management.plane import ManagementPlane
 from batchai_recipes.service.management.resource import DELETING, resource_of
+from batchai_recipes.service.sessions.cluster_notes import ClusterNotes
 from batchai_recipes.service.sessions.joint_shares import JointShares
 from batchai_recipes.service.sessions.limited_clusters import LimitedClusters
 from batchai_recipes.service.sessions.next_look import RETRY_AFTER, NextLook
@@ -37,6 +39,7 @@ class Caretaker:
         self._plane = plane
         self._end = SessionEnd(plane, shares)
         self._limits = LimitedClusters(plane)
+        self._notes = ClusterNotes(plane)
         self._bell = threading.Event()
         self._listens = False
         self._have_changed = False
@@ -75,6 +78,11 @@ class Caretaker:
         tags, now = place.tags, self._plane.now()
         if tags.has_ended(now):
             return self._end.step(place)
+        place, more = self._notes.take_away(place)
+        return NextLook.first([self._keep(place, now), NextLook(after_changes=more)])
+
+    def _keep(self, place: SessionPlace, now: datetime) -> NextLook:
+        tags = place.tags
         if tags.is_unattended(now):
             kept = self._limits.keep(place)
             return NextLook.first([kept, NextLook(tags.until)]) if tags.detached else kept

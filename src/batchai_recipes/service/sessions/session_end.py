@@ -93,13 +93,14 @@ class SessionEnd:
             goes = group is not None and _goes(records, group, place, now)
             if Users(place.workspace.tags).others(session, now):
                 left = SessionTags.without_lease(place.workspace.tags)
-                _retag(records, place.workspace, Users(left).without(session, now), now)
+                place.retagged(records, Users(left).without(session, now), now)
             else:
                 doomed = group if group is not None and goes else place.workspace
                 if not place.begin_deletion(records, plane, doomed):
                     return self._later()
             if group is not None and not goes and Users(group.tags).include(session):
-                _retag(records, group, Users(group.tags).without(session, now), now)
+                left = Users(group.tags).without(session, now)
+                resources.save(records, group.changed(now, tags=left))
         if goes:
             storage_accounts.empty(plane, accounts)
         plane.wake()
@@ -108,12 +109,6 @@ class SessionEnd:
 
     def _later(self) -> NextLook:
         return NextLook(self.plane.now() + RETRY_AFTER)
-
-
-def _retag(
-    records: sqlite3.Connection, resource: Resource, tags: dict[str, str], now: datetime
-) -> None:
-    resources.save(records, resource.changed(now, tags=tags))
 
 
 def _group_key(workspace: Resource) -> str:

@@ -2,9 +2,10 @@
 
 import logging
 import sqlite3
+from collections.abc import Mapping
 from datetime import datetime
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from batchai_recipes.service.management import deletion, resources
 from batchai_recipes.service.management.errors import ManagementError
@@ -46,6 +47,23 @@ class SessionPlace:
         """
         users = Users.within(self.workspace.tags, resource.kind.name, resource.name)
         return bool(users.others(self.tags.session, now))
+
+    def retagged(
+        self, records: sqlite3.Connection, tags: Mapping[str, str], now: datetime
+    ) -> "SessionPlace":
+        """Give the workspace other tags, which say the same of the session.
+
+        Args:
+            records: The records, open for writing, where it is as it was read.
+            tags: The tags.
+            now: The present time.
+
+        Returns:
+            The session with these.
+        """
+        changed = self.workspace.changed(now, tags=tags)
+        resources.save(records, changed)
+        return evolve(self, workspace=changed)
 
     def begin_deletion(
         self, records: sqlite3.Connection, plane: ManagementPlane, resource: Resource

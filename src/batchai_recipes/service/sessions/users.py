@@ -17,7 +17,8 @@ SHARE_MADE: Final = "batchai_recipes_session"
 
 _USER: Final = "batchai_recipes_user_"
 _TURN: Final = "batchai_recipes_staging"
-_DELETER: Final = "batchai_recipes_deleter"
+DELETER: Final = "batchai_recipes_deleter"
+"""The label that names the session for which something in a workspace is being deleted."""
 
 
 @frozen
@@ -51,7 +52,7 @@ class Users:
             >>> Users.within(tags, "cluster", "Mine").include("s")
             True
         """
-        start = f"batchai_recipes_{kind}.{name}.".casefold()
+        start = start_of(kind, name)
         found = ((tag[len(start) :], tag) for tag in tags if tag.casefold().startswith(start))
         return cls({label: tags[tag] for label, tag in found})
 
@@ -93,7 +94,7 @@ class Users:
 
     def _names(self, name: str, session: str) -> bool:
         """Tell whether a label names a session, as a user or for something that it does."""
-        if _last_part(name) in {_TURN, _DELETER}:
+        if _last_part(name) in {_TURN, DELETER}:
             return self.labels[name] == session
         return self._entry(name) == session
 
@@ -109,6 +110,20 @@ class Users:
         until = moment(self.labels[name].partition(" ")[2])
         # What cannot be read is taken for one that stays.
         return until is not None and until <= now
+
+
+def start_of(kind: str, name: str = "") -> str:
+    """Return what the tags begin with that are labels of something in a workspace.
+
+    Args:
+        kind: What it is, such as ``cluster``.
+        name: Its name, which has no dot; empty for those of all of the kind.
+
+    Example:
+        >>> start_of("cluster", "Mine"), start_of("cluster")
+        ('batchai_recipes_cluster.mine.', 'batchai_recipes_cluster.')
+    """
+    return f"batchai_recipes_{kind}.{name.casefold()}." if name else f"batchai_recipes_{kind}."
 
 
 def _last_part(name: str) -> str:
