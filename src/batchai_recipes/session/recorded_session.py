@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import ConfigurationError, RequestError
 from batchai_recipes.refusals import explained, status_of
-from batchai_recipes.session.condition import only_as_read
+from batchai_recipes.session.condition import StateRead, only_as_read, unless_changed
 from batchai_recipes.session.joint_things import JointFileShare, JointResourceGroup
 from batchai_recipes.session.joint_use import uses
 from batchai_recipes.session.lease import LEASE, Lease, this_process
@@ -20,9 +20,10 @@ from batchai_recipes.session.session_names import SessionNames
 from batchai_recipes.session.workspace_notes import InnerKind, inner_labels
 
 if TYPE_CHECKING:
-    from azure.core.pipeline import PipelineResponse
-    from azure.core.rest import HttpRequest, HttpResponse
     from azure.mgmt.batchai.models import Cluster, Experiment, Job, Workspace
+
+# Of those that change something at the same time one always succeeds.
+_TRIES: Final = 20
 
 
 @frozen
@@ -89,18 +90,45 @@ class SessionRecords:
             place: The names that lead to its workspace.
             lease: The lease that it had before.
         """
-        from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
-
-        workspaces = self.connection.batchai.workspaces
         try:
             with explained(f"leave session {lease.session} as it was"):
-                tags = lease.written_over(workspaces.get(*place).tags)
-                workspaces.update(*place, models.WorkspaceUpdateParameters(tags=tags))
+                self._write_back(place, lease)
         except RequestError as error:
             self.listener.warn(
                 f"{error}. The service takes it for dead in {LEASE.total_seconds() / 60:g} "
                 f"minutes: take it up again before that"
             )
+
+    def _write_back(self, place: tuple[str, str], lease: Lease) -> None:
+        for _ in range(_TRIES):
+            if self._written_back(place, lease):
+                return
+        raise RequestError(
+            f"Failed to leave session {lease.session} as it was: others change the tags of "
+            f"workspace {place[-1]} all the time"
+        )
+
+    def _written_back(self, place: tuple[str, str], lease: Lease) -> bool:
+        """Write a lease where this process has the session; tell whether nothing came in between.
+
+        What others note in the tags meanwhile stays, and so does a lease that is theirs by now.
+        """
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - on first use
+        from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
+
+        workspaces = self.connection.batchai.workspaces
+        state = StateRead(self.clock)
+        try:
+            tags = workspaces.get(*place, raw_response_hook=state.note).tags
+        except ResourceNotFoundError:
+            return True
+        present = Lease.from_tags(tags)
+        if present is None or (present.session, present.owner) != (lease.session, this_process()):
+            return True
+        as_it_was = models.WorkspaceUpdateParameters(tags=lease.written_over(tags))
+        return unless_changed(
+            lambda: workspaces.update(*place, as_it_was, raw_request_hook=only_as_read(state.etag))
+        )
 
     def _workspace_of(self, session: str) -> tuple[str, str] | None:
         pages = self.connection.batchai.workspaces.list(raw_response_hook=self.clock.note)
@@ -117,14 +145,9 @@ class SessionRecords:
         from azure.core.exceptions import HttpResponseError  # noqa: PLC0415 - on first use
         from azure.mgmt.batchai import models  # noqa: PLC0415 - loaded on first use
 
-        etags: list[str] = []
-
-        def note(response: "PipelineResponse[HttpRequest, HttpResponse]") -> None:
-            self.clock.note(response)
-            etags.extend(filter(None, [response.http_response.headers.get("ETag")]))
-
         workspaces = self.connection.batchai.workspaces
-        known = workspaces.get(*place, raw_response_hook=note)
+        state = StateRead(self.clock)
+        known = workspaces.get(*place, raw_response_hook=state.note)
         lease = Lease.from_tags(known.tags)
         now = self.clock.now()
         if lease is None or lease.session != session:
@@ -138,7 +161,7 @@ class SessionRecords:
         mine = evolve(lease, expires=now + LEASE, owner=this_process(), detached=False)
         tags = models.WorkspaceUpdateParameters(tags=mine.written_over(known.tags))
         try:
-            workspaces.update(*place, tags, raw_request_hook=only_as_read("".join(etags)))
+            workspaces.update(*place, tags, raw_request_hook=only_as_read(state.etag))
         except HttpResponseError as error:
             if status_of(error) == HTTPStatus.PRECONDITION_FAILED:
                 raise ConfigurationError(

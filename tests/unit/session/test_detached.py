@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from attrs import define, field
 
 from batchai_recipes import ClusterBuilder, ConfigurationError, RequestError, TrainingSession
 
@@ -17,7 +18,36 @@ TAGS = {
     "batchai-recipes-limits-2": "gone idle_timeout=5.0",
     "mine": "stays",
 }
+PLACE = {"id": "/subscriptions/1/resourceGroups/g/providers/P/workspaces/w", "name": "w"}
 BUSY = (409, {"error": {"code": "Busy", "message": "it is busy"}})
+
+
+@define
+class Tagged:
+    """A workspace whose tags are changed only as they were read, where the request says so."""
+
+    tags: dict
+    state: int = 1
+    before_patch: list = field(factory=list)
+
+    def change(self, **tags):
+        """Change some, as another session does."""
+        self.tags = {**self.tags, **tags}
+        self.state += 1
+
+    def answer(self, request):
+        """Answer a request."""
+        headers = {"Content-Type": "application/json", "Date": DATE}
+        if request.method == "PATCH":
+            if self.before_patch:
+                self.before_patch.pop(0)()
+            if request.headers.get("If-Match", f'"{self.state}"') != f'"{self.state}"':
+                return (412, headers, '{"error": {"code": "Changed", "message": "it changed"}}')
+            self.tags, self.state = json.loads(request.body)["tags"], self.state + 1
+        document = {**PLACE, "tags": self.tags}
+        if not request.path_url.split("?")[0].endswith("/w"):
+            document = {"value": [document]}
+        return (200, {**headers, "ETag": f'"{self.state}"'}, json.dumps(document))
 
 
 @pytest.fixture
@@ -26,17 +56,15 @@ def detached(batchai, ready):
 
     def be(**tags):
         known = {**TAGS, **{f"batchai-recipes-{name}": text for name, text in tags.items()}}
-        place = {"id": "/subscriptions/1/resourceGroups/g/providers/P/workspaces/w", "name": "w"}
-        batchai.on("GET", "/workspaces", {"value": [{**place, "tags": known}]})
-        answer = json.dumps({**place, "tags": known})
-        headers = {"Content-Type": "application/json", "Date": DATE, "ETag": '"1"'}
-        batchai.raw("GET", "/workspaces/w", (200, headers, answer))
-        batchai.on("PATCH", "/workspaces/w", {})
+        workspace = Tagged(known)
+        for method, path in (("GET", ""), ("GET", "/w"), ("PATCH", "/w")):
+            batchai.raw(method, f"/workspaces{path}", workspace.answer)
         ready["properties"]["creationTime"] = "2026-11-24T11:58:50Z"
         batchai.on("GET", "/clusters", {"value": [{"name": "c", **ready}]})
         batchai.on("GET", "/clusters/c", ready)
         batchai.on("GET", "/experiments", {"value": [{"name": "e"}]})
         batchai.on("GET", "/experiments/e/jobs", {"value": []})
+        return workspace
 
     be()
     return be
@@ -79,7 +107,9 @@ def test_its_limits_and_deadline_are_handed_over_again(detached, attach, batchai
 
     last = tags_sent(batchai)[-1]
     assert last.pop("batchai-recipes-owner") != TAGS["batchai-recipes-owner"]
-    assert last.pop("batchai_recipes_user_s") == f"s {TAGS['batchai-recipes-lease']}"
+    for start in ("", "batchai_recipes_cluster.c."):
+        entry = last.pop(f"{start}batchai_recipes_user_s")
+        assert entry == f"s {TAGS['batchai-recipes-lease']}"
     assert last == {name: text for name, text in TAGS.items() if "owner" not in name}
 
 
@@ -132,6 +162,60 @@ def test_one_that_cannot_be_taken_up_is_left_as_it_was(detached, attach, batchai
     assert "batchai-recipes-detached" not in taken
     assert last["batchai-recipes-detached"] == "yes"
     assert last["batchai-recipes-lease"] == lease
+
+
+def test_what_another_session_notes_meanwhile_stays(detached, attach, batchai):
+    """It is given back on the condition that nothing has changed since it was read."""
+    workspace = detached()
+    note = {"batchai_recipes_user_other": "other 2026-11-24T13:00:00+00:00"}
+    # The first change takes the session, the second gives it back.
+    workspace.before_patch += [lambda: None, lambda: workspace.change(**note)]
+    batchai.on("GET", "/clusters", BUSY)
+    with pytest.raises(RequestError, match="it is busy"):
+        attach().__enter__()
+
+    assert workspace.tags == {**TAGS, **note}
+
+
+@pytest.mark.parametrize(
+    "lease",
+    [{"batchai-recipes-owner": "third/1"}, {"batchai-recipes-session": "t"}],
+    ids=["taken up", "another session's"],
+)
+def test_a_lease_that_is_anothers_by_then_is_not_given_back(detached, attach, batchai, lease):
+    """Who has taken it up meanwhile keeps it."""
+    workspace = detached()
+    workspace.before_patch += [lambda: None, lambda: workspace.change(**lease)]
+    batchai.on("GET", "/clusters", BUSY)
+    with pytest.raises(RequestError, match="it is busy"):
+        attach().__enter__()
+
+    assert lease.items() <= workspace.tags.items()
+    assert "batchai-recipes-detached" not in workspace.tags
+
+
+def test_a_workspace_that_is_gone_by_then_has_nothing_to_give_back(detached, attach, batchai):
+    """Nothing is said of it but why the session could not be taken up."""
+    said = []
+    batchai.raw("GET", "/workspaces/w", detached().answer, (404, {}, ""))
+    batchai.on("GET", "/clusters", BUSY)
+    with pytest.raises(RequestError, match="it is busy"):
+        attach(report=said.append).__enter__()
+
+    assert [line for line in said if "Warning" in line] == []
+
+
+def test_tags_that_others_change_all_the_time_are_a_warning(detached, attach, batchai):
+    """It says until when there is time."""
+    workspace, said = detached(), []
+    workspace.before_patch += [lambda: None, *[workspace.change] * 99]
+    batchai.on("GET", "/clusters", BUSY)
+    with pytest.raises(RequestError, match="it is busy"):
+        attach(report=said.append).__enter__()
+
+    (warning,) = [line for line in said if line.startswith("Warning: ")]
+    assert "others change the tags of workspace w all the time" in warning
+    assert "dead in 15 minutes: take it up again before that" in warning
 
 
 def test_a_run_folder_that_cannot_be_made_leaves_it_as_it_was(
