@@ -4,8 +4,7 @@ One service grows a cluster to 4, 16 and 32 nodes, several on each of four machi
 measured, a few times, what the processes use while nothing happens, and what trivial jobs cost. A
 straight line through all measurements, by least squares, gives what 1,000 nodes cost, unless its
 slope is no more than twice its standard error: then nothing says that the cost grows, and it is the
-mean. Beside that, Ray alone makes placement groups of up to 1,000 bundles, and 1,000 groups of one,
-and one node starts one task after the other.
+mean. Beside that, Ray alone makes placement groups of up to 1,000 bundles, and 1,000 groups of one.
 
 A share of processors that a machine has as many of does not grow with the number of machines; it is
 what one process does for all nodes that does: the service, its driver, and Ray's GCS.
@@ -15,8 +14,6 @@ import math
 import os
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,11 +22,6 @@ from statistics import linear_regression, mean
 
 from attrs import frozen
 from ray_service import Service, a_service, memory, used
-
-from batchai_recipes.service.engines.engine import Ended, Task, TaskKey
-from batchai_recipes.service.engines.ray.engine import RayEngine
-from batchai_recipes.service.engines.ray.options import RayOptions
-from batchai_recipes.service.state_directory import StateDirectory
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "tests" / "support")]
 
@@ -40,7 +32,6 @@ PROJECTED = 1000
 TIMES = 4
 REST_SECONDS = 4.0
 JOBS = 150
-LAUNCHES = 200
 PARTS = ("service", "driver", "GCS", "raylets", "node actors")
 # What one process does for all nodes.
 CENTRAL = ("service", "driver", "GCS")
@@ -112,9 +103,7 @@ def growth(cluster: RayCluster) -> None:
             print(f"{nodes} nodes: {time.monotonic() - began:.0f} s", flush=True)
     _print_measured(found)
     _print_groups(cluster)
-    launch = _launch_seconds(cluster)
-    print(f"\nThe service waits {launch * 1000:.1f} ms for a node to start a task.")
-    _print_projection(found, launch)
+    _print_projection(found)
     print(f"\nIt took {time.monotonic() - began:.0f} s; load {os.getloadavg()[0]:.1f}")
 
 
@@ -152,54 +141,6 @@ def _spent(
     work()
     seconds = time.perf_counter() - began
     return {part: sum(map(used, pids)) - before[part] for part, pids in processes.items()}, seconds
-
-
-def _launch_seconds(cluster: RayCluster) -> float:
-    """Return for how long the scheduler waits for a node when it starts a job, in seconds.
-
-    It starts one after the other, whichever nodes they are for.
-    """
-    with tempfile.TemporaryDirectory(prefix="ray-scale-", ignore_cleanup_errors=True) as name:
-        state = StateDirectory(Path(name) / "state")
-        state.create()
-        changed = threading.Event()
-        options = RayOptions(cluster.address, node_folder=f"{name}/nodes")
-        engine = RayEngine(state, options)
-        engine.start(lambda *_: changed.set())
-        try:
-            while not engine.prepare_node("node", ()):
-                changed.wait()
-                changed.clear()
-            return (
-                sum(_launch(engine, f"job-{number}", name) for number in range(LAUNCHES)) / LAUNCHES
-            )
-        finally:
-            engine.release_node("node")
-            engine.stop()
-
-
-def _launch(engine: RayEngine, job_uid: str, folder: str) -> float:
-    engine.prepare_job(job_uid, ("node",), ())
-    temp = engine.job(job_uid, ("node",)).temp["node"]
-    task = Task(
-        TaskKey("job", job_uid, "process-0"),
-        "node",
-        label="task",
-        command_line="true",
-        environment={},
-        working_directory=temp,
-        directories=(),
-        stdout=f"{folder}/stdout.txt",
-        stderr=f"{folder}/stderr.txt",
-        log=f"{folder}/execution.log",
-    )
-    began = time.perf_counter()
-    engine.launch(task)
-    taken = time.perf_counter() - began
-    while not isinstance(engine.tasks("job", job_uid)["process-0"], Ended):
-        time.sleep(0.005)
-    engine.release_job(job_uid)
-    return taken
 
 
 def _print_measured(found: Sequence[Costs]) -> None:
@@ -265,7 +206,7 @@ def at_projected(measured: Sequence[tuple[float, float]]) -> float:
     return line.intercept + line.slope * PROJECTED
 
 
-def _print_projection(found: Sequence[Costs], launch: float) -> None:
+def _print_projection(found: Sequence[Costs]) -> None:
     held, rest, job = (
         {
             part: at_projected([(c.nodes, each) for c in found for each in values(c)[part]])
@@ -285,7 +226,6 @@ def _print_projection(found: Sequence[Costs], launch: float) -> None:
         limits[part] = left / job[part] if job[part] else float("inf")
         figures = f"{held[part]:.0f} | {rest[part]:.0f} | {job[part]:.1f} | {limits[part]:.0f}"
         print(f"| {part} | {figures} |")
-    limits["the service's wait for one node after the other to start its job"] = 1 / launch
     part = min(limits, key=lambda name: limits[name])
     rate = limits[part]
     print(

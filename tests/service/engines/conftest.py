@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from batchai_recipes.service.engines.engine import Task, TaskKey
+from batchai_recipes.service.engines.engine import NotYetError, Task, TaskKey
 
 # What makes an engine from a state directory: the tests of every engine run against each of these.
 ENGINES = [
@@ -88,6 +88,36 @@ def new_engine(engine_name, state, bell):
 def engine(new_engine):
     """An engine that watches."""
     return new_engine()
+
+
+@pytest.fixture
+def answer_of(bell):
+    """Ask an engine for something: now, or again when it has been answered by a node."""
+
+    def wait(ask):
+        answers = []
+
+        def is_answered():
+            try:
+                answers.append(ask())
+            except NotYetError:
+                return False
+            return True
+
+        assert bell.wait_for(is_answered)
+        return answers[0]
+
+    return wait
+
+
+@pytest.fixture
+def prepare(bell):
+    """Prepare an engine's node ``node`` and wait until it has its volumes."""
+
+    def wait(engine, *mounts):
+        assert bell.wait_for(lambda: engine.prepare_node("node", mounts))
+
+    return wait
 
 
 @pytest.fixture

@@ -30,6 +30,10 @@ class MountError(EngineError):
     """A volume cannot be mounted; the message says which and what to do."""
 
 
+class NotYetError(Exception):
+    """The engine has asked a node and not been answered; ``notify`` is called when it has been."""
+
+
 @frozen
 class Mount:
     """A folder that shall appear under a mount root.
@@ -323,6 +327,8 @@ class Engine(Protocol):
 
         Raises:
             EngineError: There are not enough.
+            NotYetError: They are being chosen; ``notify`` is called with the job when this is to be
+                called again.
         """
         ...
 
@@ -342,7 +348,9 @@ class Engine(Protocol):
         """Start a task, unless it has been started before.
 
         Raises:
-            EngineError: It cannot be started.
+            EngineError: It cannot be started. An engine that has to ask the node does not wait for
+                its answer: the task counts as launched. When it is refused, that is undone,
+                ``notify`` is called with its owner, and the next call raises this.
         """
         ...
 
@@ -364,5 +372,9 @@ class Engine(Protocol):
 
         Returns:
             Its end; nothing where there is no file, or no node any more.
+
+        Raises:
+            NotYetError: It is being read; ``notify`` is called with the node when this is to be
+                called again.
         """
         ...

@@ -75,6 +75,7 @@ def plan_job(job: JobRecord, engine: Engine, interpreter: str, now: datetime) ->
 
     Raises:
         JobError: Its settings cannot be run.
+        NotYetError: The engine does not know yet what the plan needs to know of a node.
     """
     try:
         return _Planner(job, engine, interpreter, _remaining_seconds(job, now)).plan()

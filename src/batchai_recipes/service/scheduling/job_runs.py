@@ -13,6 +13,7 @@ from batchai_recipes.service.engines.engine import (
     EngineError,
     Lost,
     MountError,
+    NotYetError,
     Running,
     Task,
     TaskKey,
@@ -62,6 +63,7 @@ class _Run:
     job: JobRecord
     phases: tuple[tuple[str, ...], ...] | None = None
     asked: set[str] = Factory(set)
+    failure: Outcome | None = None
 
 
 class JobRuns:
@@ -156,14 +158,21 @@ class JobRuns:
     def _advance(self, run: _Run, standing: JobStanding) -> JobChange | None:
         job = run.job
         tasks = without_copies(self._engine.tasks("job", job.uid))
-        outcome = self._judge_loss(job, tasks, standing.stop) or judge(job, tasks, standing.stop)
+        # What was launched before it failed has been terminated, which says nothing of the reason.
+        outcome = (
+            run.failure
+            or self._judge_loss(job, tasks, standing.stop)
+            or judge(job, tasks, standing.stop)
+        )
         if outcome is None:
             try:
                 outcome = self._go_on(run, tasks)
+            except NotYetError:
+                return None  # looked at again when the node has answered
             except JobError as error:
                 # Some may have been launched just now.
                 tasks = without_copies(self._engine.tasks("job", job.uid))
-                outcome = Outcome("failed", error=error.error)
+                outcome = run.failure = Outcome("failed", error=error.error)
             if outcome is None:
                 return None
         running = [name for name, status in tasks.items() if isinstance(status, Running)]

@@ -9,7 +9,14 @@ from typing import Any
 from attrs import frozen
 
 from batchai_recipes.service.batchai_error import BatchAIError
-from batchai_recipes.service.engines.engine import Engine, EngineError, MountError, Running, TaskKey
+from batchai_recipes.service.engines.engine import (
+    Engine,
+    EngineError,
+    MountError,
+    NotYetError,
+    Running,
+    TaskKey,
+)
 from batchai_recipes.service.scheduling.cluster_records import (
     ClusterRecord,
     cluster_of,
@@ -42,10 +49,6 @@ class NodeChange:
     error: BatchAIError | None = None
     lost: bool = False
     given_up: bool = False
-
-
-class _NotYet(Exception):  # noqa: N818  # nothing is wrong
-    """A node's setup task still runs."""
 
 
 class NodeLife:
@@ -157,7 +160,7 @@ class NodeLife:
                 # What the task wrote, its standard error among it, is to be seen by then.
                 if not self._volumes.are_back(*mounted):
                     return None
-        except _NotYet:
+        except NotYetError:
             return None
         except VolumeError as refused:
             error = error or BatchAIError(refused.code, refused.message)
@@ -176,7 +179,7 @@ class NodeLife:
         segment = f"{cluster.key.strip('/')}/{cluster.uid}"
         try:
             if not self._setup.is_done(node_id, task, secrets, segment):
-                raise _NotYet
+                raise NotYetError
         except SetupFailedError as failure:
             return failure.error
         return None

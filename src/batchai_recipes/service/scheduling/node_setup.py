@@ -59,6 +59,7 @@ class NodeSetup:
         Raises:
             SetupFailedError: It failed.
             EngineError: It cannot be started.
+            NotYetError: It failed, and the end of its standard error is on the way.
         """
         status = self._engine.tasks("node", node_id).get(_NAME)
         if status is None:

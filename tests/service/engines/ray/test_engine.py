@@ -1,20 +1,28 @@
 """The engine beside a driver that says what the test has it say."""
 
+from pathlib import Path
+
 import pytest
+from attrs import evolve
 
 from batchai_recipes.service.engines.engine import (
     Ended,
     EngineError,
     Lost,
     Machine,
+    Mount,
+    MountError,
+    NotYetError,
     Running,
     TaskKey,
 )
+from batchai_recipes.service.engines.file_end import FileEnd
 from batchai_recipes.service.engines.ray import engine as module
-from batchai_recipes.service.engines.ray.driver_link import UnreachableError
+from batchai_recipes.service.engines.ray import questions
 from batchai_recipes.service.engines.ray.engine import RayEngine
 from batchai_recipes.service.engines.ray.messages import (
     Adopt,
+    Answer,
     Changed,
     Changes,
     Connected,
@@ -25,6 +33,7 @@ from batchai_recipes.service.engines.ray.messages import (
     Make,
     NodeFacts,
     Prepared,
+    Refusal,
     Release,
     Sweep,
     Up,
@@ -44,7 +53,9 @@ class Link:
         self.heard = heard
         self.sent = []
         self.called = []
-        self.error = None
+        self.waiting = []
+        self.hung = set()
+        self.answer = None
 
     def start(self):
         """Begin."""
@@ -61,13 +72,14 @@ class Link:
         """Take note."""
         self.called.append((node_id, method, *arguments))
 
-    def call(self, node_id, method, *arguments, timeout_seconds):
-        """Answer as a node does."""
-        del timeout_seconds
+    def ask(self, node_id, method, *arguments, answered):
+        """Answer as a node does, unless that hangs."""
         self.called.append((node_id, method, *arguments))
-        if self.error is not None:
-            raise self.error
-        return Prepared("/mnt", 0, {}) if method == "prepare" else None
+        if node_id in self.hung:
+            self.waiting.append(answered)
+            return
+        values = {"prepare": Prepared("/mnt", 0, {}), "ports": (7000,), "end_of_file": FileEnd()}
+        answered(self.answer or Answer(1, values.get(method)))
 
 
 class Service:
@@ -200,7 +212,7 @@ class TestLaunch:
 
     def test_a_launch_without_an_answer_counts(self, service, new_task):
         """It may have been heard: only the node can say that it was not."""
-        service.link.error = UnreachableError("no answer")
+        service.link.answer = Answer(1, unreachable="no answer")
         service.engine.launch(new_task("true"))
         assert service.engine.tasks("job", "uid") == {"process-0": Running()}
         service.hear(Connected())
@@ -209,11 +221,50 @@ class TestLaunch:
         assert ("job", "uid") in service.notified
 
     def test_a_refused_launch_does_not(self, service, new_task):
-        """It is an error, and may be repeated."""
-        service.link.error = EngineError("no room")
+        """Whoever launches it again, since they are told to look, gets the error, once."""
+        service.link.answer = Answer(1, Refusal("EngineError", "no room"))
+        service.engine.launch(new_task("true"))
+        assert service.engine.tasks("job", "uid") == {}
+        assert service.notified[-1] == ("job", "uid")
         with pytest.raises(EngineError, match="no room"):
             service.engine.launch(new_task("true"))
-        assert service.engine.tasks("job", "uid") == {}
+        service.link.answer = None
+        service.engine.launch(new_task("true"))
+        assert service.engine.tasks("job", "uid") == {"process-0": Running()}
+
+    def test_a_volume_that_cannot_be_mounted_is_told_apart(self, service, new_task):
+        """The job says so."""
+        service.link.answer = Answer(1, Refusal("MountError", "no share"))
+        service.engine.launch(new_task("true"))
+        with pytest.raises(MountError, match="no share"):
+            service.engine.launch(new_task("true"))
+
+    def test_a_refusal_of_what_runs_does_not_count(self, service, new_task):
+        """The first answer was lost, and the second time the node found something in the way."""
+        service.link.hung = {"node"}
+        service.engine.launch(new_task("true"))
+        service.tell(Running())
+        service.link.waiting[0](Answer(1, Refusal("EngineError", "no room")))
+        assert service.engine.tasks("job", "uid") == {"process-0": Running()}
+
+    def test_a_refusal_of_an_earlier_run_does_not_count(self, service, new_task):
+        """The job was queued again meanwhile."""
+        service.link.hung = {"node"}
+        service.engine.launch(new_task("true"))
+        service.engine.release_job("uid")
+        service.engine.launch(new_task("true"))
+        service.link.waiting[0](Answer(1, Refusal("EngineError", "no room")))
+        assert service.engine.tasks("job", "uid") == {"process-0": Running()}
+
+    def test_a_task_that_is_to_end_before_its_node_has_answered(self, service, new_task):
+        """The node may hear of the end first, so it is told again once it knows the task."""
+        service.link.hung = {"node"}
+        service.engine.launch(new_task("true"))
+        service.engine.terminate(KEY)
+        service.link.called.clear()
+        service.link.waiting[0](Answer(1))
+        run = service.engine._runs.find("job", "uid").run
+        assert service.link.called == [("node", "terminate", "job", run, "process-0")]
 
     def test_a_wish_to_end_survives_its_driver(self, service, new_task):
         """The node that has not heard of it is asked again."""
@@ -231,6 +282,86 @@ class TestLaunch:
         service.hear(Gone("node", "its machine is dead"))
         with pytest.raises(EngineError, match="its machine is dead"):
             service.engine.launch(new_task("true"))
+
+
+class TestHung:
+    """A node that does not answer holds up nobody who has to do with others."""
+
+    @pytest.fixture
+    def service(self, service):
+        """A service with a node that answers and one that hangs."""
+        service.engine.prepare_node("hung", (), machine=Machine("cluster"))
+        service.hear(Up("hung", FACTS))
+        assert service.engine.prepare_node("hung", ())
+        service.link.hung = {"hung"}
+        return service
+
+    def test_tasks_of_others_are_launched(self, service, new_task):
+        """While its own is on the way."""
+        on_hung = new_task("true")
+        on_hung = evolve(on_hung, key=evolve(KEY, owner_id="other"), node_id="hung")
+        service.engine.launch(on_hung)
+        service.engine.launch(new_task("true"))
+        asked = [(node, method) for node, method, *_ in service.link.called[-2:]]
+        assert asked == [("hung", "launch"), ("node", "launch")]
+        service.hear(Gone("hung", "it has been silent"))
+        assert service.engine.tasks("job", "other") == {"process-0": Lost()}
+        assert service.engine.tasks("job", "uid") == {"process-0": Running()}
+
+    def test_what_it_is_asked_comes_later(self, service):
+        """Each thing is asked once, and who wants to know is told when it is there."""
+        for _ in range(2):
+            with pytest.raises(NotYetError):
+                service.engine.ports("uid", "hung", 1)
+            with pytest.raises(NotYetError):
+                service.engine.end_of_file("hung", "/file", 10)
+            assert not service.engine.prepare_node("hung", (Mount("afs", Path("/tmp")),))
+        assert len(service.link.waiting) == 3
+        assert service.engine.ports("uid", "node", 1) == (7000,)
+        ports, end, prepared = service.link.waiting
+        service.notified.clear()
+        ports(Answer(1, (7001,)))
+        end(Answer(2, FileEnd(b"the end", is_all=True)))
+        prepared(Answer(3, Prepared("/mnt", 0, {})))
+        assert service.notified == [("job", "uid"), ("node", "hung"), ("node", "hung")]
+        assert service.engine.ports("uid", "hung", 1) == (7001,)
+        assert service.engine.end_of_file("hung", "/file", 10).content == b"the end"
+        assert service.engine.prepare_node("hung", (Mount("afs", Path("/tmp")),))
+        assert len(service.link.waiting) == 3
+
+    def test_a_refusal_comes_later_too(self, service):
+        """And is asked for again by whoever tries again."""
+        with pytest.raises(NotYetError):
+            service.engine.ports("uid", "hung", 1)
+        service.link.waiting[0](Answer(1, Refusal("EngineError", "no free ports")))
+        with pytest.raises(EngineError, match="no free ports"):
+            service.engine.ports("uid", "hung", 1)
+        with pytest.raises(NotYetError):
+            service.engine.ports("uid", "hung", 1)
+
+    def test_who_cannot_be_asked_is_asked_again(self, service, monkeypatch):
+        """A little later; whoever wants to know is told when."""
+        put_off = []
+        monkeypatch.setattr(questions, "later", lambda *call: put_off.append(call))
+        with pytest.raises(NotYetError):
+            service.engine.ports("uid", "hung", 1)
+        service.link.waiting[0](Answer(1, unreachable="the driver ended"))
+        ((_, notify, *owner),) = put_off
+        service.notified.clear()
+        notify(*owner)
+        assert service.notified == [("job", "uid")]
+        with pytest.raises(NotYetError):
+            service.engine.ports("uid", "hung", 1)
+        assert len(service.link.waiting) == 2
+
+    def test_what_comes_for_an_earlier_run_is_not_of_this_one(self, service):
+        """The job was queued again meanwhile."""
+        with pytest.raises(NotYetError):
+            service.engine.ports("uid", "hung", 1)
+        service.engine.release_job("uid")
+        service.link.waiting[0](Answer(1, (7001,)))
+        with pytest.raises(NotYetError):
+            service.engine.ports("uid", "hung", 1)
 
 
 class TestStop:

@@ -9,6 +9,7 @@ import threading
 
 import pytest
 from ray_client import (
+    ENDED,
     GROUPS,
     NODES,
     WORKSPACE,
@@ -124,6 +125,30 @@ def test_a_stopped_actor(new_engine_on_ray, in_ray_cluster, new_task, fifo, proc
     processes.wait_until_gone(actor)
     processes.wait_until_gone(task)
     assert engine.tasks("job", "uid") == {"process-0": Lost()}
+
+
+def test_a_stopped_actor_holds_up_no_other_node(client, in_ray_cluster, tmp_path):
+    """Jobs begin and end on the others before it is missed; its own goes on with it, once."""
+    wait_until(lambda: nodes_are_idle(client))
+    actor = nodes_in(in_ray_cluster)[0]
+    os.kill(actor, signal.SIGSTOP)
+    try:
+        submit(client, tmp_path, 3 * NODES)
+        waiting = wait_until(lambda: all_ended_but_one(jobs_of(client)))
+        assert jobs_of(client)[waiting]["executionState"] == "running"
+        assert waiting not in (tmp_path / "starts.txt").read_text().split()
+    finally:
+        os.kill(actor, signal.SIGCONT)
+    jobs = wait_until(lambda: all_ended(jobs_of(client)))
+    found = [jobs[f"job-{number}"]["executionInfo"]["exitCode"] for number in range(3 * NODES)]
+    assert found == [number % 3 for number in range(3 * NODES)]
+    assert len((tmp_path / "starts.txt").read_text().split()) == 3 * NODES
+
+
+def all_ended_but_one(jobs):
+    """The name of the only job that has not ended, once that is so."""
+    left = [name for name, job in jobs.items() if job["executionState"] not in ENDED]
+    return left[0] if len(left) == 1 else None
 
 
 def in_ray(cluster):

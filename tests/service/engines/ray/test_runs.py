@@ -2,8 +2,8 @@
 
 import pytest
 
-from batchai_recipes.service.engines.engine import Ended, Running, TaskKey
-from batchai_recipes.service.engines.ray.messages import Changes
+from batchai_recipes.service.engines.engine import Ended, EngineError, Running, TaskKey
+from batchai_recipes.service.engines.ray.messages import Changes, Refusal
 from batchai_recipes.service.engines.ray.runs import Runs
 
 KEY = TaskKey("job", "uid", "process-0")
@@ -105,11 +105,14 @@ def test_a_wish_that_a_driver_lost_is_repeated(runs):
 
 
 def test_a_refused_task_may_be_launched_again(runs):
-    """As if it had never been asked for."""
-    runs.launch(KEY, "node")
-    runs.refuse(KEY)
+    """Who does so first is told why, and the next may try."""
+    run = runs.launch(KEY, "node").run
+    assert runs.refuse(KEY, run, Refusal("EngineError", "no room"))
     assert runs.tasks("job", "uid") == {}
+    with pytest.raises(EngineError, match="no room"):
+        runs.launch(KEY, "node")
     assert runs.launch(KEY, "node") is not None
+    assert not runs.refuse(KEY, "another run", Refusal("EngineError", "no room"))
 
 
 def test_there_is_nothing_of_no_job(runs):

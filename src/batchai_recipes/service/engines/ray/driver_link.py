@@ -13,16 +13,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
 
-from attrs import define, evolve, field
+from attrs import evolve
 
-from batchai_recipes.service.engines.engine import EngineError, MountError
 from batchai_recipes.service.engines.ray.messages import (
     Answer,
     Call,
     Connected,
     Failed,
     Home,
-    Refusal,
     Stop,
 )
 from batchai_recipes.service.engines.ray.options import RayOptions
@@ -30,7 +28,6 @@ from batchai_recipes.service.engines.ray.options import RayOptions
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 15.0
 _STOP_SECONDS: Final = 20.0
-_CONNECT_SECONDS: Final = 5.0
 _TAIL_BYTES: Final = 2000
 _UNAUTHENTICATED: Final = (
     ". Start the service with the cluster's token: in ~/.ray/auth_token, in a file that "
@@ -39,16 +36,6 @@ _UNAUTHENTICATED: Final = (
 _PROGRAM: Final = "batchai_recipes.service.engines.ray.driver"
 
 _logger = logging.getLogger(__name__)
-
-
-class UnreachableError(EngineError):
-    """A node could not be asked; whether it has heard is not known."""
-
-
-@define
-class _Waiting:
-    done: threading.Event = field(factory=threading.Event)
-    answer: Answer | None = None
 
 
 class DriverLink:
@@ -69,11 +56,10 @@ class DriverLink:
         self._log = log
         self._heard = heard
         self._lock = threading.Lock()
-        self._is_connected = threading.Event()
         self._connection: Connection | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, _Waiting] = {}
+        self._asked: dict[int, Callable[[Answer], None]] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -114,41 +100,27 @@ class DriverLink:
                 return False
             return True
 
-    def call(self, node_id: str, method: str, *arguments: object, timeout_seconds: float) -> object:
-        """Have a node do something, and wait for its answer.
+    def ask(
+        self,
+        node_id: str,
+        method: str,
+        *arguments: object,
+        answered: Callable[[Answer], None],
+    ) -> None:
+        """Have a node do something, without waiting for its answer.
 
         Args:
             node_id: The node.
             method: What.
             arguments: The method's arguments.
-            timeout_seconds: How long to wait.
-
-        Returns:
-            What it returned.
-
-        Raises:
-            MountError: It refused for that reason.
-            EngineError: It refused.
-            UnreachableError: It could not be asked, or did not answer in time.
+            answered: Called once, with what the node answers or why it could not be asked, from the
+                link's thread; within this call where there is no driver. A node that never
+                answers is lost some time, which is an answer, too.
         """
         number = next(self._numbers)
-        waiting = self._waiting[number] = _Waiting()
-        try:
-            self._is_connected.wait(min(_CONNECT_SECONDS, timeout_seconds))
-            if not self.send(Call(number, node_id, method, arguments)):
-                raise UnreachableError("Ray cannot be reached at the moment")
-            if not waiting.done.wait(timeout_seconds):
-                raise UnreachableError(f"Node {node_id} has not answered in {timeout_seconds:g} s")
-        finally:
-            del self._waiting[number]
-        answer = waiting.answer
-        if answer is None or answer.unreachable:
-            why = "Ray's driver ended" if answer is None else answer.unreachable
-            raise UnreachableError(f"Node {node_id} cannot be asked: {why}")
-        if isinstance(answer.value, Refusal):
-            kind = MountError if answer.value.kind == "MountError" else EngineError
-            raise kind(answer.value.message)
-        return answer.value
+        self._asked[number] = answered
+        if not self.send(Call(number, node_id, method, arguments)):
+            self._settle(Answer(number, unreachable="Ray cannot be reached at the moment"))
 
     def tell(self, node_id: str, method: str, *arguments: object) -> None:
         """Have a node do something, without waiting for it.
@@ -209,10 +181,7 @@ class DriverLink:
             except (EOFError, OSError):
                 break
             if isinstance(message, Answer):
-                waiting = self._waiting.get(message.number)
-                if waiting is not None:
-                    waiting.answer = message
-                    waiting.done.set()
+                self._settle(message)
                 continue
             if isinstance(message, Failed) and not connected:
                 message = evolve(message, message=f"{message.message}{self._said()}")
@@ -220,17 +189,20 @@ class DriverLink:
                 connected = True
                 with self._lock:
                     self._connection = connection
-                self._is_connected.set()
             self._heard(message)
         with self._lock:
             self._connection = None
-        self._is_connected.clear()
         connection.close()
-        for waiting in list(self._waiting.values()):
-            waiting.done.set()
+        for number in list(self._asked):
+            self._settle(Answer(number, unreachable="Ray's driver ended"))
         if connected and not self._stopping.is_set():
             self._heard(Failed("the driver of Ray ended"))
         return connected
+
+    def _settle(self, answer: Answer) -> None:
+        answered = self._asked.pop(answer.number, None)
+        if answered is not None:
+            answered(answer)
 
     def _said(self) -> str:
         """Return what Ray said last, which an exception of it does not tell."""

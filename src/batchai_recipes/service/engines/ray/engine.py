@@ -1,15 +1,12 @@
 """The engine over a Ray cluster, as the scheduler sees it."""
 
 import json
-import logging
 import os
 import secrets
 import shutil
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
 
 from batchai_recipes.service.engines.containers import ContainerPolicy
 from batchai_recipes.service.engines.engine import (
@@ -21,6 +18,7 @@ from batchai_recipes.service.engines.engine import (
     Mount,
     Node,
     Notify,
+    NotYetError,
     Owner,
     Task,
     TaskKey,
@@ -28,25 +26,23 @@ from batchai_recipes.service.engines.engine import (
 )
 from batchai_recipes.service.engines.file_end import FileEnd
 from batchai_recipes.service.engines.folders import check_source, job_folders
-from batchai_recipes.service.engines.ray.driver_link import DriverLink, UnreachableError
+from batchai_recipes.service.engines.ray.driver_link import DriverLink
 from batchai_recipes.service.engines.ray.hearing import Hearing
 from batchai_recipes.service.engines.ray.messages import Home, Launch, Leave, Prepared, WantedNode
 from batchai_recipes.service.engines.ray.nodes import KnownNodes
 from batchai_recipes.service.engines.ray.options import RayOptions
 from batchai_recipes.service.engines.ray.outage import Outage
+from batchai_recipes.service.engines.ray.questions import Question, Questions
 from batchai_recipes.service.engines.ray.roster import Roster
 from batchai_recipes.service.engines.ray.runs import Runs
 from batchai_recipes.service.engines.ray.share_copies import ShareSource
 from batchai_recipes.service.state_directory import StateDirectory, write_private
 
-_ANSWER_SECONDS: Final = 20.0
-_ASK_AGAIN_SECONDS: Final = 2.0
-
-_logger = logging.getLogger(__name__)
-
 
 class RayEngine:
     """Runs tasks on nodes that are actors of a Ray cluster, each in a bundle of its own.
+
+    It waits for no node, so that one that hangs holds up nobody who has to do with others.
 
     What runs where is in files of the state directory, and what became of it is told by the nodes,
     so that a new engine over the same state directory finds what the old one left.
@@ -92,6 +88,7 @@ class RayEngine:
         self._nodes = KnownNodes(state.nodes)
         self._roster = Roster(self._nodes, self._link)
         self._runs = Runs(state)
+        self._questions = Questions(self._link, self._tell)
         self._mounts: dict[str, tuple[Mount, ...]] = {}
         self._hearing = Hearing(
             self._nodes,
@@ -131,12 +128,12 @@ class RayEngine:
             raise EngineError(known.refused or known.lost)
         if known.facts is None:
             return False
+        question = Question(node_id, "prepare", (mounts, gpu_count))
         try:
-            sources = self._sources(mounts)
-            prepared = self._call(node_id, "prepare", mounts, gpu_count, sources)
-        except UnreachableError as error:
-            _logger.warning("%s; it is asked again", error)
-            self._notify_later("node", node_id)
+            prepared = self._questions.answer(
+                ("node", node_id), question, sources=self._sources(mounts)
+            )
+        except NotYetError:
             return False
         if not isinstance(prepared, Prepared):
             return False
@@ -164,6 +161,7 @@ class RayEngine:
     def release_node(self, node_id: str) -> None:
         """Remove a node, and its placement group where no other node is in that."""
         self._runs.forget("node", node_id)
+        self._questions.forget(("node", node_id))
         self._roster.release(node_id)
 
     # Jobs.
@@ -185,7 +183,7 @@ class RayEngine:
     def ports(self, job_uid: str, node_id: str, count: int) -> tuple[int, ...]:
         """Have a node choose ports that are free on its machine."""
         run = self._runs.of("job", job_uid, (node_id,)).run
-        ports = self._call(node_id, "ports", run, count)
+        ports = self._questions.answer(("job", job_uid), Question(node_id, "ports", (run, count)))
         return tuple(ports) if isinstance(ports, tuple) else ()
 
     def jobs(self) -> list[str]:
@@ -195,6 +193,7 @@ class RayEngine:
     def release_job(self, job_uid: str) -> None:
         """Have the nodes of a job remove its folders."""
         launched = self._runs.forget("job", job_uid)
+        self._questions.forget(("job", job_uid))
         self._mounts.pop(job_uid, None)
         if launched is not None:
             for node_id in launched.nodes:
@@ -220,14 +219,12 @@ class RayEngine:
             self._nodes.peers(launched.nodes) if key.owner == "job" else (),
             self._sources(mounts),
         )
-        try:
-            self._call(task.node_id, "launch", message)
-        except UnreachableError as error:
-            # It may have been heard. The node tells, or is lost.
-            _logger.warning("%s", error)
-        except EngineError:
-            self._runs.refuse(key)
-            raise
+        self._link.ask(
+            task.node_id,
+            "launch",
+            message,
+            answered=lambda answer: self._hearing.launched(task, message.run, answer),
+        )
 
     def tasks(self, owner: Owner, owner_id: str) -> Mapping[str, TaskStatus]:
         """Return the status of every task of an owner that was ever launched, by name.
@@ -248,11 +245,8 @@ class RayEngine:
 
     def end_of_file(self, node_id: str, path: str, most_bytes: int) -> FileEnd:
         """Have a node read the end of a file on its machine."""
-        try:
-            end = self._call(node_id, "end_of_file", path, most_bytes)
-        except UnreachableError as error:
-            _logger.warning("The end of %s is not known: %s", path, error)
-            return FileEnd()
+        question = Question(node_id, "end_of_file", (path, most_bytes))
+        end = self._questions.answer(("node", node_id), question)
         return end if isinstance(end, FileEnd) else FileEnd()
 
     def _status(self, told: TaskStatus, node_id: str) -> TaskStatus:
@@ -267,9 +261,6 @@ class RayEngine:
             why = known.lost if known is not None else ""
             raise EngineError(f"Node {node_id} is not there{why and ': '}{why}")
 
-    def _call(self, node_id: str, method: str, *arguments: object) -> object:
-        return self._link.call(node_id, method, *arguments, timeout_seconds=_ANSWER_SECONDS)
-
     def _sources(self, mounts: tuple[Mount, ...]) -> tuple[ShareSource, ...]:
         """Say where nodes that do not see this service's shares get them."""
         shares = self._state.shares
@@ -279,11 +270,6 @@ class RayEngine:
                 url, query = self._share_url(mount.source.parent.name, mount.source.name)
                 found.append(ShareSource(str(mount.source), url, query))
         return tuple(found)
-
-    def _notify_later(self, owner: Owner, owner_id: str) -> None:
-        timer = threading.Timer(_ASK_AGAIN_SECONDS, self._notify, (owner, owner_id))
-        timer.daemon = True
-        timer.start()
 
     def _hear(self, message: object) -> None:
         self._hearing.hear(message)

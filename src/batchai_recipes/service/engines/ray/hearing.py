@@ -2,13 +2,15 @@
 
 import logging
 
-from batchai_recipes.service.engines.engine import Notify
+from batchai_recipes.service.engines.engine import Notify, Task
 from batchai_recipes.service.engines.ray.driver_link import DriverLink
 from batchai_recipes.service.engines.ray.messages import (
+    Answer,
     Changed,
     Connected,
     Failed,
     Gone,
+    Refusal,
     Release,
     Up,
     Waits,
@@ -70,6 +72,27 @@ class Hearing:
             self._introduce()
         elif isinstance(message, Failed):
             self._be_out(message.message)
+
+    def launched(self, task: Task, run: str, answer: Answer) -> None:
+        """Take in what a node answers that was asked to start a task.
+
+        Args:
+            task: The task.
+            run: The run for which it was asked to.
+            answer: Its answer.
+        """
+        key = task.key
+        if answer.unreachable:
+            # It may have been heard. The node tells, or is lost.
+            _logger.warning(
+                "Node %s may not have heard of a task: %s", task.node_id, answer.unreachable
+            )
+        elif isinstance(answer.value, Refusal):
+            if self._runs.refuse(key, run, answer.value):
+                self._notify(key.owner, key.owner_id)
+        elif self._runs.is_to_end(key, run):
+            # The node does several things at a time: it may have heard that before the task.
+            self._link.tell(task.node_id, "terminate", key.owner, run, key.name)
 
     def _take_in(self, message: Changed) -> None:
         node_id = message.node_id

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from batchai_recipes.service.engines.engine import EngineError, TaskStatus
+from batchai_recipes.service.engines.ray.messages import Refusal
 
 _FILE: Final = "ray.json"
 
@@ -28,6 +29,7 @@ class Launched:
         sent: To which driver's nodes each task was sent, by name; those of the file to an earlier
             one than any.
         ending: The tasks that were asked to end.
+        refused: Why a node did not start a task, by name, until that has been told.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Launched:
         self.told: dict[str, TaskStatus] = {}
         self.sent: dict[str, int] = {}
         self.ending: set[str] = set()
+        self.refused: dict[str, Refusal] = {}
 
     @classmethod
     def load(cls, folder: Path) -> "Launched | None":

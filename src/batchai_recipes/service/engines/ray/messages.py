@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from attrs import field, frozen
 
 from batchai_recipes.service.engines.containers import ContainerPolicy
-from batchai_recipes.service.engines.engine import Machine, Mount, Owner, Task, TaskStatus
+from batchai_recipes.service.engines.engine import (
+    EngineError,
+    Machine,
+    Mount,
+    MountError,
+    Owner,
+    Task,
+    TaskStatus,
+)
 from batchai_recipes.service.engines.ray.peers import Peer
 from batchai_recipes.service.engines.ray.share_copies import Change, ShareSource
 
@@ -141,6 +149,11 @@ class Refusal:
 
     kind: str
     message: str
+
+    @property
+    def error(self) -> EngineError:
+        """The exception."""
+        return (MountError if self.kind == MountError.__name__ else EngineError)(self.message)
 
 
 @frozen

@@ -39,6 +39,7 @@ from batchai_recipes.service.engines.ray.node_shares import NodeShares
 from batchai_recipes.service.engines.ray.node_volumes import NodeVolumes
 from batchai_recipes.service.engines.ray.share_copies import ShareSource, ShareState
 from batchai_recipes.service.engines.ray.task_starter import TaskStarter
+from batchai_recipes.service.file_lock import FileLock
 from batchai_recipes.service.state_directory import StateDirectory
 
 _LONGEST_WAIT_SECONDS: Final = 20.0
@@ -224,7 +225,17 @@ class RayNode:
             run: The run.
             count: How many.
         """
-        return _or_refusal(lambda: self._engine.ports(run, self._node_id, count))
+
+        def chosen() -> tuple[int, ...]:
+            # The nodes on this machine are asked at the same time, and keep apart by their files.
+            lock = FileLock(self._state.root / "ports.lock")
+            lock.exclusive()
+            try:
+                return self._engine.ports(run, self._node_id, count)
+            finally:
+                lock.release()
+
+        return _or_refusal(chosen)
 
     def release_run(self, run: str) -> None:
         """Remove the folders of a run of a job.

@@ -9,7 +9,7 @@ from attrs import Factory, frozen
 
 from batchai_recipes.service.engines.engine import Owner, Running, TaskKey, TaskStatus
 from batchai_recipes.service.engines.ray.launched import Launched
-from batchai_recipes.service.engines.ray.messages import Changes
+from batchai_recipes.service.engines.ray.messages import Changes, Refusal
 from batchai_recipes.service.state_directory import StateDirectory
 
 _FIRST_DRIVER: Final = 0
@@ -108,32 +108,53 @@ class Runs:
             Its run, or None if it has been launched before.
 
         Raises:
-            EngineError: It cannot be written down.
+            EngineError: The node has refused it, or it cannot be written down.
         """
         with self._lock:
             known = self.of(key.owner, key.owner_id, ())
             if key.name in known.tasks:
                 return None
+            if key.name in known.refused:
+                raise known.refused.pop(key.name).error
             known.nodes[node_id] = None
             known.tasks[key.name] = node_id
             known.sent[key.name] = self._driver
             known.save()
             return known
 
-    def refuse(self, key: TaskKey) -> None:
-        """Take note that a node does not start a task.
+    def refuse(self, key: TaskKey, run: str, refusal: Refusal) -> bool:
+        """Take note that a node does not start a task; whoever launches it again is told why.
 
         Args:
             key: The task.
+            run: The run for which it was asked to.
+            refusal: Why.
+
+        Returns:
+            Whether that is news: the run may be over, or the task have been started before.
 
         Raises:
             EngineError: It cannot be written down.
         """
         with self._lock:
             known = self.find(key.owner, key.owner_id)
-            if known is not None:
-                known.tasks.pop(key.name, None)
-                known.save()
+            if known is None or known.run != run or key.name in known.told:
+                return False
+            known.tasks.pop(key.name, None)
+            known.refused[key.name] = refusal
+            known.save()
+            return True
+
+    def is_to_end(self, key: TaskKey, run: str) -> bool:
+        """Tell whether a task was asked to end.
+
+        Args:
+            key: The task.
+            run: Its run.
+        """
+        with self._lock:
+            known = self.find(key.owner, key.owner_id)
+            return known is not None and known.run == run and key.name in known.ending
 
     def tasks(self, owner: Owner, owner_id: str) -> Mapping[str, tuple[str, TaskStatus]]:
         """Return the node of each task, and what was last told of it: that it runs, if nothing.
