@@ -1,9 +1,11 @@
 """A request to stop, made by signal handlers."""
 
 import itertools
+import os
 import signal
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -34,10 +36,11 @@ class Interruption:
 @pytest.fixture
 def request_to_stop():
     """A request that SIGTERM makes."""
-    made = StopRequest()
-    previous = signal.signal(signal.SIGTERM, lambda *_: made.set())
+    made, previous = StopRequest(), signal.getsignal(signal.SIGTERM)
+    made.set_upon(signal.SIGTERM)
     yield made
     signal.signal(signal.SIGTERM, previous)
+    signal.set_wakeup_fd(-1)
 
 
 @pytest.mark.timeout(60)
@@ -58,6 +61,21 @@ def test_a_signal_at_any_step_of_the_wait_ends_it():
             break
         assert is_made or made.is_set()
     assert step > 10
+
+
+def test_a_signal_that_another_thread_gets_ends_the_wait(request_to_stop):
+    """The one that waits is not woken by it: it sleeps already."""
+    waiting = Path(f"/proc/self/task/{threading.get_native_id()}/wchan")
+
+    def get():
+        while "poll" not in waiting.read_text():
+            os.sched_yield()
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    thread = threading.Thread(target=get)
+    thread.start()
+    assert request_to_stop.wait(30)
+    thread.join()
 
 
 def test_another_thread_makes_it(request_to_stop):

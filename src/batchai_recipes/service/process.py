@@ -5,7 +5,6 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 from batchai_recipes.service.address import ServiceAddress
 from batchai_recipes.service.app import Service, ServiceOptions
@@ -41,7 +40,7 @@ def run(
     state = options.state
     state.create()
     stop = StopRequest()
-    _stop_on_signals(stop)
+    stop.set_upon(signal.SIGTERM, signal.SIGINT)
     lock = FileLock(state.lock)
     if not lock.try_exclusive():
         raise StateInUseError(
@@ -63,14 +62,6 @@ def run(
     finally:
         # The lock is left to the operating system: it is free when the process has really ended.
         service.stop()
-
-
-def _stop_on_signals(stop: StopRequest) -> None:
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
 
 
 def _watch_users(state: StateDirectory, stop: StopRequest) -> None:

@@ -73,7 +73,7 @@ class Synchronisation:
     def _copy_back(self, copies: list[VolumeCopy]) -> None:
         rounds = [CopyBack(copy) for copy in copies]
         if self._request.action == "follow":
-            signal.signal(signal.SIGTERM, lambda *_: self._asked_to_finish.set())
+            self._asked_to_finish.set_upon(signal.SIGTERM)
             (self._control / LISTENING_FILE).touch()
             self._follow(rounds, copies)
         self._finish(rounds, copies)
