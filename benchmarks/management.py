@@ -67,10 +67,11 @@ class Client:
         headers = {**self.headers, "Content-Type": "application/json"}
         return self._send(method, path + VERSION, content, headers)
 
-    def _send(self, method: str, path: str, body: bytes | None, headers: dict) -> bytes:
+    def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
         request = urllib.request.Request(self._base + path, body, headers, method=method)
         with urllib.request.urlopen(request, context=self._tls) as answer:
-            return answer.read()
+            read: bytes = answer.read()
+            return read
 
 
 def make_job(client: Client, subscription: str) -> str:

@@ -202,8 +202,8 @@ def at_projected(measured: Sequence[tuple[float, float]]) -> float:
     spread = sum((size - mean(sizes)) ** 2 for size in sizes)
     error = math.sqrt(sum(each**2 for each in off) / (len(off) - 2) / spread)
     if line.slope <= 2 * error:
-        return mean(values)
-    return line.intercept + line.slope * PROJECTED
+        return float(mean(values))
+    return float(line.intercept + line.slope * PROJECTED)
 
 
 def _print_projection(found: Sequence[Costs]) -> None:

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -143,14 +144,12 @@ class Service:
         for _ in range(LATENCIES):
             began = time.perf_counter()
             path = self._submit(self._ask, "true")
-            wait(
-                lambda path=path: (
-                    self._ask("GET", path)["properties"]["executionState"] == "succeeded"
-                ),
-                pause=0.001,
-            )
+            wait(partial(self._has_succeeded, path), pause=0.001)
             taken.append(time.perf_counter() - began)
         return statistics.median(taken)
+
+    def _has_succeeded(self, path: str) -> bool:
+        return bool(self._ask("GET", path)["properties"]["executionState"] == "succeeded")
 
     def run(self, count: int, command: str) -> float:
         """Run jobs; return the wall time in seconds."""

@@ -100,8 +100,10 @@ def main() -> None:
     rows: dict[str, list[float]] = {}
     try:
         cluster.start()
-        on_ray = ("--engine", "ray", "--ray-address", cluster.address, "--host", cluster.host)
-        on_ray = (*on_ray, "--ray-node-folder", str(cluster.node_folder))
+        on_ray = (
+            *("--engine", "ray", "--ray-address", cluster.address, "--host", cluster.host),
+            *("--ray-node-folder", str(cluster.node_folder)),
+        )
         with cluster.entered(), tempfile.TemporaryDirectory(prefix="ray-stream-") as name:
             for what, folder, arguments in (
                 ("Ray, share not seen", cluster.hidden / "hidden", on_ray),

@@ -19,6 +19,7 @@ import time
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from batchai_recipes import (
     ClusterBuilder,
@@ -36,7 +37,9 @@ RESULT = re.compile(r"^Final Results: errs = ([\d.]+)% \* \d+$", re.MULTILINE)
 QUICKSTART = (sys.executable, "-m", "batchai_recipes.cli", "quickstart", "--data", "mnist")
 
 
-def trained(python: str, data: Path, models: Path, *options: str) -> tuple[list[dict], float]:
+def trained(
+    python: str, data: Path, models: Path, *options: str
+) -> tuple[list[dict[str, Any]], float]:
     """Run the program; return the metrics of its epochs and the percentage of the test's errors."""
     done = subprocess.run(
         [python, TRAINING_SCRIPT, data, models, *options],

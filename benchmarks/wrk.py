@@ -80,9 +80,16 @@ def _headers(headers: Mapping[str, str]) -> list[str]:
 
 
 def _at(percent: int, text: str) -> float:
-    value, unit = re.search(rf"{percent}%\s+([\d.]+)(us|ms|s)\b", text).groups()
+    value, unit = _match(rf"{percent}%\s+([\d.]+)(us|ms|s)\b", text).groups()
     return float(value) * _UNITS[unit]
 
 
 def _found(pattern: str, text: str) -> str:
-    return re.search(pattern, text).group(1)
+    return _match(pattern, text)[1]
+
+
+def _match(pattern: str, text: str) -> re.Match[str]:
+    found = re.search(pattern, text)
+    if found is None:
+        raise ValueError(f"wrk printed nothing like {pattern!r}:\n{text}")
+    return found
