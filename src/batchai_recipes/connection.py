@@ -225,7 +225,7 @@ class Connection:
         with self._lock:
             self._check_open()
             if self._resources is None:
-                from azure.mgmt.resource.resources import (  # noqa: PLC0415
+                from azure.mgmt.resource.resources import (  # noqa: PLC0415 - loaded on first use
                     ResourceManagementClient,
                 )
 
@@ -245,7 +245,7 @@ class Connection:
         with self._lock:
             self._check_open()
             if self._files is None:
-                from batchai_recipes.staging.file_client import file_client  # noqa: PLC0415
+                from batchai_recipes.staging.file_client import file_client  # noqa: PLC0415 - likewise
 
                 self._files, close = file_client(self.storage, self.settings.ca_file)
                 self._closing.callback(close)
@@ -305,7 +305,7 @@ class Connection:
         return cls(profile.settings, credential=credential)
 
     def _shares(self) -> "FileShares":
-        from batchai_recipes.staging.file_shares import AccountShares  # noqa: PLC0415
+        from batchai_recipes.staging.file_shares import AccountShares  # noqa: PLC0415 - likewise
 
         return AccountShares(self.files)
 

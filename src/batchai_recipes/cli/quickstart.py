@@ -141,7 +141,7 @@ def _draw(models: Path, test: Path) -> "Evaluation | None":
     """Draw the training and what the model still mistakes, beside it; the training counts more."""
     from batchai_recipes.trainer.errors import DataError  # noqa: PLC0415 - loaded on first use
     from batchai_recipes.trainer.evaluation import evaluate  # noqa: PLC0415 - likewise
-    from batchai_recipes.trainer.pictures import draw_mistakes, draw_training  # noqa: PLC0415
+    from batchai_recipes.trainer.pictures import draw_mistakes, draw_training  # noqa: PLC0415 - likewise
 
     curve, mistakes = models / "training.png", models / "misclassified.png"
     try:

@@ -95,7 +95,7 @@ def _with_variables(job: _Job, file: Section) -> _Job:
 
 def _with_limits(job: _Job, file: Section) -> _Job:
     # Loaded on first use, since it takes long.
-    from msrest.exceptions import DeserializationError  # type: ignore[attr-defined]  # noqa: PLC0415
+    from msrest.exceptions import DeserializationError  # type: ignore[attr-defined]  # noqa: PLC0415 - see above
     from msrest.serialization import Deserializer  # noqa: PLC0415 - likewise
 
     preparation = file.section("jobPreparation")

@@ -198,7 +198,7 @@ class Metrics:
         if not drawn:
             raise ConfigurationError("There are no columns of numbers to draw")
         try:
-            from batchai_recipes.runs.metrics_figure import MetricsFigure  # noqa: PLC0415
+            from batchai_recipes.runs.metrics_figure import MetricsFigure  # noqa: PLC0415 - matplotlib may be missing
         except ImportError as error:
             raise ConfigurationError(
                 'matplotlib is not installed: install it with `pip install "batchai-recipes[plot]"`'

@@ -207,8 +207,8 @@ class Service:
         files: Nouns,
     ) -> ASGIApp:
         # Loaded here, since who wants files only does not wait for it.
-        from batchai_recipes.service.batchai import BatchAI  # noqa: PLC0415
-        from batchai_recipes.service.management.app import Addresses  # noqa: PLC0415
+        from batchai_recipes.service.batchai import BatchAI  # noqa: PLC0415 - see above
+        from batchai_recipes.service.management.app import Addresses  # noqa: PLC0415 - see above
 
         batchai = BatchAI(
             state=self._options.state,

@@ -114,7 +114,7 @@ def _texts(value: object, name: str) -> Iterator[str]:
         yield from _of_address(value) if "://" in value else (value,)
     elif isinstance(value, (list, tuple)):
         # Variables are pairs of a name, which is not secret, and a value.
-        pairs = all(isinstance(one, tuple) and len(one) == 2 for one in value)  # noqa: PLR2004
+        pairs = all(isinstance(one, tuple) and len(one) == 2 for one in value)  # noqa: PLR2004 - a pair
         for one in value:
             yield from _texts(one[1] if pairs else one, name)
 

@@ -103,6 +103,6 @@ def _response(answer: urllib3.BaseHTTPResponse, url: str) -> requests.Response:
     response.headers.update(answer.headers)
     response.raw = answer
     # As requests itself keeps what has been read; it has no other way in.
-    response._content = answer.data  # noqa: SLF001
-    response._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001
+    response._content = answer.data  # noqa: SLF001 - see above
+    response._content_consumed = True  # type: ignore[attr-defined] # noqa: SLF001 - see above
     return response

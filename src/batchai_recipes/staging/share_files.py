@@ -356,7 +356,7 @@ def _listing_of(pages: list[bytes]) -> Listing:
     files: dict[str, ListedFile] = {}
     for page in pages:
         # The client itself reads these answers of the account's own service in the same way.
-        entries = ET.fromstring(page).find("Entries")  # noqa: S314
+        entries = ET.fromstring(page).find("Entries")  # noqa: S314 - see above
         for entry in entries if entries is not None else ():
             name = _name(entry)
             if entry.tag == "Directory":

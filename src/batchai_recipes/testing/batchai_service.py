@@ -141,7 +141,7 @@ class BatchAIService:
         )
         request = HttpRequest("POST", path, params={"api-version": _API_VERSION})
         # No client has a method for what is not in the contract. Its annotation is too narrow.
-        send = self._connection.batchai._send_request  # noqa: SLF001
+        send = self._connection.batchai._send_request  # noqa: SLF001 - see above
         with explained(f"preempt a node of cluster {cluster}"):
             response = send(request, stream=False)  # type: ignore[arg-type]
             if response.status_code >= 400:  # noqa: PLR2004 - where errors begin

@@ -15,7 +15,7 @@ model per epoch to MODEL_DIR, counted from 0 (``ConvNet_MNIST_0.dnn`` by CNTK, a
 import sys
 
 try:
-    import numpy as np  # noqa: F401
+    import numpy as np  # noqa: F401 -- whether it is there
 except ImportError as missing:
     raise SystemExit("ConvNet_MNIST.py needs NumPy: pip install numpy") from missing
 

@@ -98,7 +98,7 @@ def _session(path: Path) -> "onnxruntime.InferenceSession":
         raise DataError(f"{path}: not a model that ONNX Runtime can run: {reason}") from error
     inputs, outputs = session.get_inputs(), session.get_outputs()
     shapes = [list(value.shape) for value in (*inputs, *outputs)]
-    if len(shapes) != 2 or shapes[0][1:] != [1, 28, 28] or shapes[1][1:] != [10]:  # noqa: PLR2004
+    if len(shapes) != 2 or shapes[0][1:] != [1, 28, 28] or shapes[1][1:] != [10]:  # noqa: PLR2004 -- the shapes of MNIST
         raise DataError(
             f"{path}: takes and gives arrays of {' and '.join(map(str, shapes))}, "
             "not N x 1 x 28 x 28 and N x 10: it is another network's"

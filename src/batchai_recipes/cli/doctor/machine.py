@@ -41,7 +41,7 @@ def check_disk(state_dir: Path | None) -> Iterator[Diagnosis]:
 
 def check_gpus() -> Iterator[Diagnosis]:
     """Look for GPUs that jobs can use."""
-    from batchai_recipes.service.engines.gpus import Nvml, visible_gpus  # noqa: PLC0415
+    from batchai_recipes.service.engines.gpus import Nvml, visible_gpus  # noqa: PLC0415 - the service's own, for this check
 
     count = len(visible_gpus(Nvml(), os.environ))
     if count:
@@ -81,7 +81,7 @@ def check_mpi() -> Iterator[Diagnosis]:
 
 def check_containers() -> Iterator[Diagnosis]:
     """Look for something that runs containers."""
-    from batchai_recipes.service.engines.containers import Containers  # noqa: PLC0415
+    from batchai_recipes.service.engines.containers import Containers  # noqa: PLC0415 - likewise
 
     usable, refusal = Containers("auto", os.environ).runtimes()
     if usable:

@@ -70,7 +70,7 @@ class Deletions:
             records: An open view of the records.
         """
         # The text is a constant of this module.
-        query = f"SELECT 1 FROM resources WHERE {_UNMARKED} LIMIT 1"  # noqa: S608
+        query = f"SELECT 1 FROM resources WHERE {_UNMARKED} LIMIT 1"  # noqa: S608 - see above
         return records.execute(query).fetchone() is not None
 
     def mark(self, records: sqlite3.Connection) -> None:

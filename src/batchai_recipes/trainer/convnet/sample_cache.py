@@ -58,7 +58,7 @@ def _mapped(cache: Path) -> "Optional[NDArray[Any]]":
         rows = np.load(str(cache), mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    if rows.ndim != 2 or rows.shape[1] != COLUMNS or rows.dtype not in DTYPES:  # noqa: PLR2004
+    if rows.ndim != 2 or rows.shape[1] != COLUMNS or rows.dtype not in DTYPES:  # noqa: PLR2004 -- a table
         return None
     return rows if len(rows) and rows[:, 0].max() < CLASSES else None
 
