@@ -108,8 +108,8 @@ def checked_relative_path(noun: str, path: str) -> str:
         path: The path; a closing slash is dropped.
 
     Raises:
-        ConfigurationError: The path is empty, absolute, leaves its root, or has a character that
-            Azure Files forbids.
+        ConfigurationError: The path is empty, absolute, leaves its root, has a character that
+            Azure Files forbids, or is no text in UTF-8.
 
     Example:
         >>> checked_relative_path("directory", "mnistcntksample/")
@@ -128,6 +128,12 @@ def checked_relative_path(noun: str, path: str) -> str:
             f"{path!r} is not a path for a {noun}: Azure Files forbids "
             f"{' '.join(map(repr, forbidden))}"
         )
+    try:
+        trimmed.encode()
+    except UnicodeEncodeError as error:  # as a file's name of another encoding reads
+        raise ConfigurationError(
+            f"{path!r} is not a path for a {noun}: it is no text in UTF-8; rename it"
+        ) from error
     return trimmed
 
 

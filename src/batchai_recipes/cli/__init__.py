@@ -6,21 +6,26 @@ import warnings
 from io import TextIOWrapper
 
 from batchai_recipes.cli.exit_code import ExitCode
+from batchai_recipes.cli.streams import open_missing
 from batchai_recipes.errors import BatchAIRecipesError
 
 
 def main() -> None:
     """Run the command; errors that can be explained are printed without a traceback."""
+    open_missing()
     # What the Azure clients have to say comes back as an error; it needs no lines of its own.
     logging.getLogger("azure").addHandler(logging.NullHandler())
-    # What the example program prints, too, is in a pipe when it happens.
+    # What the example program prints, too, is in a pipe when it happens. And what a terminal of
+    # another encoding cannot show, or a file's name that is no text, is shown by its number.
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
         # Here, so that a Ctrl-C meanwhile is answered too.
-        from batchai_recipes.cli.app import app  # noqa: PLC0415
-        from batchai_recipes.cli.console import fail, tell  # noqa: PLC0415
+        from batchai_recipes.cli.app import app  # noqa: PLC0415 - see above
+        from batchai_recipes.cli.console import fail, tell  # noqa: PLC0415 - see above
 
+        # The Azure packages' own sources, compiled for the first time: nobody can do anything.
+        warnings.filterwarnings("ignore", category=SyntaxWarning)
         warnings.showwarning = lambda message, *_, **__: tell(f"Warning: {message}")
         try:
             app(prog_name="batchai-recipes")

@@ -21,6 +21,22 @@ ProfileName = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+
+
+def a_folder(text: str) -> Path:
+    """Read the option of a folder; an empty text, as of a variable that is not set, names none.
+
+    Args:
+        text: The folder's path.
+
+    Raises:
+        BadParameter: It is empty.
+    """
+    if not text:
+        raise typer.BadParameter("it is empty; name a folder")
+    return Path(text)
+
+
 EnvFile = Annotated[
     Path | None,
     typer.Option(
@@ -32,6 +48,8 @@ EnvFile = Annotated[
 StateDir = Annotated[
     Path | None,
     typer.Option(
+        parser=a_folder,
+        metavar="<path>",
         help="Use the embedded service of this state directory.",
         show_default=False,
         rich_help_panel=_PANEL,

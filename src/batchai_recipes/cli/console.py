@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from batchai_recipes.cli.exit_code import exit_code_of
+from batchai_recipes.cli.streams import silence
 from batchai_recipes.errors import ConfigurationError
 
 AsJson = Annotated[
@@ -22,7 +23,12 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether this 
 
 def say(line: str) -> None:
     """Print a line of the result at once, so that a pipe sees it when it happens."""
-    print(line, flush=True)  # noqa: T201 - this is the command line's voice
+    try:
+        print(line, flush=True)  # noqa: T201 - this is the command line's voice
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # say, it goes to a file and the disk is full
+        raise OSError(error.errno, error.strerror, "standard output") from error
 
 
 def tell(line: str) -> None:
@@ -37,7 +43,14 @@ def fail(error: Exception) -> NoReturn:
     Args:
         error: What went wrong; its text says what to do.
     """
-    tell(f"Error: {error}")
+    try:
+        sys.stdout.flush()
+    except OSError:  # it may be the very error
+        silence(sys.stdout)
+    try:
+        tell(f"Error: {error}")
+    except OSError:  # nobody can be told
+        silence(sys.stderr)
     sys.exit(exit_code_of(error))
 
 

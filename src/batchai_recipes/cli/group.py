@@ -1,7 +1,6 @@
 """Groups of commands, which answer a typo with the nearest command."""
 
 import difflib
-import os
 import sys
 from typing import Final
 
@@ -9,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from batchai_recipes.cli.exit_code import ExitCode
+from batchai_recipes.cli.streams import silence
 
 MARKUP: Final = "markdown"
 """How the help's texts are read: a paragraph is wrapped anew, and brackets stand for themselves."""
@@ -17,7 +17,7 @@ MARKUP: Final = "markdown"
 class CommandGroup(TyperGroup):
     """A group of commands that knows what a mistyped one may stand for."""
 
-    def invoke(self, ctx):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    def invoke(self, ctx):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 - typer's own types, see below
         """Run the command; a reader that went away ends it with a code of its own.
 
         The package would end it with 1, as any failure.
@@ -25,10 +25,10 @@ class CommandGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:
-            silence_output()
+            silence(sys.stdout)
             raise typer.Exit(ExitCode.BROKEN_PIPE) from error
 
-    def resolve_command(self, ctx, args):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    def resolve_command(self, ctx, args):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 - typer's own types, see below
         """Return the command of a name, as the base class does.
 
         The base's types come from a package that this one does not depend on.
@@ -39,11 +39,6 @@ class CommandGroup(TyperGroup):
             if near:
                 ctx.fail(f"No such command {name!r}. Did you mean {near[0]!r}?")
         return super().resolve_command(ctx, args)
-
-
-def silence_output() -> None:
-    """Let what is still to be written at exit go nowhere, since its reader has gone."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def command_group(name: str, help: str) -> typer.Typer:  # noqa: A002 - typer's own word

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from batchai_recipes.cli.connecting import a_folder
 from batchai_recipes.cli.console import AsJson, fail, say, show_json
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.settings import default_state_dir
@@ -24,7 +25,13 @@ principals = typer.Typer(
 )
 
 _StateDir = Annotated[
-    Path | None, typer.Option(help="The service's state directory.", show_default=False)
+    Path | None,
+    typer.Option(
+        help="The service's state directory.",
+        show_default=False,
+        parser=a_folder,
+        metavar="<path>",
+    ),
 ]
 _Which = Annotated[str, typer.Argument(help="The principal's client id or its name.")]
 
@@ -95,10 +102,10 @@ def _register(
     context: typer.Context, state_dir: Path | None, *, must_exist: bool = True
 ) -> Iterator["PrincipalRegister"]:
     # The service's own packages are loaded by these commands alone.
-    from batchai_recipes.service.identity.principals import PrincipalError  # noqa: PLC0415
-    from batchai_recipes.service.principal_register import PrincipalRegister  # noqa: PLC0415
-    from batchai_recipes.service.state_directory import StateDirectory  # noqa: PLC0415
-    from batchai_recipes.service.store import StateTooNewError, StateTooOldError  # noqa: PLC0415
+    from batchai_recipes.service.identity.principals import PrincipalError  # noqa: PLC0415 - see above
+    from batchai_recipes.service.principal_register import PrincipalRegister  # noqa: PLC0415 - see above
+    from batchai_recipes.service.state_directory import StateDirectory  # noqa: PLC0415 - see above
+    from batchai_recipes.service.store import StateTooNewError, StateTooOldError  # noqa: PLC0415 - see above
 
     folder: Path = state_dir or context.obj or default_state_dir()
     if must_exist and not folder.is_dir():

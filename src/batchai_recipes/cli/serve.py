@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from batchai_recipes.cli.connecting import a_folder
 from batchai_recipes.cli.console import AsJson, fail, say, show_json, tell
 from batchai_recipes.cli.principals import principals
 from batchai_recipes.errors import ConfigurationError
@@ -66,7 +67,13 @@ class RayStrategy(str, Enum):
 def run_service(
     context: typer.Context,
     state_dir: Annotated[
-        Path | None, typer.Option(help="Where the service keeps everything.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Where the service keeps everything.",
+            show_default=False,
+            parser=a_folder,
+            metavar="<path>",
+        ),
     ] = None,
     *,
     only: Annotated[
@@ -200,16 +207,16 @@ def run_service(
     if context.invoked_subcommand is not None:
         return
     # The service's own packages are loaded by this command alone.
-    from batchai_recipes.service.app import ServiceOptions  # noqa: PLC0415
-    from batchai_recipes.service.duration import parse_duration  # noqa: PLC0415
-    from batchai_recipes.service.engines.containers import parse_policy  # noqa: PLC0415
-    from batchai_recipes.service.engines.ray.options import RayOptions  # noqa: PLC0415
-    from batchai_recipes.service.listener import ListenerError, PortInUseError  # noqa: PLC0415
-    from batchai_recipes.service.log import start_log  # noqa: PLC0415
-    from batchai_recipes.service.process import StateInUseError, run  # noqa: PLC0415
-    from batchai_recipes.service.state_directory import StateDirectory  # noqa: PLC0415
-    from batchai_recipes.service.storage_endpoints import parse_blob_endpoints  # noqa: PLC0415
-    from batchai_recipes.service.store import StateTooNewError  # noqa: PLC0415
+    from batchai_recipes.service.app import ServiceOptions  # noqa: PLC0415 - see above
+    from batchai_recipes.service.duration import parse_duration  # noqa: PLC0415 - see above
+    from batchai_recipes.service.engines.containers import parse_policy  # noqa: PLC0415 - see above
+    from batchai_recipes.service.engines.ray.options import RayOptions  # noqa: PLC0415 - see above
+    from batchai_recipes.service.listener import ListenerError, PortInUseError  # noqa: PLC0415 - see above
+    from batchai_recipes.service.log import start_log  # noqa: PLC0415 - see above
+    from batchai_recipes.service.process import StateInUseError, run  # noqa: PLC0415 - see above
+    from batchai_recipes.service.state_directory import StateDirectory  # noqa: PLC0415 - see above
+    from batchai_recipes.service.storage_endpoints import parse_blob_endpoints  # noqa: PLC0415 - see above
+    from batchai_recipes.service.store import StateTooNewError  # noqa: PLC0415 - see above
 
     if engine is not EngineName.ray:
         _refuse_ray_options(context)

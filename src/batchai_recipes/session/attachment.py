@@ -11,6 +11,7 @@ from batchai_recipes.builders.cluster import ClusterBuilder
 from batchai_recipes.builders.cluster_limits import ClusterLimits
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import ConfigurationError
+from batchai_recipes.names import checked_resource_name
 from batchai_recipes.refusals import explained
 from batchai_recipes.session.clean_up_policy import CleanUpPolicy
 from batchai_recipes.session.departure import Departure
@@ -96,7 +97,11 @@ class Attachment:
         Args:
             session: Its id.
             policy: What to delete when it ends.
+
+        Raises:
+            ConfigurationError: No session has such an id.
         """
+        _check_id(session)
         return SessionOptions(
             id=session,
             names=SessionNames(session, session, session, ()),
@@ -189,6 +194,16 @@ class Attachment:
             raise ConfigurationError(
                 f"Session {self.session} cannot be taken up: its workspace is gone, so it has ended"
             )
+
+
+def _check_id(session: str) -> None:
+    try:
+        checked_resource_name("session", session)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"{session!r} is not the id of a session: it is what `session.id` told, or `run "
+            f"--detach` printed, such as batchai-recipes-1a2b3c4d"
+        ) from error
 
 
 def _clusters(names: SessionNames, limits: Mapping[str, ClusterLimits]) -> SessionClusters:

@@ -85,7 +85,7 @@ def _chosen(journals: list[AbandonedJournal], sessions: tuple[str, ...]) -> list
         if session not in known:
             there = ", ".join(known) or "none"
             raise ConfigurationError(
-                f"Session {session} lives or has left nothing here; sessions that have: {there}"
+                f"Session {session!r} lives or has left nothing here; sessions that have: {there}"
             )
     return [known[session] for session in dict.fromkeys(sessions)]
 

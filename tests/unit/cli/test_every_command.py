@@ -70,6 +70,16 @@ def test_an_option_that_there_is_not_is_wrong_input(name, monkeypatch, capsys):
     assert "Traceback" not in told.err
 
 
+@pytest.mark.parametrize("name", [one for one in COMMANDS if "--state-dir" in options(one)])
+def test_no_command_takes_the_current_folder_for_a_state_directory(name, monkeypatch, capsys):
+    """As of a variable that is not set."""
+    monkeypatch.setattr(sys, "argv", ["batchai-recipes", *name.split(), "--state-dir", ""])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert "it is empty; name a folder" in capsys.readouterr().err
+
+
 def test_the_version_is_told(monkeypatch, capsys):
     """On standard output."""
     monkeypatch.setattr(sys, "argv", ["batchai-recipes", "--version"])

@@ -79,7 +79,7 @@ def test_reap_leaves_alone_what_was_kept_until_it_is_told(session, connection):
 
 def test_reap_names_a_session_that_left_nothing(connection):
     """A mistyped id is an error."""
-    with pytest.raises(ConfigurationError, match="Session nobody lives or has left nothing"):
+    with pytest.raises(ConfigurationError, match="Session 'nobody' lives or has left nothing"):
         reap(connection.journals, "nobody", report=lambda _: None)
 
 

@@ -87,6 +87,14 @@ def tags_sent(batchai):
     ]
 
 
+@pytest.mark.parametrize("session", ["", "\N{CHECK MARK}", "../s", "a.b", "a b"])
+def test_what_cannot_be_an_id_is_refused_as_one(session, connection, batchai):
+    """Nothing is asked, and the error says where an id is told."""
+    with pytest.raises(ConfigurationError, match="is not the id of a session: it is what"):
+        TrainingSession.attach(session, connection=connection)
+    assert batchai.calls == []
+
+
 def test_its_clusters_keep_their_limits(detached, attach, batchai, clock):
     """The idle time begins anew; the life was counted all the time."""
     with attach() as session:

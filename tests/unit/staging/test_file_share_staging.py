@@ -55,6 +55,7 @@ def test_a_mounted_path_names_share_and_path():
         (lambda d: FileShareStaging("data").directory("/abs"), "relative path"),
         (lambda d: FileShareStaging("data").directory("a/../b"), "relative path"),
         (lambda d: FileShareStaging("data").directory("a:b"), "forbids ':'"),
+        (lambda d: FileShareStaging("data").directory("caf\udce9"), "no text in UTF-8; rename it"),
         (lambda d: FileShareStaging("data").mounted("../x"), "relative path"),
         (lambda d: FileShareStaging("data").upload(d / "missing.txt"), "does not exist"),
         (lambda d: FileShareStaging("data").upload(d), "is a folder"),

@@ -83,6 +83,7 @@ def test_links_are_followed(tree, tmp_path):
         (lambda root: (root / "ring").symlink_to("ring"), "link to nothing"),
         (lambda root: (root / "a:b").write_text(""), "forbids ':'"),
         (lambda root: (root / "A").write_text(""), "rename one"),
+        (lambda root: (root / "caf\udce9").write_text(""), "no text in UTF-8; rename it"),
         (lambda root: [(root / n).mkdir() for n in ("d", "D")], "one directory"),
     ],
 )
