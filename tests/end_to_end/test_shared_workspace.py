@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from batchai_recipes import ClusterBuilder, CustomJobBuilder, TrainingSession
+from batchai_recipes import ClusterBuilder, CustomJobBuilder, FileShareStaging, TrainingSession
 from batchai_recipes.session.reaping import reap
 from batchai_recipes.session.service_clock import ServiceClock
 
@@ -99,6 +99,23 @@ def test_what_a_session_uses_outlives_the_one_that_made_it(
         f"Left resource group ours: session {user.id} uses it",
     ]
     assert list(connection.resources.resource_groups.list()) == []
+    connection.close()
+    nothing_left()
+
+
+def test_the_share_of_a_cluster_outlives_the_session_that_made_both(connection, nothing_left):
+    """The job's output goes there; the last of them deletes it, too."""
+    share = FileShareStaging("results")
+    with ExitStack() as owner:
+        cluster = CLUSTER.mount(share, at="results")
+        owner.enter_context(TrainingSession(cluster, staging=share, connection=connection, **NAMES))
+        with TrainingSession(
+            ClusterBuilder("c"), connection=connection, use_existing=True, **NAMES
+        ) as user:
+            owner.close()
+            run = user.submit(CustomJobBuilder("hello").command_line("echo hello")).wait()
+            assert list(run.stream("stdout.txt")) == ["hello"]
+    assert list(connection.files.list_shares()) == []
     connection.close()
     nothing_left()
 

@@ -1,5 +1,6 @@
 """What is on a cluster of a session: its state and the session's jobs."""
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,7 @@ from batchai_recipes.errors import RequestError
 from batchai_recipes.refusals import explained, status_of
 from batchai_recipes.session.blueprint import Blueprint
 from batchai_recipes.session.cluster_state import ClusterState
+from batchai_recipes.session.existing_cluster import mounts_of, own_shares
 
 if TYPE_CHECKING:
     from azure.mgmt.batchai.models import Cluster, Job
@@ -60,6 +62,19 @@ class ClusterJobs:
             if isinstance(cause, Exception) and status_of(cause) == HTTPStatus.NOT_FOUND:
                 return None
             raise
+
+    def mounted_shares(self, clusters: Iterable[str]) -> tuple[str, ...]:
+        """Return the file shares of the connection's account that clusters mount.
+
+        Args:
+            clusters: The names of the clusters; those that are not there mount nothing.
+
+        Raises:
+            RequestError: The service refused or did not answer.
+        """
+        found = filter(None, map(self.find, clusters))
+        account = self.connection.storage.name
+        return own_shares(mount for one in found for mount in mounts_of(one, account))
 
     def is_busy(self, name: str) -> bool | None:
         """Tell whether a cluster has jobs, or nodes that come or go.

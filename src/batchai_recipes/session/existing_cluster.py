@@ -1,6 +1,6 @@
 """What a session has to know of a cluster that it did not make."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from batchai_recipes.builders.cluster import ClusterBuilder
@@ -59,6 +59,16 @@ def mounts_of(cluster: "Cluster", account: str) -> tuple[Mount, ...]:
             yield UnmanagedMount(system.mount_command, system.relative_mount_path)
 
     return tuple(found())
+
+
+def own_shares(mounts: Iterable[Mount]) -> tuple[str, ...]:
+    """Return the names of the file shares among mounts that are of the session's account.
+
+    Args:
+        mounts: The mounts.
+    """
+    shares = (one.share for one in mounts if isinstance(one, FileShareMount) and not one.account)
+    return tuple(dict.fromkeys(shares))
 
 
 def check_mounts(builder: ClusterBuilder, there: tuple[Mount, ...]) -> None:

@@ -1,6 +1,6 @@
 """LeaseHolder: keeps a session's lease on the service from running out while the session lives."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -47,6 +47,14 @@ class LeaseHolder:
         self.clock = clock
         self._lease = Lease(session, None, shares, experiment=experiment, limits=dict(limits or {}))
         self._departure = Departure(session, connection, clock, pacing)
+
+    def add_shares(self, shares: Iterable[str]) -> None:
+        """Name further file shares that the session uses, with the next renewal.
+
+        Args:
+            shares: The shares, each as ``ACCOUNT/SHARE``.
+        """
+        self._lease = evolve(self._lease, shares=(*self._lease.shares, *shares))
 
     def tags(self) -> dict[str, str]:
         """Return the tags of a workspace that is made now."""

@@ -82,6 +82,7 @@ class LiveSession:
         self.deadline = deadline
         self._kept = kept
         self._is_detached = deadline is not None  # until it is taken up
+        self._use_existing = use_existing
         self.lease = lease
         self.blueprint = blueprint
         self.provisioning = Provisioning(
@@ -122,7 +123,10 @@ class LiveSession:
         if manifests:
             self.staged = manifests[0]
             self.folder.staged(manifests)
-        for share in self._mounted:
+        # Before the clusters: who has made them may end, and delete the shares, in between.
+        more = self._mounted_there() if self._use_existing else []
+        self.lease.add_shares(f"{self.connection.storage.name}/{share}" for share in more)
+        for share in (*self._mounted, *more):
             self.provisioning.use_share(share)
         for cluster in self.clusters:
             if self.provisioning.create_cluster(cluster):
@@ -132,6 +136,12 @@ class LiveSession:
         for cluster in self.clusters:
             self.provisioning.wait_for_cluster(cluster.name, ready_timeout)
         self.provisioning.create_experiment()
+
+    def _mounted_there(self) -> list[str]:
+        """Return the further shares of clusters that are there, so that they stay as long."""
+        known = {*self._mounted, *(staging.share for staging in self._stagings)}
+        shares = self.cluster_jobs.mounted_shares(self.clusters.names)
+        return [share for share in shares if share not in known]
 
     def create_job(self, job: JobBuilder, cluster: ClusterBuilder) -> None:
         """Make a job.

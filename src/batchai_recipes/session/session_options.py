@@ -6,12 +6,12 @@ from pathlib import Path
 from attrs import field, frozen
 
 from batchai_recipes.builders.cluster_limits import ClusterLimits
-from batchai_recipes.builders.mount import FileShareMount
 from batchai_recipes.connection import Connection
 from batchai_recipes.errors import ConfigurationError
 from batchai_recipes.profiles import configured
 from batchai_recipes.seconds import checked_seconds
 from batchai_recipes.session.clean_up_policy import CleanUpPolicy
+from batchai_recipes.session.existing_cluster import own_shares
 from batchai_recipes.session.session_clusters import SessionClusters
 from batchai_recipes.session.session_names import SessionNames
 from batchai_recipes.staging.file_share_staging import FileShareStaging
@@ -81,13 +81,8 @@ class SessionOptions:
     def mounted(self) -> tuple[str, ...]:
         """The shares of the connection's account that clusters mount and nothing is staged to."""
         staged = {staging.share for staging in self.stagings}
-        mounted = (
-            mount.share
-            for cluster in self.clusters
-            for mount in cluster.mounts
-            if isinstance(mount, FileShareMount) and mount.account is None
-        )
-        return tuple(dict.fromkeys(share for share in mounted if share not in staged))
+        mounted = own_shares(mount for cluster in self.clusters for mount in cluster.mounts)
+        return tuple(share for share in mounted if share not in staged)
 
     @property
     def shares(self) -> tuple[str, ...]:

@@ -1,10 +1,13 @@
 """Sessions in what exists already."""
 
 import json
+from datetime import timedelta
 
 import pytest
+import requests
 
 from batchai_recipes import ClusterBuilder, CntkJobBuilder, ConfigurationError, TrainingSession
+from batchai_recipes.session.joint_use import label_of
 
 SHARE = {
     "accountName": "demo",
@@ -56,9 +59,34 @@ def test_only_the_sessions_jobs_are_made_and_deleted(there, session):
     assert said[:2] == ["Using resource group g", "Using workspace w"]
 
 
+def test_a_share_that_the_cluster_mounts_stays_as_long_as_the_session(there, session):
+    """It is used before the cluster, so that who made both cannot delete it in between."""
+    there.holds("/demo/mine")
+    maker = {"x-ms-meta-batchai_recipes_session": "other"}
+    requests.put("https://files.test/demo/mine?restype=share", headers=maker, timeout=1)
+    workspace = "/resourceGroups/g/providers/Microsoft.BatchAI/workspaces/w"
+    address = f"https://batchai.test/subscriptions/{'2' * 8}-2222-2222-2222-{'2' * 12}{workspace}"
+    entry = {"batchai_recipes_user_other": "other kept"}
+    used = entry | {f"batchai_recipes_cluster.c.{name}": text for name, text in entry.items()}
+    requests.patch(address, json={"tags": used}, timeout=1)
+    with session(ClusterBuilder("c")) as running:
+        share = requests.get("https://files.test/demo/mine?restype=share", timeout=1).headers
+        running.detach(timedelta(hours=1))
+    tags = requests.get(address, timeout=1).json()["tags"]
+    own = label_of(running.id)
+    written = [f"{request.headers} {request.body}" for request in there.requests]
+    labelled = next(n for n, text in enumerate(written) if f"x-ms-meta-{own}" in text)
+    joined = next(n for n, text in enumerate(written) if f"batchai_recipes_cluster.c.{own}" in text)
+
+    assert share[f"x-ms-meta-{own}"].startswith(f"{running.id} ")
+    assert labelled < joined
+    # Whoever takes the session up, or ends it, knows of the share.
+    assert tags["batchai-recipes-share"] == "demo/mine"
+
+
 def test_what_is_missing_is_made_and_deleted(there, session, ready):
     """A cluster of its own in a workspace that exists."""
-    there.on("GET", "/clusters/new", 404, ready)
+    there.on("GET", "/clusters/new", 404, 404, ready)
     with session(ClusterBuilder("new").vm_size("STANDARD_NC6")):
         pass
 
