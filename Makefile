@@ -29,10 +29,10 @@ test: $(VENV)/develop.stamp  ## Run all tests but those that need Ray, with cove
 	$(BIN)/python -m pytest -m 'not ray' -n auto --maxprocesses $(WORKERS) --dist worksteal \
 	  --cov --cov-report=term --cov-fail-under=90 $(ARGS)
 
-# One after the other: all have one Ray cluster of four machines. One that hangs ends by a signal, so
-# that the cluster is ended, too.
+# Two processes, each with a Ray cluster of four machines for one module after the other. A test that
+# hangs ends by a signal, so that the cluster is ended, too.
 test-ray: $(VENV)/ray.stamp  ## Run the tests that need Ray, and install it
-	$(BIN)/python -m pytest -m ray --timeout-method signal \
+	$(BIN)/python -m pytest -m ray --timeout-method signal -n auto --maxprocesses 2 --dist loadfile \
 	  tests/service/engines tests/documents/test_ray_clusters.py $(ARGS)
 
 cntk:  ## Make .venv-cntk with CNTK 2.7, for `quickstart --engine cntk`

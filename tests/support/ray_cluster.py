@@ -325,11 +325,8 @@ def running_cluster(machines=MACHINES, **options):
 
 @pytest.fixture(scope="session")
 def ray_cluster():
-    """A Ray cluster of four machines, for all tests that need one."""
-    with (
-        running_cluster(token="BATCHAI_TEST_RAY_TOKEN" in os.environ) as cluster,
-        pytest.MonkeyPatch.context() as patch,
-    ):
+    """A Ray cluster of four machines, which listen to nobody without its token, for all tests."""
+    with running_cluster(token=True) as cluster, pytest.MonkeyPatch.context() as patch:
         for name, value in cluster.credentials.items():
             patch.setenv(name, value)
         yield cluster

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from batchai_recipes.service.engines.engine import NotYetError, Task, TaskKey
+from batchai_recipes.service.engines.engine import NotYetError, Running, Task, TaskKey
+from batchai_recipes.service.state_directory import StateDirectory
 
 # What makes an engine from a state directory: the tests of every engine run against each of these.
 ENGINES = [
@@ -84,10 +85,86 @@ def new_engine(engine_name, state, bell):
         made.stop()
 
 
+class KeptEngine:
+    """An engine that the tests of a module use one after the other, since it takes long to start.
+
+    Args:
+        folder: Makes folders for its state.
+    """
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._engine = self._state = None
+        self._bell = None
+        self.is_changed = False
+
+    def state(self):
+        """Its state directory."""
+        if self._state is None:
+            self._state = StateDirectory(self._folder("kept") / "state")
+            self._state.create()
+        return self._state
+
+    def of_test(self, name, bell):
+        """The engine, made where there is none, which rings a test's bell."""
+        self._bell = bell
+        state = self.state()
+        if self._engine is None:
+            self._engine = pkgutil.resolve_name(name)(state)
+            self._engine.start(lambda *_: self._bell.ring())
+        return self._engine
+
+    def tidy(self):
+        """End and forget what a test has left; give it up where its node has been changed."""
+        engine = self._engine
+        for name in engine.tasks("job", "uid"):
+            engine.terminate(TaskKey("job", "uid", name))
+        over = self._bell.wait_for(lambda: Running() not in engine.tasks("job", "uid").values())
+        if self.is_changed or not over:
+            self.give_up()
+        else:
+            engine.release_job("uid")
+
+    def give_up(self):
+        """Have the next test get another."""
+        if self._engine is not None:
+            self._engine.stop()
+        self._engine = self._state = None
+        self.is_changed = False
+
+
+@pytest.fixture(scope="module")
+def kept_engine(tmp_path_factory):
+    """The engine that the tests of a module share, where it takes long to start."""
+    kept = KeptEngine(tmp_path_factory.mktemp)
+    yield kept
+    kept.give_up()
+
+
+def _has_kept_engine(request):
+    """Whether a test does with an engine that others had, and will have."""
+    parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    own = {"new_engine", "killed_service"}.intersection(request.fixturenames)
+    return "Ray" in parameters.get("engine_name", "") and not own
+
+
 @pytest.fixture
-def engine(new_engine):
-    """An engine that watches."""
-    return new_engine()
+def state(request, state):
+    """The engine's state directory; a fresh one, unless the test has an engine that is kept."""
+    if _has_kept_engine(request):
+        return request.getfixturevalue("kept_engine").state()
+    return state
+
+
+@pytest.fixture
+def engine(request, engine_name, state, bell):
+    """An engine that watches, and knows of no job."""
+    if not _has_kept_engine(request):
+        yield request.getfixturevalue("new_engine")()
+        return
+    kept = request.getfixturevalue("kept_engine")
+    yield kept.of_test(engine_name, bell)
+    kept.tidy()
 
 
 @pytest.fixture
@@ -111,10 +188,11 @@ def answer_of(bell):
 
 
 @pytest.fixture
-def prepare(bell):
+def prepare(kept_engine, bell):
     """Prepare an engine's node ``node`` and wait until it has its volumes."""
 
     def wait(engine, *mounts):
+        kept_engine.is_changed = bool(mounts)
         assert bell.wait_for(lambda: engine.prepare_node("node", mounts))
 
     return wait

@@ -92,7 +92,7 @@ def _state(folder):
     return folder / f"state-{uuid.uuid4().hex[:8]}"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_service():
     """Run a service on a cluster, in whose network this is, until a block ends."""
     return _service

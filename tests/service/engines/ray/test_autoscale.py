@@ -119,6 +119,8 @@ class TestRaysAutoscaler:
                 ) as cluster,
                 cluster.entered(),
             ):
+                for name, value in cluster.credentials.items():
+                    monkeypatch.setenv(name, value)
                 yield cluster
 
     def test_machines_come_and_go_with_the_jobs(self, cluster, run_service, tmp_path):
@@ -155,7 +157,7 @@ def autoscaling(head, folder, cores):
         "cluster_name": "fake",
         "max_workers": 8,
         "upscaling_speed": 100,
-        "idle_timeout_minutes": 0.1,
+        "idle_timeout_minutes": 0.05,
         "provider": {
             "type": "external",
             "module": "ray_provider.Machines",

@@ -33,15 +33,20 @@ with open(os.path.join(os.environ["AZ_BATCHAI_OUTPUT_SAID"], name), "w") as file
 """
 
 
+@pytest.fixture(scope="module", params=[False, True], ids=["seen", "hidden"])
+def service(request, run_service, ray_cluster, tmp_path_factory):
+    """The service; tests leave nothing in it."""
+    folder = ray_cluster.hidden if request.param else tmp_path_factory.mktemp("together")
+    with (
+        ray_cluster.entered(),
+        run_service(folder / "together", ray_cluster, "--ray-strategy", "PACK") as service,
+    ):
+        service.is_hidden = request.param
+        yield service
+
+
 class TestTogether:
     """Nodes that share machines (``PACK``), which see the service's state, or do not."""
-
-    @pytest.fixture(params=[False, True], ids=["seen", "hidden"])
-    def service(self, request, new_service):
-        """The service."""
-        with new_service("--ray-strategy", "PACK", hidden=request.param) as service:
-            service.is_hidden = request.param
-            yield service
 
     def test_ranks_on_one_machine_meet(self, service, environment, tmp_path):
         """The example of two nodes, as it stands."""
@@ -119,7 +124,7 @@ def test_apart_where_possible(new_service, in_ray_cluster):
 
 def test_apart_and_no_machine_is_left(new_service, in_ray_cluster):
     """With ``STRICT_SPREAD`` the fifth node waits, says what for, and is unusable in the end."""
-    with new_service("--ray-patience", "PT30S") as service:
+    with new_service("--ray-patience", "PT12S") as service:
         client = Client(service)
         make_cluster(client, 5)
         wait_until(lambda: nodes_are_idle(client, 4))
@@ -134,7 +139,7 @@ def test_apart_and_no_machine_is_left(new_service, in_ray_cluster):
         assert what_for in said
         (error,) = wait_until(lambda: _cluster_of(client).get("errors"))
         assert error["code"] == "NodePreparationFailed"
-        assert f"Ray had no machine for it within 30 s. {what_for}" in error["message"]
+        assert f"Ray had no machine for it within 12 s. {what_for}" in error["message"]
         assert "pass --ray-strategy SPREAD or PACK" in error["message"]
         client.ask("DELETE", "/resourceGroups/g")
         wait_until(lambda: not nodes_in(in_ray_cluster))

@@ -12,21 +12,45 @@ pytestmark = pytest.mark.slow
 COURSE = re.compile(r"Finished Epoch.* metric = \S+|Final Results: .*")
 
 
-def quickstart(environment, models, *arguments):
-    """Run it with its smallest data, and return what it printed and the files that it got."""
-    command = [
-        *(sys.executable, "-m", "batchai_recipes.cli", "quickstart", "--data", "digits"),
-        *("--epochs", "1", "--models", str(models), *arguments),
-    ]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    files = {
-        str(path.relative_to(models)): path.stat().st_size
-        for path in models.rglob("*")
-        if path.is_file()
-    }
-    assert all(files.values())
-    return done.stdout, set(files)
+class Quickstart:
+    """The quickstart with its smallest data, as it runs.
+
+    Args:
+        environment: Its variables.
+        models: Where it puts the files that it gets.
+        arguments: What else the command gets.
+    """
+
+    def __init__(self, environment, models, *arguments):
+        command = [
+            *(sys.executable, "-m", "batchai_recipes.cli", "quickstart", "--data", "digits"),
+            *("--epochs", "1", "--models", str(models), *arguments),
+        ]
+        self._models = models
+        self._process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self):
+        """Let it run, until the block ends."""
+        return self
+
+    def __exit__(self, *_):
+        """End it, if it has not ended."""
+        self._process.kill()
+        self._process.communicate()
+
+    def end(self):
+        """Wait for its end; return what it printed and the names of the files that it got."""
+        stdout, stderr = self._process.communicate()
+        assert (self._process.returncode, stderr) == (0, "")
+        files = {
+            str(path.relative_to(self._models)): path.stat().st_size
+            for path in self._models.rglob("*")
+            if path.is_file()
+        }
+        assert all(files.values())
+        return stdout, set(files)
 
 
 def test_the_quickstart_gives_what_it_gives_on_one_machine(new_service, in_ray_cluster, tmp_path):
@@ -40,14 +64,15 @@ def test_the_quickstart_gives_what_it_gives_on_one_machine(new_service, in_ray_c
         "HTTPS_PROXY": "http://127.0.0.1:9",
         "NO_PROXY": f"{in_ray_cluster.host},127.0.0.1",
     }
-    local, files = quickstart(
-        environment, tmp_path / "local", "--state-dir", str(tmp_path / "state")
-    )
-    with new_service(hidden=True) as service:
-        printed, files_of_ray = quickstart(
-            environment, tmp_path / "ray", "--env-file", str(service.env_file)
-        )
+    state = ("--state-dir", str(tmp_path / "state"))
+    with (
+        Quickstart(environment, tmp_path / "local", *state) as on_one,
+        new_service(hidden=True) as service,
+        Quickstart(environment, tmp_path / "ray", "--env-file", str(service.env_file)) as on_ray,
+    ):
+        printed, files_of_ray = on_ray.end()
         assert not any(path.is_file() for path in (service.state / "shares").rglob("*"))
+        local, files = on_one.end()
     assert files_of_ray == files
     assert {"ConvNet_MNIST.onnx", "ConvNet_MNIST_0.pt"} <= files
     assert len(COURSE.findall(local)) == 2

@@ -1,10 +1,9 @@
 """A Ray cluster whose machines listen to nobody without its token."""
 
-import os
+import contextlib
 
 import pytest
 from ray_client import wait_until
-from ray_cluster import running_cluster
 
 from batchai_recipes import (
     ClusterBuilder,
@@ -16,20 +15,12 @@ from batchai_recipes import (
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
-@pytest.fixture(scope="module")
-def closed_cluster():
-    """A cluster of two machines."""
-    with running_cluster(2, token=True) as cluster:
-        yield cluster
-
-
 @pytest.fixture
-def cluster(closed_cluster, monkeypatch):
+def cluster(in_ray_cluster, monkeypatch):
     """The cluster, with the test in its network, and without its token."""
-    for name in [name for name in os.environ if name.startswith("RAY_AUTH_")]:
+    for name in in_ray_cluster.credentials:
         monkeypatch.delenv(name)
-    with closed_cluster.entered():
-        yield closed_cluster
+    return in_ray_cluster
 
 
 def test_whoever_has_the_token_runs_jobs(cluster, run_service, tmp_path, monkeypatch):
@@ -44,7 +35,7 @@ def test_whoever_has_the_token_runs_jobs(cluster, run_service, tmp_path, monkeyp
     job = CustomMpiJobBuilder("job").nodes(2).input("IN", staging.mounted("in"))
     job = job.command_line("cat $AZ_BATCHAI_INPUT_IN/x; env")
     with (
-        run_service(cluster.hidden / "state", cluster) as service,
+        run_service(cluster.hidden / "token", cluster) as service,
         service.connection() as connection,
         TrainingSession(nodes, staging=staging, connection=connection) as session,
     ):
@@ -55,15 +46,18 @@ def test_whoever_has_the_token_runs_jobs(cluster, run_service, tmp_path, monkeyp
     assert not [line for line in lines if "RAY_AUTH" in line]
 
 
-@pytest.mark.parametrize("given", [None, "0" * 64])
-def test_whoever_has_not_is_told(cluster, run_service, tmp_path, monkeypatch, given):
-    """In the service's log, with where Ray looks for one."""
+def test_whoever_has_not_is_told(cluster, run_service, tmp_path, monkeypatch):
+    """In the service's log, with where Ray looks for one: who has none, and who has a wrong one."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    if given:
+    with contextlib.ExitStack() as running:
+        services = [running.enter_context(run_service(tmp_path / "none", cluster))]
         monkeypatch.setenv("RAY_AUTH_MODE", "token")
-        monkeypatch.setenv("RAY_AUTH_TOKEN", given)
-    with run_service(tmp_path / "state", cluster) as service:
-        said = wait_until(lambda: "Ray cannot be reached" in (log := service.log()) and log)
-    assert "InvalidAuthToken" in said
-    assert "RAY_AUTH_TOKEN_PATH names, or in RAY_AUTH_TOKEN, with RAY_AUTH_MODE=token" in said
-    assert "000000" not in said
+        monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
+        services.append(running.enter_context(run_service(tmp_path / "wrong", cluster)))
+        for service in services:
+            wait_until(lambda service=service: "Ray cannot be reached" in service.log())
+    for service in services:
+        said = service.log()
+        assert "InvalidAuthToken" in said
+        assert "RAY_AUTH_TOKEN_PATH names, or in RAY_AUTH_TOKEN, with RAY_AUTH_MODE=token" in said
+        assert "000000" not in said

@@ -133,18 +133,27 @@ def test_what_machines_see_is_used(new_service, in_ray_cluster, elsewhere, tmp_p
         wait_until(lambda: not nodes_in(in_ray_cluster))
 
 
+@pytest.fixture(scope="module")
+def service(run_service, ray_cluster):
+    """A service whose state they do not see."""
+    with (
+        ray_cluster.entered(),
+        run_service(ray_cluster.hidden / "volumes", ray_cluster) as service,
+    ):
+        yield service
+
+
 class TestHidden:
     """Machines that do not see the service's state directory."""
 
     @pytest.fixture
-    def hidden(self, new_service, in_ray_cluster):
-        """A client of a service whose state they do not see."""
-        with new_service(hidden=True) as service:
-            client = Client(service)
-            make_cluster(client, 0)
-            yield client
-            client.ask("DELETE", "/resourceGroups/g")
-            wait_until(lambda: not nodes_in(in_ray_cluster))
+    def hidden(self, service, in_ray_cluster):
+        """A client of that service, which has nothing else."""
+        client = Client(service)
+        make_cluster(client, 0)
+        yield client
+        client.ask("DELETE", "/resourceGroups/g")
+        wait_until(lambda: not nodes_in(in_ray_cluster))
 
     @pytest.mark.parametrize("kind", ["share", "container", "file server"])
     def test_what_they_cannot_see_is_refused(self, hidden, elsewhere, kind):

@@ -99,7 +99,7 @@ class Groups:
 
     def _place(self, name: str, nodes: Sequence[WantedNode]) -> list[Place] | None:
         deadline = time.monotonic() + self._patience_seconds
-        split_at = time.monotonic() + _SPLIT_AFTER_SECONDS
+        split_at = time.monotonic() + min(_SPLIT_AFTER_SECONDS, self._patience_seconds / 4)
         group = self._make(name, nodes)
         said = False
         while not group.wait(_LOOK_SECONDS):
