@@ -147,6 +147,18 @@ def test_a_damaged_state_is_an_error_that_says_so(tmp_path):
     assert state.credentials.read_text() == "{}"
 
 
+def test_a_full_disk_is_named(tmp_path, monkeypatch):
+    """The service could not even write what it lacks."""
+    state = StateDirectory(tmp_path)
+    state.create()
+    state.credentials.write_text("{}")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=4096))
+
+    with pytest.raises(LaunchError, match="no room on the disk of .*: make some, or name another"):
+        LocalService(tmp_path)
+
+
 def test_a_state_directory_that_cannot_be_made_is_an_error(tmp_path):
     """With the variable that names another."""
     (tmp_path / "file").write_text("")

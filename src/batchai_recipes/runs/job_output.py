@@ -241,10 +241,15 @@ class JobOutput:
 
     def _walk(self, directory: str) -> Iterator[OutputFile | str]:
         """Yield the files and, as text, the paths of the directories, with all below."""
-        for entry in self._entries(directory):
+        levels = [self._entries(directory)]  # of any depth
+        while levels:
+            entry = next(levels[-1], None)
+            if entry is None:
+                levels.pop()
+                continue
             yield entry
             if isinstance(entry, str):
-                yield from self._walk(entry)
+                levels.append(self._entries(entry))
 
     def _entries(self, directory: str) -> Iterator[OutputFile | str]:
         """Yield the files and, as text, the paths of the directories, of one directory."""
@@ -277,7 +282,6 @@ class JobOutput:
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            f"Cannot download to {folder}: {error.strerror}; name a folder"
-        ) from error
+    except (OSError, ValueError) as error:  # no path has a null character
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(f"Cannot download to {folder}: {why}; name a folder") from error

@@ -9,6 +9,7 @@ at once when the last of them has gone, however it ended.
 import contextlib
 import os
 import select
+import shutil
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from batchai_recipes.service.state_directory import StateDirectory
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 30.0
 _LOG_TAIL_BYTES = 2000
+_LEAST_ROOM_BYTES = 1 << 20
 
 
 class LaunchError(Exception):
@@ -165,8 +167,17 @@ class LocalService:
         if os.read(ready, 1) != b"1":
             raise LaunchError(
                 f"The embedded service did not start; the end of {self._state.log}:\n"
-                f"{_tail(self._state.log)}"
+                f"{_tail(self._state.log) or 'nothing was written there'}{self._full_disk()}"
             )
+
+    def _full_disk(self) -> str:
+        """Say that the disk is full, if it is: the service cannot write that itself."""
+        if shutil.disk_usage(self._state.root).free >= _LEAST_ROOM_BYTES:
+            return ""
+        return (
+            f"\nThere is no room on the disk of {self._state.root}: make some, or name another "
+            f"folder with BATCHAI_RECIPES_STATE_DIR"
+        )
 
     def _wait_until_stopped(self) -> None:
         service_lock = FileLock(self._state.lock)

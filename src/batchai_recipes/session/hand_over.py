@@ -33,6 +33,24 @@ def checked_deadline(deadline: datetime | timedelta) -> datetime | timedelta:
     return deadline
 
 
+def time_of(deadline: datetime | timedelta, now: datetime) -> datetime:
+    """Return the time of a deadline.
+
+    Args:
+        deadline: A time, or how long from now.
+        now: The present time.
+
+    Raises:
+        ConfigurationError: There is no such time.
+    """
+    try:
+        return deadline if isinstance(deadline, datetime) else now + deadline
+    except OverflowError as error:
+        raise ConfigurationError(
+            f"The deadline is {deadline} from now: that is too long"
+        ) from error
+
+
 class HandOver:
     """Writes down on the service, and in the journal, that no process has a session any more.
 

@@ -17,7 +17,7 @@ from batchai_recipes.session.clean_up_policy import CleanUpPolicy
 from batchai_recipes.session.cluster_age import seconds_since_made
 from batchai_recipes.session.cluster_retirement import ClusterRetirement
 from batchai_recipes.session.existing_cluster import check_mounts, mounts_of
-from batchai_recipes.session.hand_over import HandOver
+from batchai_recipes.session.hand_over import HandOver, time_of
 from batchai_recipes.session.journal import Journal
 from batchai_recipes.session.lease_holder import LeaseHolder
 from batchai_recipes.session.made import Made
@@ -205,9 +205,10 @@ class LiveSession:
             The deadline, by the service's clock.
 
         Raises:
+            ConfigurationError: That is too long for a time.
             RequestError: The service refused or did not answer.
         """
-        deadline = until if isinstance(until, datetime) else self.lease.clock.now() + until
+        deadline = time_of(until, self.lease.clock.now())
         self._watcher.stop()
         try:
             self._hand_over.until(deadline)
@@ -265,7 +266,7 @@ class LiveSession:
     def _result(self, error: BaseException | None) -> dict[str, object]:
         """Write down how the jobs stand before they are deleted, and say how the block ended."""
         ended = f"{type(error).__name__}: {error}" if error else None
-        jobs = [self.folder.job(self.run(name)) for name in self.job_names]
+        jobs = [self._end_of(name) for name in self.job_names]
         deadline = self.deadline if self._is_detached else None
         return {
             "session": self.blueprint.session,
@@ -274,6 +275,13 @@ class LiveSession:
             "detached_until": deadline.isoformat() if deadline else None,
             "jobs": jobs,
         }
+
+    def _end_of(self, job: str) -> dict[str, object]:
+        try:
+            return self.folder.job(self.run(job))
+        except Exception as error:  # noqa: BLE001 - whatever it is, what was made must be deleted
+            self.folder.warn(f"How job {job} ended could not be written down: {error!r}")
+            return {"job": job, "error": repr(error)}
 
     def _take_up_cluster(self, cluster: ClusterBuilder) -> None:
         limited = cluster.limits.shortest is not None

@@ -149,6 +149,7 @@ Preparing: 0; Leaving: 0
     def __enter__(self) -> Self:
         if self._live is not None:
             raise BatchAIRecipesError("This session was entered before: make a new TrainingSession")
+        self._process = os.getpid()
         self._signals.start()
         try:
             self._traced.enter_context(span("TrainingSession", session=self.id))
@@ -259,6 +260,8 @@ Preparing: 0; Leaving: 0
         self._live.take_up()
 
     def _end(self, error: BaseException | None) -> None:
+        if self._process != os.getpid():
+            return  # this one was forked in the block: the session is its parent's, and goes on
         failures: tuple[Exception, ...] = ()
         try:
             with self._signals.held(), self._traced:

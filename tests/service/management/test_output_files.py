@@ -1,6 +1,7 @@
 """The files that a job has written."""
 
 import os
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -111,6 +112,11 @@ def share(tmp_path: Path) -> Path:
     return folder
 
 
+def _paths(share: Path) -> list[str | None]:
+    location = OutputLocation("account", "share", "out")
+    return [file.path for file in location.files(StateDirectory(share.parents[2]), ".")]
+
+
 def _listed(share: Path, directory: str = ".") -> list[str]:
     state = StateDirectory(share.parents[2])
     location = OutputLocation("account", "share", "out")
@@ -127,6 +133,34 @@ def test_links_out_of_the_share_are_left_out(tmp_path: Path, share: Path) -> Non
     (share / "out" / "up").symlink_to(tmp_path, target_is_directory=True)
     assert _listed(share) == ["inside.txt", "real.txt"]
     assert _listed(share, "up") == []
+
+
+def test_a_link_to_a_file_is_that_file(share: Path) -> None:
+    """The file shares follow no links, so it is named by the path where it really is."""
+    (share / "other").mkdir()
+    (share / "other" / "model").write_text("x")
+    (share / "out" / "latest").symlink_to("../other/model")
+    assert (_listed(share), _paths(share)) == (["latest"], ["other/model"])
+
+
+def test_links_to_directories_are_left_out(share: Path) -> None:
+    """Who walks through all directories would never come to an end."""
+    for name in ("a", "b"):
+        (share / "out" / name).mkdir()
+    (share / "out" / "a" / "to_b").symlink_to("../b")
+    (share / "out" / "b" / "to_a").symlink_to("../a")
+    (share / "out" / "self").symlink_to(".")
+    assert (_listed(share), _listed(share, "a"), _listed(share, "b")) == (["a", "b"], [], [])
+
+
+def test_pipes_and_sockets_are_left_out(share: Path) -> None:
+    """Nobody can download them, and a program that downloads everything would fail."""
+    (share / "out" / "file").write_text("x")
+    os.mkfifo(share / "out" / "pipe")
+    (share / "out" / "link").symlink_to("pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(share / "out" / "socket"))
+        assert _listed(share) == ["file"]
 
 
 def test_what_is_no_directory_is_empty(share: Path) -> None:

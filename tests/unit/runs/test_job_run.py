@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import requests
+from azure.mgmt.batchai import models
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -198,12 +199,27 @@ def test_names_that_lead_out_of_the_destination_are_refused(endpoint, run, tmp_p
         run.outputs("MODEL").download(tmp_path)
 
 
+def test_directories_may_be_nested_deeper_than_calls(endpoint, run, monkeypatch):
+    """As a job that runs wild makes them."""
+    output = run.outputs("MODEL")
+    folder, file = {"name": "d", "fileType": "directory"}, listing("f")["value"][0]
+
+    def listed(_, directory):
+        found = folder if directory.count("/") < 2000 else file
+        return [models.File.deserialize(found)]
+
+    monkeypatch.setattr(type(output), "_list", listed)
+    (found,) = output.files()
+    assert found.path == "d/" * 2001 + "f"
+
+
 def test_a_destination_that_is_a_file_is_refused(endpoint, run, tmp_path):
     """With what to do."""
     (tmp_path / "models").write_text("")
 
-    with pytest.raises(ConfigurationError, match="name a folder"):
-        run.outputs("MODEL").download(tmp_path / "models")
+    for destination in (tmp_path / "models", "a\0b"):
+        with pytest.raises(ConfigurationError, match="name a folder"):
+            run.outputs("MODEL").download(destination)
 
 
 def test_links_are_never_shown(endpoint, run):

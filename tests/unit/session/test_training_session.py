@@ -20,6 +20,7 @@ from batchai_recipes import (
 )
 from batchai_recipes.session.journal import abandoned
 from batchai_recipes.session.made import Made
+from batchai_recipes.session.run_folder import RunFolder
 
 CLUSTER = ClusterBuilder("c").vm_size("STANDARD_NC6")
 JOB = CntkJobBuilder("j").script("train.py").std_out_err_path_prefix("$AZ_BATCHAI_MOUNT_ROOT")
@@ -109,6 +110,19 @@ def test_signals_end_the_block_and_clean_up(batchai, connection, clock, number):
 
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert batchai.made("DELETE") == ["e", "c", "w", "g"]
+
+
+def test_what_cannot_be_written_down_keeps_nothing_from_being_deleted(
+    batchai, connection, clock, monkeypatch
+):
+    """Whatever the error is that the job's end gave; it is told."""
+    said = []
+    with session(connection, clock, report=said.append) as running:
+        running.submit(JOB)
+        monkeypatch.setattr(RunFolder, "job", lambda _, run: {}[run.name])
+
+    assert batchai.made("DELETE") == ["j", "e", "c", "w", "g"]
+    assert any("How job j ended could not be written down: KeyError" in line for line in said)
 
 
 def test_a_failed_deletion_stops_no_other_and_is_raised(batchai, connection, clock):
@@ -241,6 +255,28 @@ def test_a_deadline_is_a_time_to_come(batchai, connection, clock, deadline):
         pytest.raises(ConfigurationError, match=r"The deadline is .*: (write|give)"),
     ):
         running.detach(deadline)
+
+
+def test_a_deadline_that_is_no_time_any_more_is_refused(batchai, connection, clock):
+    """The session goes on."""
+    with session(connection, clock) as running:
+        with pytest.raises(ConfigurationError, match="from now: that is too long"):
+            running.detach(timedelta.max)
+        running.submit(JOB)
+    assert batchai.made("DELETE")[0] == "j"
+
+
+def test_a_process_that_was_forked_in_the_block_does_not_end_the_session(
+    batchai, connection, clock, monkeypatch
+):
+    """It leaves its copy of the block; the session is its parent's."""
+    with session(connection, clock) as running:
+        with monkeypatch.context() as forked:
+            forked.setattr("os.getpid", lambda: -1)
+            running.__exit__(None, None, None)
+            assert batchai.made("DELETE") == []
+        running.submit(JOB)
+    assert batchai.made("DELETE") == ["j", "e", "c", "w", "g"]
 
 
 def test_a_job_that_does_not_fit_is_refused_before_anything_is_sent(batchai, connection, clock):

@@ -7,9 +7,10 @@ cluster and it mount; it is worked out when the job is made, since the cluster m
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 from attrs import evolve, frozen
@@ -85,7 +86,9 @@ class OutputLocation:
     def files(self, state: StateDirectory, directory: str) -> list[OutputFile]:
         """Return what is in the directory, or in one below it, in the order of names.
 
-        Links that lead out of the share are left out, as are names that Azure Files cannot hold.
+        A link to a file of the share is that file, by its own path, since the file shares follow
+        none. Links to directories are left out, for they may lead round in circles, as are those
+        that lead out of the share and names that Azure Files cannot hold.
 
         Args:
             state: Where shares lie.
@@ -106,8 +109,7 @@ class OutputLocation:
             if error.errno in _NOTHING_THERE:
                 return []
             raise
-        inside = PurePosixPath(*parts)
-        found = (_entry(share, folder / name, str(inside / name)) for name in names)
+        found = (_entry(share, folder / name) for name in names)
         return [entry for entry in found if entry is not None]
 
 
@@ -199,8 +201,8 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _entry(share: Path, file: Path, path: str) -> OutputFile | None:
-    """Return an entry, or None where it leads out of the share or has just gone."""
+def _entry(share: Path, file: Path) -> OutputFile | None:
+    """Return an entry, or None where it leads out of the share, is no file, or has just gone."""
     real = Path(os.path.realpath(file))
     if not real.is_relative_to(share):
         return None
@@ -208,10 +210,14 @@ def _entry(share: Path, file: Path, path: str) -> OutputFile | None:
         status = real.stat()
     except OSError:
         return None
-    is_directory = real.is_dir()
+    is_directory = stat.S_ISDIR(status.st_mode)
+    if not is_directory and not stat.S_ISREG(status.st_mode):
+        return None  # a pipe, say, which the file shares do not show either
+    if is_directory and real != file:
+        return None
     return OutputFile(
         name=file.name,
-        path=None if is_directory else path,
+        path=None if is_directory else str(real.relative_to(share)),
         # Whole seconds, as the file shares' own Last-Modified.
         modified=moment_of(status.st_mtime_ns).replace(microsecond=0),
         length=status.st_size,
