@@ -163,8 +163,11 @@ def test_a_state_directory_that_cannot_be_made_is_an_error(tmp_path):
     """With the variable that names another."""
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(LaunchError, match="BATCHAI_RECIPES_STATE_DIR"):
+    with pytest.raises(LaunchError, match="Not a directory; .*BATCHAI_RECIPES_STATE_DIR"):
         LocalService(tmp_path / "file" / "state")
+    with pytest.raises(LaunchError, match="it is no text in UTF-8; .*BATCHAI_RECIPES_STATE_DIR"):
+        LocalService(tmp_path / "caf\udce9")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 
 def test_a_state_directory_that_cannot_be_locked_is_an_error(tmp_path):

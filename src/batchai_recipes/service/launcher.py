@@ -44,11 +44,13 @@ class LocalService:
         self._state = StateDirectory(state_dir.absolute())
         self._reaper: threading.Thread | None = None
         try:
+            bytes(str(self._state.root), "utf-8")  # the records name it
             self._state.create()
-        except OSError as error:
+        except (OSError, UnicodeEncodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
             raise LaunchError(
-                f"The state directory {state_dir} cannot be made: {error.strerror}; name another "
-                f"with BATCHAI_RECIPES_STATE_DIR"
+                f"The state directory {state_dir} cannot be made: {why}; name another with "
+                f"BATCHAI_RECIPES_STATE_DIR"
             ) from error
         self._users = FileLock(self._state.users)
         self._clients = FileLock(self._state.clients)
