@@ -61,7 +61,7 @@ class Client:
         return answer.json()["access_token"]
 
 
-def make_cluster(client, nodes):
+def make_cluster(client, nodes, vm_size="STANDARD_D1"):
     """Make what jobs need: a cluster of nodes, each on a machine of its own."""
     client.ask("PUT", "/resourceGroups/g", {"location": "eastus"})
     client.ask("PUT", WORKSPACE, {"location": "eastus"})
@@ -71,7 +71,7 @@ def make_cluster(client, nodes):
         f"{WORKSPACE}/clusters/c",
         {
             "properties": {
-                "vmSize": "STANDARD_D1",
+                "vmSize": vm_size,
                 "scaleSettings": {"manual": {"targetNodeCount": nodes}},
                 "userAccountSettings": {"adminUserName": "demo", "adminUserPassword": "x"},
             }

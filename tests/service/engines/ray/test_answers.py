@@ -103,17 +103,3 @@ def test_a_node_that_is_dead_is_not(answers, sent):
     node.call()[1].set_exception(RuntimeError("failed\nThe actor is dead because of x\nmore"))
     answer = sent.get(timeout=PATIENCE_SECONDS)
     assert answer == Answer(7, unreachable="The actor is dead because of x")
-
-
-def test_a_node_that_is_gone(answers, sent):
-    """Nobody is asked."""
-    calls = Calls(actor=lambda _: None, answers=answers, send=sent.put)
-    calls.make(Call(7, "node", "ports", ()))
-    assert sent.get(timeout=PATIENCE_SECONDS) == Answer(7, unreachable="the node is gone")
-
-
-def test_what_nobody_waits_for_is_not_answered(answers, sent):
-    """A call without a number."""
-    calls = Calls(actor=lambda _: None, answers=answers, send=sent.put)
-    calls.make(Call(0, "node", "ports", ()))
-    assert sent.empty()

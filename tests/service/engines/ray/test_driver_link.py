@@ -17,20 +17,30 @@ class Driver:
 
     def __init__(self, log):
         self.connected = threading.Event()
-        self.answers = []
+        self.answers, self.early = [], None
         self.link = DriverLink(
             Home("id", "/folder", "/probe", "/state"),
             RayOptions(),
             log,
-            lambda _: self.connected.set(),
+            self._hear,
         )
         here, self.end = Pipe()
         self.listening = threading.Thread(target=self.link._listen, args=(here,))
 
+    def _hear(self, message):
+        if message == Connected():
+            self.ask("too early")
+            self.link.send("these are the nodes")
+        else:
+            self.connected.set()
+
     def connect(self):
-        """Find Ray."""
+        """Find Ray, and go on once the service has said which nodes there are."""
         self.listening.start()
         self.end.send(Connected())
+        assert self.end.recv() == "these are the nodes"
+        self.early = self.answers.pop()
+        self.end.send("more")
         assert self.connected.wait(PATIENCE_SECONDS)
 
     def leave(self):
@@ -47,6 +57,14 @@ class Driver:
 def driver(tmp_path):
     """A driver that has not found Ray."""
     return Driver(tmp_path / "log")
+
+
+def test_no_node_is_asked_before_the_driver_knows_it(driver):
+    """A driver that has not been told of a node yet would say that it is gone."""
+    driver.connect()
+    driver.leave()
+    assert "cannot be reached" in driver.early.unreachable
+    assert driver.early.unheard
 
 
 def test_each_is_told_of_its_own_answer(driver):
@@ -89,3 +107,4 @@ def test_without_a_driver_the_answer_is_there_at_once(driver):
     driver.ask("node")
     (answer,) = driver.answers
     assert "cannot be reached" in answer.unreachable
+    assert answer.unheard

@@ -18,7 +18,7 @@ from batchai_recipes.service.engines.engine import (
 )
 from batchai_recipes.service.engines.file_end import FileEnd
 from batchai_recipes.service.engines.ray import engine as module
-from batchai_recipes.service.engines.ray import questions
+from batchai_recipes.service.engines.ray import hearing, questions
 from batchai_recipes.service.engines.ray.engine import RayEngine
 from batchai_recipes.service.engines.ray.messages import (
     Adopt,
@@ -181,6 +181,13 @@ class TestLoss:
         with pytest.raises(EngineError, match="its machine is dead"):
             later.engine.prepare_node("node", ())
 
+    def test_it_does_not_come_back(self, service):
+        """A driver that still says that it is there is told to end it."""
+        service.hear(Gone("node", "its machine is dead"))
+        service.hear(Up("node", FACTS))
+        assert service.link.sent[-1] == Release("node")
+        assert service.engine.lost("node") == "its machine is dead"
+
     def test_a_node_that_cannot_be_made(self, new_service):
         """Says why, and is not lost: it never was."""
         service = new_service()
@@ -219,6 +226,26 @@ class TestLaunch:
         service.hear(Changed("node", Changes({}, 1, whole=True)))
         assert service.engine.tasks("job", "uid") == {}
         assert ("job", "uid") in service.notified
+
+    def test_a_launch_that_nobody_heard_does_not(self, service, new_task, monkeypatch):
+        """The job is not lost with the node: it is launched again, there or elsewhere."""
+        soon = []
+        monkeypatch.setattr(hearing, "later", lambda _, tell, *owner: soon.append(owner))
+        service.link.answer = Answer(1, unreachable="there is no driver", unheard=True)
+        service.engine.launch(new_task("true"))
+        assert service.engine.tasks("job", "uid") == {}
+        assert soon == [("job", "uid")]
+        service.hear(Gone("node", "its machine is dead"))
+        assert service.engine.tasks("job", "uid") == {}
+
+    def test_that_nobody_heard_of_an_earlier_run_says_nothing_of_this(self, service, new_task):
+        """The job was queued again meanwhile."""
+        service.link.hung = {"node"}
+        service.engine.launch(new_task("true"))
+        service.engine.release_job("uid")
+        service.engine.launch(new_task("true"))
+        service.link.waiting[0](Answer(1, unreachable="the node is gone", unheard=True))
+        assert service.engine.tasks("job", "uid") == {"process-0": Running()}
 
     def test_a_refused_launch_does_not(self, service, new_task):
         """Whoever launches it again, since they are told to look, gets the error, once."""
@@ -278,9 +305,16 @@ class TestLaunch:
         assert service.link.called == [("node", "terminate", "job", run, "process-0")]
 
     def test_no_launch_on_a_lost_node(self, service, new_task):
-        """The error says what became of it."""
+        """Whoever asks has not heard of the loss yet; nothing of the job has begun."""
         service.hear(Gone("node", "its machine is dead"))
-        with pytest.raises(EngineError, match="its machine is dead"):
+        service.link.called.clear()
+        service.engine.launch(new_task("true"))
+        assert (service.link.called, service.engine.tasks("job", "uid")) == ([], {})
+
+    def test_no_launch_on_a_node_that_is_not_there(self, service, new_task):
+        """It is an error."""
+        service.engine.release_node("node")
+        with pytest.raises(EngineError, match="Node node is not there"):
             service.engine.launch(new_task("true"))
 
 

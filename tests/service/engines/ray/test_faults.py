@@ -1,6 +1,7 @@
 """Machines, actors, the service and Ray's head fail: each job ends once, and as it should."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,14 +13,17 @@ from ray_client import (
     GROUPS,
     NODES,
     WORKSPACE,
+    Client,
     all_ended,
     jobs_of,
     machine_with_node,
+    make_cluster,
     nodes_are_idle,
     nodes_in,
     submit,
     wait_until,
 )
+from ray_cluster import MACHINES
 
 from batchai_recipes import ConnectionSettings
 
@@ -53,21 +57,24 @@ def test_each_job_ends_once_whatever_fails(client, in_ray_cluster, tmp_path):
 
     assert len(jobs) == JOBS
     begun = Counter(starts.read_text().split())
-    lost = 0
+    lost = {}
     for number in range(JOBS):
         name = f"job-{number}"
         found = jobs[name]
         info = found["executionInfo"]
         if info.get("errors") and info["errors"][0]["code"] == "JobLost":
             assert found["executionState"] == "failed"
-            lost += 1
+            lost[name] = info["errors"][0]["message"]
         else:
             state = "failed" if number % 3 else "succeeded"
             assert (found["executionState"], info["exitCode"]) == (state, number % 3), found
             assert begun[name] == 1
         assert begun[name] <= 1
-    # No more than there were nodes that failed: an actor, a machine, and all of them.
-    assert lost <= 1 + 1 + NODES
+    said = "\n".join([*(f"{name}: {why}" for name, why in lost.items()), client.service.log()])
+    # A node that is lost had one job, and no more are than failed: an actor's, a machine's, all.
+    nodes = [node for why in lost.values() for node in re.findall(r"node (tvm-\S+):", why)]
+    assert len(nodes) == len(set(nodes)) == len(lost), said
+    assert len(lost) <= 1 + 1 + NODES, said
     wait_until(lambda: nodes_are_idle(client))
 
 
@@ -118,3 +125,17 @@ def test_what_is_deleted_leaves_nothing_in_ray(client, in_ray_cluster):
             subprocess.run(asked, capture_output=True, text=True, check=True).stdout == "[]\n[]\n"
         )
     )
+
+
+def test_a_node_that_fills_its_machine_is_replaced(new_service, in_ray_cluster):
+    """No machine is left but that of the lost one, whose place is still reserved beside others."""
+    with new_service() as service:
+        client = Client(service)
+        make_cluster(client, MACHINES, "STANDARD_NC24")  # all GPUs of each
+        wait_until(lambda: nodes_are_idle(client, MACHINES))
+        before = set(nodes_in(in_ray_cluster))
+        os.kill(min(before), signal.SIGKILL)
+        wait_until(lambda: len(set(nodes_in(in_ray_cluster)) - before) == 1)
+        wait_until(lambda: nodes_are_idle(client, MACHINES))
+        client.ask("DELETE", "/resourceGroups/g")
+        wait_until(lambda: not nodes_in(in_ray_cluster))

@@ -1,13 +1,14 @@
 """How the driver makes nodes, loses and ends them, beside what the test takes for Ray."""
 
 import queue
+import threading
 from concurrent.futures import Future
 
 import pytest
 
 from batchai_recipes.service.engines.engine import Machine
 from batchai_recipes.service.engines.ray import fleet as module
-from batchai_recipes.service.engines.ray.answers import Answers
+from batchai_recipes.service.engines.ray.answers import Answers, later
 from batchai_recipes.service.engines.ray.fleet import Fleet
 from batchai_recipes.service.engines.ray.groups import Place
 from batchai_recipes.service.engines.ray.messages import (
@@ -21,12 +22,23 @@ from batchai_recipes.service.engines.ray.messages import (
 from batchai_recipes.service.engines.ray.options import RayOptions
 
 PATIENCE_SECONDS = 30.0
+NEVER = object()
 FACTS = NodeFacts("10.0.0.1", "eth0", "machine", "group", sees_state=True)
 
 
 def wanted(node_id, cluster="cluster"):
     """A node to be made."""
     return WantedNode(node_id, Machine(cluster), 0)
+
+
+class InitError(Exception):
+    """As Ray says that an actor's own beginning failed."""
+
+    actor_init_failed = True
+
+
+class ActorUnavailableError(Exception):
+    """As Ray's: it may be there nevertheless."""
 
 
 class Groups:
@@ -36,6 +48,19 @@ class Groups:
         self.asked = queue.SimpleQueue()
         self.given_back = queue.SimpleQueue()
         self.adopted = []
+        self.expected = set()
+        self.is_cleared = False
+
+    def expect(self, node_id, cluster_uid):
+        """Take note."""
+        self.expected.add(node_id)
+
+    def expects(self, node_id):
+        """Tell whether an earlier driver may have made it."""
+        return node_id in self.expected
+
+    def tidy(self):
+        """Have nothing to remove."""
 
     def place(self, nodes):
         """Take note of who wants places together."""
@@ -43,8 +68,9 @@ class Groups:
         return [Place(node, "group", None, 0, "machine") for node in nodes]
 
     def adopt(self, *arguments):
-        """Take note."""
+        """Take note; it may be there."""
         self.adopted.append(arguments)
+        return True
 
     def give_back(self, node_id):
         """Take note."""
@@ -53,16 +79,21 @@ class Groups:
     def sweep(self):
         """Have nothing to remove."""
 
+    def clear(self):
+        """Take note."""
+        self.expected.clear()
+        self.is_cleared = True
+
 
 class Actor:
     """A node that says what it is, or fails to."""
 
     def __init__(self, error=None):
         self.facts = self
-        self.answer = Future()
+        self.answer, self.asked = Future(), threading.Event()
         if error is None:
             self.answer.set_result(FACTS)
-        else:
+        elif error is not NEVER:
             self.answer.set_exception(error)
 
     def remote(self):
@@ -71,6 +102,7 @@ class Actor:
 
     def future(self):
         """Return what it says."""
+        self.asked.set()
         return self.answer
 
 
@@ -94,10 +126,13 @@ class Ray:
 
     def __init__(self, monkeypatch):
         self.error = self.refusal = None
+        self.now = 0.0
         self.named = {}
         self.made, self.killed = [], []
-        self.sent = queue.SimpleQueue()
+        self.later = queue.SimpleQueue()
+        self.sent, self.actors = queue.SimpleQueue(), queue.SimpleQueue()
         monkeypatch.setattr(module, "Groups", Groups)
+        monkeypatch.setattr(module, "later", self._later)
         monkeypatch.setattr(module, "find_actor", self.named.get)
         monkeypatch.setattr(module, "make_actor", self._make)
         monkeypatch.setattr(module, "actor_names", lambda: list(self.named))
@@ -112,14 +147,23 @@ class Ray:
             answers=answers,
             following=self.followed,
             send=self.sent.put,
+            monotonic=lambda: self.now,
         )
         self.groups = self.fleet._groups
+
+    def _later(self, seconds, function, *arguments):
+        """Gather at once; what is tried again waits for the test."""
+        if seconds < 1:
+            later(seconds, function, *arguments)
+        else:
+            self.later.put(lambda: function(*arguments))
 
     def _make(self, place, home):
         if self.refusal is not None:
             raise self.refusal
         self.made.append(place.node.node_id)
-        return Actor(self.error)
+        self.actors.put(actor := Actor(self.error))
+        return actor
 
     def said(self):
         """Wait for what the service is told."""
@@ -127,9 +171,17 @@ class Ray:
 
 
 @pytest.fixture
-def ray(monkeypatch):
-    """A fleet without nodes."""
+def new_ray(monkeypatch):
+    """A fleet that has not been told which nodes there were."""
     return Ray(monkeypatch)
+
+
+@pytest.fixture
+def ray(new_ray):
+    """A fleet without nodes."""
+    new_ray.fleet.sweep(set())
+    new_ray.fleet.wait_for_ends()
+    return new_ray
 
 
 def test_nodes_that_are_asked_for_together_get_one_group(ray):
@@ -156,12 +208,26 @@ def test_a_node_that_is_asked_for_twice_is_made_once(ray):
     assert ray.made == ["one", "two"]
 
 
-def test_one_that_was_made_for_a_service_that_died_is_taken_over(ray):
-    """It never heard of it."""
-    ray.named["one"] = Actor()
-    ray.fleet.make(wanted("one"))
-    assert ray.said() == Up("one", FACTS)
-    assert (ray.made, ray.groups.asked.empty()) == ([], True)
+def test_one_that_was_made_for_a_service_that_died_is_taken_over(new_ray):
+    """It never heard of it. Nothing is made before all that there was is known."""
+    new_ray.named["one"] = Actor()
+    new_ray.fleet.make(wanted("one"))
+    new_ray.fleet.make(wanted("two"))
+    new_ray.fleet.sweep({"one", "two"})
+    assert {each.node_id for each in (new_ray.said(), new_ray.said())} == {"one", "two"}
+    assert (new_ray.made, new_ray.groups.asked.get_nowait()) == (["two"], ["two"])
+
+
+def test_one_that_was_made_before_and_is_not_wanted_any_more_is_ended(new_ray):
+    """Though it was released before it was found."""
+    new_ray.named["one"] = Actor()
+    new_ray.fleet.make(wanted("one"))
+    new_ray.fleet.release("one")
+    new_ray.fleet.sweep({"one"})
+    new_ray.fleet.make(wanted("two"))
+    assert new_ray.said() == Up("two", FACTS)
+    new_ray.fleet.wait_for_ends()
+    assert new_ray.killed == [new_ray.named["one"]]
 
 
 def test_an_actor_that_ray_does_not_make(ray):
@@ -175,12 +241,51 @@ def test_an_actor_that_ray_does_not_make(ray):
 
 
 def test_a_node_that_does_not_start(ray):
-    """It is killed, for it might yet."""
-    ray.error = RuntimeError("no room")
+    """It could not begin, and could not elsewhere."""
+    ray.error = InitError("no room")
     ray.fleet.make(wanted("one"))
     assert ray.said() == Gone("one", "it did not start: no room")
     assert len(ray.killed) == 1
     assert ray.fleet.actor("one") is None
+
+
+def test_a_node_whose_machine_is_lost_before_it_starts(ray):
+    """It is made again, in another place: nobody has heard of it yet."""
+    ray.error = RuntimeError("its machine is dead")
+    ray.fleet.make(wanted("one"))
+    assert ray.actors.get(timeout=PATIENCE_SECONDS).asked.wait(PATIENCE_SECONDS)
+    ray.error = None
+    ray.later.get(timeout=PATIENCE_SECONDS)()
+    assert ray.said() == Up("one", FACTS)
+    assert ray.groups.given_back.get_nowait() == "one"
+    assert (ray.made, ray.killed) == (["one", "one"], [])
+
+
+def test_a_node_that_cannot_be_asked_for_a_moment(ray):
+    """It is asked again, and not ended."""
+    ray.error = ActorUnavailableError()
+    ray.fleet.make(wanted("one"))
+    actor = ray.actors.get(timeout=PATIENCE_SECONDS)
+    again = ray.later.get(timeout=PATIENCE_SECONDS)
+    actor.answer = Future()
+    actor.answer.set_result(FACTS)
+    again()
+    assert ray.said() == Up("one", FACTS)
+    assert (ray.made, ray.killed) == (["one"], [])
+
+
+def test_a_node_that_never_starts(ray):
+    """It is given up after the patience that it had for a machine, which may have failed."""
+    ray.error = NEVER
+    ray.fleet.make(wanted("one"))
+    assert ray.actors.get(timeout=PATIENCE_SECONDS).asked.wait(PATIENCE_SECONDS)
+    ray.now = RayOptions().patience_seconds
+    ray.fleet.look()
+    assert ray.sent.empty()
+    ray.now += 1
+    ray.fleet.look()
+    assert ray.said() == Gone("one", "it has not started in 600 s")
+    assert len(ray.killed) == 1
 
 
 def test_a_node_that_was_released_before_it_had_a_place(ray):
@@ -227,3 +332,4 @@ def test_a_service_that_will_not_come_back_leaves_nothing(ray):
     ray.fleet.leave()
     ray.fleet.wait_for_ends()
     assert ray.killed == [ray.named["one"]]
+    assert ray.groups.is_cleared

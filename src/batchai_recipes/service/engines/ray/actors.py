@@ -38,7 +38,7 @@ def make_actor(place: Place, home: Home) -> Any:
                 place.group, placement_group_bundle_index=place.bundle
             ),
         )
-        .remote(place.node.node_id, home, place.group_name)
+        .remote(place.node.node_id, home, place.group_name, place.bundle)
     )
 
 
@@ -92,6 +92,28 @@ def is_passing(error: BaseException) -> bool:
         error: What Ray said.
     """
     return type(error).__name__ in {"ActorUnavailableError", "GetTimeoutError"}
+
+
+def has_failed_itself(error: BaseException) -> bool:
+    """Tell whether an actor is dead because it could not begin, as it could not elsewhere either.
+
+    Args:
+        error: What Ray said.
+    """
+    return bool(getattr(error, "actor_init_failed", False))
+
+
+def raised_by_node(error: BaseException) -> BaseException | None:
+    """Return what a method of an actor raised; None where it was not the method that failed.
+
+    Args:
+        error: What Ray said.
+    """
+    # Ray makes a class of this name for each class of exceptions: RayTaskError(OSError).
+    if not type(error).__name__.startswith("RayTaskError"):
+        return None
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, Exception) else error
 
 
 def first_line(error: BaseException) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Final
 
-from batchai_recipes.service.engines.ray.actors import first_line, is_passing
+from batchai_recipes.service.engines.ray.actors import first_line, is_passing, raised_by_node
 from batchai_recipes.service.engines.ray.answers import Answers, later
-from batchai_recipes.service.engines.ray.messages import Answer, Call
+from batchai_recipes.service.engines.ray.messages import Answer, Call, Refusal
 
 _RETRY_SECONDS: Final = 1.0
 
@@ -37,9 +37,13 @@ class Calls:
         Args:
             call: Which node, and what.
         """
+        self._make(call, may_be_heard=False)
+
+    def _make(self, call: Call, *, may_be_heard: bool) -> None:
         actor = self._actor(call.node_id)
         if actor is None:
-            self._answer(Answer(call.number, unreachable="the node is gone"))
+            gone = Answer(call.number, unreachable="the node is gone", unheard=not may_be_heard)
+            self._answer(gone)
             return
 
         def told(answer: "Future[object]") -> None:
@@ -48,7 +52,10 @@ class Calls:
                 self._answer(Answer(call.number, answer.result()))
             elif is_passing(error):
                 # Whether it was heard is not known; a node does nothing twice.
-                later(_RETRY_SECONDS, self.make, call)
+                later(_RETRY_SECONDS, lambda: self._make(call, may_be_heard=True))
+            elif (cause := raised_by_node(error)) is not None:
+                refusal = Refusal("EngineError", f"Node {call.node_id} failed: {cause!r}")
+                self._answer(Answer(call.number, refusal))
             else:
                 self._answer(Answer(call.number, unreachable=first_line(error)))
 

@@ -68,7 +68,7 @@ class Driver:
             home, options, answers=self._answers, following=self._following, send=self._send
         )
         self._calls = Calls(actor=self._fleet.actor, answers=self._answers, send=self._send)
-        self._head = Head(lost=self._fail, looked=self._following.look)
+        self._head = Head(lost=self._fail, looked=self._look)
 
     def run(self) -> None:
         """Work until the service has gone."""
@@ -92,6 +92,10 @@ class Driver:
             self._fleet.sweep(set(message.node_ids))
         elif isinstance(message, Leave):
             self._fleet.leave()
+
+    def _look(self) -> None:
+        self._following.look()
+        self._fleet.look()
 
     def _lose(self, node_id: str, why: str) -> None:
         self._fleet.lose(node_id, why)

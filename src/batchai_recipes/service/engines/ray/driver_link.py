@@ -57,6 +57,7 @@ class DriverLink:
         self._heard = heard
         self._lock = threading.Lock()
         self._connection: Connection | None = None
+        self._is_introduced = False
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
         self._asked: dict[int, Callable[[Answer], None]] = {}
@@ -119,8 +120,10 @@ class DriverLink:
         """
         number = next(self._numbers)
         self._asked[number] = answered
-        if not self.send(Call(number, node_id, method, arguments)):
-            self._settle(Answer(number, unreachable="Ray cannot be reached at the moment"))
+        # No sooner than the driver has been told which nodes there are: else it knows none.
+        if not (self._is_introduced and self.send(Call(number, node_id, method, arguments))):
+            why = "Ray cannot be reached at the moment"
+            self._settle(Answer(number, unreachable=why, unheard=True))
 
     def tell(self, node_id: str, method: str, *arguments: object) -> None:
         """Have a node do something, without waiting for it.
@@ -190,8 +193,10 @@ class DriverLink:
                 with self._lock:
                     self._connection = connection
             self._heard(message)
+            self._is_introduced = connected
         with self._lock:
             self._connection = None
+        self._is_introduced = False
         connection.close()
         for number in list(self._asked):
             self._settle(Answer(number, unreachable="Ray's driver ended"))

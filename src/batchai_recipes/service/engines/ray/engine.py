@@ -203,9 +203,9 @@ class RayEngine:
     # Tasks.
 
     def launch(self, task: Task) -> None:
-        """Start a task, unless it has been started before."""
+        """Start a task, unless it has been started before, or its node is lost."""
         key = task.key
-        if key.name in self._runs.tasks(key.owner, key.owner_id):
+        if key.name in self._runs.tasks(key.owner, key.owner_id) or self.lost(task.node_id):
             return
         self._check_up(task.node_id)
         launched = self._runs.launch(key, task.node_id)
@@ -258,8 +258,7 @@ class RayEngine:
     def _check_up(self, node_id: str) -> None:
         known = self._nodes.find(node_id)
         if known is None or not known.is_ready:
-            why = known.lost if known is not None else ""
-            raise EngineError(f"Node {node_id} is not there{why and ': '}{why}")
+            raise EngineError(f"Node {node_id} is not there")
 
     def _sources(self, mounts: tuple[Mount, ...]) -> tuple[ShareSource, ...]:
         """Say where nodes that do not see this service's shares get them."""

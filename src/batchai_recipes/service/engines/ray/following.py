@@ -92,10 +92,11 @@ class Following:
                 if now - followed.asked_at > self._patience_seconds / 2
             ]
         for node_id, followed in silent:
-            if followed.pinged_at is None:
+            pinged_at = followed.pinged_at  # an answer may come any moment
+            if pinged_at is None:
                 followed.pinged_at = now
                 self._ping(node_id, followed)
-            elif now - followed.pinged_at > self._patience_seconds / 2:
+            elif now - pinged_at > self._patience_seconds / 2:
                 self._lost(node_id, f"it has been silent for {self._patience_seconds:g} s")
 
     def _is_followed(self, node_id: str, followed: _Followed) -> bool:

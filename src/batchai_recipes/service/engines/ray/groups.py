@@ -1,7 +1,6 @@
 """Placement groups: the bundles of Ray that nodes are made in. Runs in the driver."""
 
 import importlib
-import threading
 import time
 import uuid
 from collections import Counter
@@ -10,8 +9,9 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from batchai_recipes.service.engines.ray.messages import WantedNode
+from batchai_recipes.service.engines.ray.messages import NodeFacts, WantedNode
 from batchai_recipes.service.engines.ray.options import Strategy
+from batchai_recipes.service.engines.ray.seats import Seats
 
 _GIB: Final = 1 << 30
 _SPLIT_AFTER_SECONDS: Final = 15.0
@@ -67,11 +67,7 @@ class Groups:
         self._patience_seconds = patience_seconds
         self._is_wanted = is_wanted
         self._waits = waits
-        self._lock = threading.Lock()
-        # The machine and the group of each node, by cluster and node.
-        self._machines: dict[str, dict[str, str]] = {}
-        self._groups: dict[str, str] = {}
-        self._making: set[str] = set()
+        self._seats = Seats(apart=self._is_strict)
 
     def place(self, nodes: Sequence[WantedNode]) -> list[Place]:
         """Find places for nodes of one cluster, on machines of their own where that is asked for.
@@ -87,84 +83,135 @@ class Groups:
             NoPlaceError: There was none in time.
         """
         name = f"{_PREFIX}{uuid.uuid4().hex}"
-        with self._lock:
-            self._making.add(name)
+        self._seats.begin(name, nodes[0].machine.cluster_uid)
         try:
             places = self._place(name, nodes)
         finally:
-            with self._lock:
-                self._making.discard(name)
+            self._seats.end(name)
         # Else others of the cluster came to these machines in the meantime.
         return self.place(nodes) if places is None else places
 
     def _place(self, name: str, nodes: Sequence[WantedNode]) -> list[Place] | None:
+        group = self._make(name, nodes)
+        taken: list[Place] | None = None
+        try:
+            free = self._wait(group, nodes)
+            if free is None:
+                taken = self._take(name, group, nodes)
+            return taken if free is None else free
+        finally:
+            if not taken:
+                self._ray.remove_placement_group(group)
+
+    def _wait(self, group: Any, nodes: Sequence[WantedNode]) -> list[Place] | None:
+        """Wait for a group; return what is to be had instead, or None once it is there."""
         deadline = time.monotonic() + self._patience_seconds
         split_at = time.monotonic() + min(_SPLIT_AFTER_SECONDS, self._patience_seconds / 4)
-        group = self._make(name, nodes)
         said = False
         while not group.wait(_LOOK_SECONDS):
             now = time.monotonic()
-            unwanted = not any(self._is_wanted(node.node_id) for node in nodes)
-            if unwanted or now > deadline or (len(nodes) > 1 and now > split_at):
-                self._ray.remove_placement_group(group)
-                if unwanted or len(nodes) > 1:
-                    return []
+            if not any(self._is_wanted(node.node_id) for node in nodes):
+                return []
+            if free := self._take_free(nodes):
+                return free
+            if len(nodes) > 1 and now > min(split_at, deadline):
+                return []
+            if now > deadline:
                 raise NoPlaceError(self._shortage(nodes[0]))
             if now > split_at and not said:
                 said = True
                 self._waits(nodes[0].node_id, self._lacking(nodes[0]))
-        machines = self._ray.placement_group_table(group)["bundles_to_node_id"]
-        with self._lock:
-            of_cluster = self._machines.setdefault(nodes[0].machine.cluster_uid, {})
-            taken = set(of_cluster.values()) & set(machines.values())
-            if not (taken and self._strategy == "STRICT_SPREAD"):
-                for index, node in enumerate(nodes):
-                    of_cluster[node.node_id] = machines[index]
-                    self._groups[node.node_id] = name
-                return [Place(n, name, group, i, machines[i]) for i, n in enumerate(nodes)]
-        self._ray.remove_placement_group(group)
         return None
 
-    def adopt(self, node_id: str, cluster_uid: str, group_name: str, machine_id: str) -> None:
-        """Take over a node's place from an earlier driver.
+    def _take(self, name: str, group: Any, nodes: Sequence[WantedNode]) -> list[Place] | None:
+        machines = self._machines(group)
+        node_ids = [node.node_id for node in nodes]
+        if not self._seats.take_all(node_ids, nodes[0].machine.cluster_uid, name, machines):
+            return None
+        return [Place(n, name, group, i, machines[i]) for i, n in enumerate(nodes)]
+
+    def _take_free(self, nodes: Sequence[WantedNode]) -> list[Place]:
+        """Take places that lost or released nodes had in groups that others of the cluster have.
+
+        Ray keeps them for these groups; where machines are full, there are no others.
+        """
+        cluster_uid = nodes[0].machine.cluster_uid
+        wait = {node.node_id: node for node in nodes}
+        places: list[Place] = []
+        for name in self._seats.groups(cluster_uid):
+            group = _find(name) if wait else None
+            if group is not None:
+                machines = self._machines(group)
+                found = self._seats.take_free(list(wait), cluster_uid, name, machines)
+                for node_id, bundle in found.items():
+                    node = wait.pop(node_id)
+                    places.append(Place(node, name, group, bundle, machines[bundle]))
+        return places
+
+    def _machines(self, group: Any) -> dict[int, str]:
+        """Return the machine of each bundle; empty for one whose machine is gone."""
+        machines: dict[int, str] = self._ray.placement_group_table(group)["bundles_to_node_id"]
+        return machines
+
+    def expect(self, node_id: str, cluster_uid: str) -> None:
+        """Take note that an earlier driver may have made a node; nobody knows where.
 
         Args:
             node_id: The node.
             cluster_uid: Its cluster.
-            group_name: The name of its placement group.
-            machine_id: Ray's id of its machine.
         """
-        with self._lock:
-            self._machines.setdefault(cluster_uid, {})[node_id] = machine_id
-            self._groups[node_id] = group_name
+        self._seats.expect(node_id, cluster_uid)
+
+    def expects(self, node_id: str) -> bool:
+        """Tell whether an earlier driver may have made a node, nobody knows where.
+
+        Args:
+            node_id: The node.
+        """
+        return self._seats.expects(node_id)
+
+    def adopt(self, node_id: str, cluster_uid: str, facts: NodeFacts) -> bool:
+        """Take note of where a node is.
+
+        Args:
+            node_id: The node.
+            cluster_uid: Its cluster.
+            facts: What it said of itself.
+
+        Returns:
+            Whether it may be there, as :meth:`Seats.adopt` says.
+        """
+        return self._seats.adopt(node_id, cluster_uid, facts)
 
     def give_back(self, node_id: str) -> None:
         """Remove the placement group of a node that is gone, unless it holds other nodes.
 
         Args:
-            node_id: The node.
+            node_id: The node, which may have had no place.
         """
-        with self._lock:
-            for of_cluster in self._machines.values():
-                of_cluster.pop(node_id, None)
-            name = self._groups.pop(node_id, None)
-            empty = name is not None and name not in self._groups.values()
-        if name is not None and empty:
+        name = self._seats.leave(node_id)
+        if name is not None:
             _remove(name)
+        self.tidy()
 
     def sweep(self) -> None:
-        """Remove the groups of this service that hold no node."""
-        remove_groups(self._is_in_use)
+        """Remove the groups of this service that hold no node, now or once that is known."""
+        self._seats.ask_to_tidy()
+        self.tidy()
 
-    def _is_in_use(self, name: str) -> bool:
-        with self._lock:
-            return name in self._making or name in self._groups.values()
+    def tidy(self) -> None:
+        """Remove what was to be removed before it was known where all nodes are."""
+        if self._seats.is_to_tidy():
+            remove_groups(self._seats.is_needed)
+
+    def clear(self) -> None:
+        """Remove all groups of this service, with what is in them."""
+        remove_groups(lambda _: False)
 
     def _make(self, name: str, nodes: Sequence[WantedNode]) -> Any:
         options: dict[str, Any] = {}
-        if self._strategy == "STRICT_SPREAD":
-            with self._lock:
-                others = sorted(set(self._machines.get(nodes[0].machine.cluster_uid, {}).values()))
+        if self._is_strict:
+            others = self._seats.machines(nodes[0].machine.cluster_uid)
             if others:
                 selector = {"ray.io/node-id": f"!in({','.join(others)})"}
                 options["bundle_label_selector"] = [selector] * len(nodes)
@@ -191,8 +238,7 @@ class Groups:
             _offer(machine["Resources"]) for machine in ray.nodes() if machine["Alive"]
         )
         offered = ", ".join(f"{count} with {offer}" for offer, count in machines.items())
-        with self._lock:
-            taken = len(set(self._machines.get(node.machine.cluster_uid, {}).values()))
+        taken = len(self._seats.machines(node.machine.cluster_uid))
         return (
             f"It asks for {_bundle_said(bundle_of(node))}"
             + (", on a machine without other nodes of its cluster" * self._is_strict)
@@ -253,9 +299,13 @@ def remove_groups(is_in_use: Callable[[str], bool]) -> None:
 
 
 def _remove(name: str) -> None:
-    util = importlib.import_module("ray.util")
+    group = _find(name)
+    if group is not None:
+        importlib.import_module("ray.util").remove_placement_group(group)
+
+
+def _find(name: str) -> Any:
     try:
-        group = util.get_placement_group(name)
+        return importlib.import_module("ray.util").get_placement_group(name)
     except ValueError:
-        return  # it is another service's, or gone
-    util.remove_placement_group(group)
+        return None  # it is another service's, or gone

@@ -1,8 +1,10 @@
 """What follows for a service from what its driver says."""
 
 import logging
+from typing import Final
 
 from batchai_recipes.service.engines.engine import Notify, Task
+from batchai_recipes.service.engines.ray.answers import later
 from batchai_recipes.service.engines.ray.driver_link import DriverLink
 from batchai_recipes.service.engines.ray.messages import (
     Answer,
@@ -19,6 +21,8 @@ from batchai_recipes.service.engines.ray.nodes import KnownNodes
 from batchai_recipes.service.engines.ray.outage import Outage
 from batchai_recipes.service.engines.ray.roster import Roster
 from batchai_recipes.service.engines.ray.runs import Runs
+
+_ASK_AGAIN_SECONDS: Final = 2.0
 
 _logger = logging.getLogger(__name__)
 
@@ -82,7 +86,11 @@ class Hearing:
             answer: Its answer.
         """
         key = task.key
-        if answer.unreachable:
+        if answer.unheard:
+            _logger.warning("%s for node %s; it is asked again", answer.unreachable, task.node_id)
+            if self._runs.withdraw(key, run):
+                later(_ASK_AGAIN_SECONDS, self._notify, key.owner, key.owner_id)
+        elif answer.unreachable:
             # It may have been heard. The node tells, or is lost.
             _logger.warning(
                 "Node %s may not have heard of a task: %s", task.node_id, answer.unreachable

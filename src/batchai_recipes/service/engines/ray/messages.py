@@ -73,6 +73,7 @@ class NodeFacts:
         group: The name of its placement group.
         sees_state: Whether it sees the service's state directory.
         network: The network that the address is in; empty where that is not known.
+        bundle: The number of its bundle in the group.
     """
 
     address: str
@@ -81,6 +82,7 @@ class NodeFacts:
     group: str
     sees_state: bool
     network: str = ""
+    bundle: int = 0
 
 
 @frozen
@@ -258,11 +260,13 @@ class Answer:
         number: The call.
         value: What the node returned.
         unreachable: Why it could not be asked, if so.
+        unheard: Whether it certainly has not heard of it then.
     """
 
     number: int
     value: object = field(default=None, repr=False)
     unreachable: str = ""
+    unheard: bool = False
 
 
 # From the service to the driver.

@@ -65,6 +65,7 @@ class RayNode:
         machine_id: Ray's id of this machine.
         reach: Asks other nodes of the service.
         gpus: The GPUs that Ray gave it, as CUDA lists them.
+        bundle: The number of its bundle in the group.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class RayNode:
         *,
         reach: Reach,
         gpus: Sequence[str] = (),
+        bundle: int = 0,
     ) -> None:
         self._node_id = node_id
         self._home = home
@@ -102,6 +104,7 @@ class RayNode:
             group,
             self._volumes.sees_state,
             network_of(address),
+            bundle,
         )
         self._launches = Launches()
         self._mpi = MpiDaemons(

@@ -22,7 +22,7 @@ def _actor_body() -> Any:
     class NodeActor(RayNode):
         """A node that finds out by itself where Ray has put it."""
 
-        def __init__(self, node_id: str, home: Home, group: str) -> None:
+        def __init__(self, node_id: str, home: Home, group: str, bundle: int) -> None:
             ray = importlib.import_module("ray")
 
             def reach(other_id: str, method: str, /, *arguments: object) -> object:
@@ -39,6 +39,7 @@ def _actor_body() -> Any:
                 str(context.get_node_id()),
                 reach=reach,
                 gpus=tuple(context.get_accelerator_ids()["GPU"]),
+                bundle=bundle,
             )
             self._attendance = Attendance(
                 Path(home.probe), sees_state=self.facts().sees_state, is_busy=self.is_busy

@@ -127,7 +127,7 @@ class KnownNodes:
         """
         with self._lock:
             known = self._nodes.get(node_id)
-            if known is None:
+            if known is None or not known.is_living:
                 return False
             known.facts = facts
             self._save(known)
@@ -163,7 +163,7 @@ class KnownNodes:
         """
         with self._lock:
             known = self._nodes.get(node_id)
-            if known is None or known.lost:
+            if known is None or not known.is_living:
                 return False
             if known.facts is None:
                 known.refused = why

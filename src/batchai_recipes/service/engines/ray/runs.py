@@ -138,10 +138,31 @@ class Runs:
         """
         with self._lock:
             known = self.find(key.owner, key.owner_id)
+            if not self.withdraw(key, run):
+                return False
+            known = self.find(key.owner, key.owner_id)
+            if known is not None:
+                known.refused[key.name] = refusal
+            return True
+
+    def withdraw(self, key: TaskKey, run: str) -> bool:
+        """Take note that no node has been asked for a task after all.
+
+        Args:
+            key: The task.
+            run: Its run.
+
+        Returns:
+            Whether that is news.
+
+        Raises:
+            EngineError: It cannot be written down.
+        """
+        with self._lock:
+            known = self.find(key.owner, key.owner_id)
             if known is None or known.run != run or key.name in known.told:
                 return False
             known.tasks.pop(key.name, None)
-            known.refused[key.name] = refusal
             known.save()
             return True
 
