@@ -199,7 +199,6 @@ class Machine:
 
     machine_id: str
     room: int
-    is_alive: bool = True
 
 
 @define(eq=False)
@@ -223,7 +222,6 @@ class Actor:
     bundle: int
     state: str = "pending"
     machine: object = None
-    method: str = ""
 
     def facts(self):
         """What it says of itself."""
@@ -272,7 +270,6 @@ class Ray:
 
     def lose_machine(self, machine):
         """Let a machine fail: its actors are dead, its bundles wait for another."""
-        machine.is_alive = False
         self.machines.remove(machine)
         for actor in self.living():
             if actor.machine is machine:

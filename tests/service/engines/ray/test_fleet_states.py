@@ -373,6 +373,21 @@ def test_what_an_earlier_driver_made_is_known_before_groups_are_removed(clusters
     assert [actor.name for actor in clusters.ray.alive()] == ["a-1", "a-2"]
 
 
+def test_what_shares_a_group_with_a_lost_node_lives(clusters):
+    """Though the next driver hears of the lost one, and does not know where the other is."""
+    clusters.want("a", 2)
+    clusters.progress(hears=True, told=0, rounds=4)
+    first, second = clusters.ray.alive()
+    for call in [call for call in clusters.ray.calls if call.actor is first]:
+        clusters.ray.do(call)
+        clusters.ray.tell(call)
+    clusters.progress(hears=True, told=0, rounds=1)
+    clusters.lose_driver(with_service=False)
+    clusters.ray.lose_actor(first)
+    clusters.rest()
+    assert clusters.ray.alive() == [second]
+
+
 def test_no_node_is_made_before_it_is_known_where_its_cluster_has_some(clusters):
     """Or it would come to the machine of one that an earlier driver made."""
     clusters.want("a", 1)

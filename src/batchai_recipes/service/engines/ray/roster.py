@@ -66,12 +66,13 @@ class Roster:
         """
         with self._lock:
             living = self._nodes.living()
-            earlier = tuple(_earlier(living))
-            if earlier:
-                self._link.send(Adopt(earlier))
+            # First those of which is not known where they are: a lost one may share their group.
             for known in living.values():
                 if known.facts is None:
                     self._link.send(Make(known.wanted))
+            earlier = tuple(_earlier(living))
+            if earlier:
+                self._link.send(Adopt(earlier))
             self._link.send(Sweep(tuple(living)))
             return list(living)
 
