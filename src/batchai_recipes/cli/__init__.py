@@ -4,10 +4,14 @@ import logging
 import sys
 import warnings
 from io import TextIOWrapper
+from pathlib import Path
+from typing import Final
 
 from batchai_recipes.cli.exit_code import ExitCode
 from batchai_recipes.cli.streams import open_missing
-from batchai_recipes.errors import BatchAIRecipesError
+from batchai_recipes.errors import BatchAIRecipesError, ConfigurationError
+
+_NO_FOLDER: Final = ConfigurationError("The current folder has been deleted: change to another one")
 
 
 def main() -> None:
@@ -29,7 +33,17 @@ def main() -> None:
         warnings.showwarning = lambda message, *_, **__: tell(f"Warning: {message}")
         try:
             app(prog_name="batchai-recipes")
+        except FileNotFoundError as error:
+            fail(error if error.filename or _has_a_folder() else _NO_FOLDER)
         except (BatchAIRecipesError, OSError) as error:
             fail(error)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
+
+
+def _has_a_folder() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True

@@ -140,6 +140,20 @@ def test_an_error_that_nobody_can_be_told_ends_it_with_its_code(full, monkeypatc
     assert ended.value.code == 2
 
 
+def test_a_current_folder_that_was_deleted_is_named(tmp_path, monkeypatch, capsys):
+    """The system's own words name no file."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    monkeypatch.setattr(module, "app", lambda **_: Path("file").resolve())
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    assert ended.value.code == 2
+    assert "The current folder has been deleted: change" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_what_a_terminal_cannot_show_is_shown_by_number(encoding, monkeypatch):
     """Also half of a character, as in a file's name that is no text; the command goes on."""
