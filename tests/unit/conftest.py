@@ -151,8 +151,8 @@ def state_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> N
 
 
 @pytest.fixture
-def endpoint() -> Iterator[Endpoint]:
-    """Answer HTTP in this process, tokens included."""
+def endpoint(clients_waits: list[float]) -> Iterator[Endpoint]:
+    """Answer HTTP in this process, tokens included; clients that try again do so at once."""
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         endpoint = Endpoint(mock)
         base = f"{ENDPOINT}/{TENANT}"
@@ -201,18 +201,24 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Tell how long the Azure clients waited, in seconds; none of it passes, nor may other waits.
+def clients_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Tell how long the Azure clients waited, in seconds; none of it passes.
 
     Each client asks its transport to sleep, but for that of azure-storage-file.
     """
-
-    def refuse(seconds: float) -> None:
-        raise AssertionError(f"something slept for {seconds} s")
-
     waited: list[float] = []
     transport = "azure.core.pipeline.transport.HttpTransport.sleep"
     monkeypatch.setattr(transport, lambda _, seconds: waited.append(seconds))
     monkeypatch.setattr("azure.storage.common.storageclient.sleep", waited.append)
-    monkeypatch.setattr("time.sleep", refuse)
     return waited
+
+
+@pytest.fixture
+def waits(clients_waits: list[float], monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Tell how long the Azure clients waited, in seconds; nothing else may wait."""
+
+    def refuse(seconds: float) -> None:
+        raise AssertionError(f"something slept for {seconds} s")
+
+    monkeypatch.setattr("time.sleep", refuse)
+    return clients_waits

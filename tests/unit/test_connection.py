@@ -39,16 +39,14 @@ def test_the_token_is_asked_for_once_and_sent(endpoint, connection):
     assert endpoint.requests[-1].headers["Authorization"] == "Bearer token"
 
 
-def test_throttling_is_waited_out_by_the_clients_own_policy(endpoint, connection, monkeypatch):
+def test_throttling_is_waited_out_by_the_clients_own_policy(endpoint, connection, waits):
     """As long as the service asks for."""
-    waited = []
-    monkeypatch.setattr("time.sleep", waited.append)
     throttled = (429, {"Retry-After": "7", "Content-Type": "application/json"}, "{}")
     fine = (200, {"Content-Type": "application/json"}, '{"value": []}')
     endpoint.raw("GET", "/workspaces", throttled, fine)
 
     assert list(connection.batchai.workspaces.list()) == []
-    assert waited == [7]
+    assert waits == [7]
 
 
 def test_secrets_are_never_shown(connection):

@@ -66,10 +66,16 @@ def evaluate(model: Path, data: Path) -> Evaluation:
     Raises:
         DataError: A file is missing or is not of its kind, or ONNX Runtime is not installed.
     """
+    images = data / TEST_FILE if data.is_dir() else data
+    if not images.is_file():
+        raise DataError(
+            f"{images}: there is no such file; `batchai-recipes data` writes one, "
+            "and the quickstart has those that it trained on in mnist-ctf or digits-ctf of its cache"
+        )
     try:
         from batchai_recipes.trainer.convnet.sample_cache import read_samples
 
-        samples = read_samples(data / TEST_FILE if data.is_dir() else data)
+        samples = read_samples(images)
         session = _session(model / MODEL_FILE if model.is_dir() else model)
     except ImportError as error:
         raise DataError(

@@ -91,9 +91,11 @@ def test_another_networks_model_is_told(tmp_path, data, images, classes):
         evaluate(tmp_path / "model.onnx", data)
 
 
-def test_data_that_cannot_be_read_are_named(tmp_path):
-    """As the training program names them."""
-    with pytest.raises(DataError, match="nowhere.txt: No such file"):
+def test_data_that_are_not_there_are_named(tmp_path):
+    """With what makes them."""
+    with pytest.raises(
+        DataError, match="nowhere.txt: there is no such file; `batchai-recipes data`"
+    ):
         evaluate(tmp_path / "model.onnx", tmp_path / "nowhere.txt")
 
 
