@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from forked_programs import COMMAND, ForkedPrograms
 from job_files import SCHEMA
 from toolkit_bench import NODES, Bench
+from unmeasured import unmeasured
 
 from batchai_recipes import (
     ClusterBuilder,
@@ -63,18 +65,11 @@ def connection(state_dir: Path) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def command(environment: dict[str, str]):
+def command(environment: dict[str, str], forked: ForkedPrograms):
     """Run `batchai-recipes` to its end."""
 
-    def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "batchai_recipes.cli", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            **options,
-        )
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return forked.run(COMMAND, *arguments, environment=environment)
 
     return run
 
@@ -105,20 +100,15 @@ def recipe(tmp_path: Path):
 
 
 @pytest.fixture
-def killed(request, environment, tmp_path):
+def killed(request, environment, tmp_path, forked):
     """Run the session of a module's PROGRAM in a process of its own, and kill it at a step."""
 
     def kill(step, *arguments):
         (tmp_path / "train.py").write_text("import time\nprint('up')\ntime.sleep(600)\n")
-        with subprocess.Popen(
-            [sys.executable, "-c", request.module.PROGRAM, step, *arguments],
-            env=environment,
-            cwd=tmp_path,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+        program, variables = request.module.PROGRAM, unmeasured(environment)
+        with forked.start(
+            program, step, *arguments, environment=variables, cwd=tmp_path
         ) as process:
-            assert process.stdout is not None
             for line in process.stdout:
                 if line.startswith(step):
                     process.kill()

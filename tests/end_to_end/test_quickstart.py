@@ -3,11 +3,11 @@
 import json
 import re
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from forked_programs import COMMAND
 from unmeasured import unmeasured
 
 from batchai_recipes.trainer.script import TRAINING_PACKAGE
@@ -138,20 +138,14 @@ def test_without_an_engine_it_says_what_to_install(command, environment, tmp_pat
         "Deleting job",
     ],
 )
-def test_ctrl_c_in_each_phase_leaves_nothing(environment, tmp_path, nothing_left, phase):
+def test_ctrl_c_in_each_phase_leaves_nothing(forked, environment, tmp_path, nothing_left, phase):
     """And ends with the status of an interrupted program."""
-    with subprocess.Popen(
-        [
-            *(sys.executable, "-m", "batchai_recipes.cli", "quickstart", "--data", "digits"),
-            *("--epochs", "2" if phase.startswith("Deleting") else "500"),
-            *("--models", str(tmp_path / "models")),
-        ],
-        env=unmeasured(environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    with forked.start(
+        COMMAND,
+        *("quickstart", "--data", "digits", "--models", tmp_path / "models"),
+        *("--epochs", "1" if phase.startswith("Deleting") else "500"),
+        environment=unmeasured(environment),
     ) as process:
-        assert process.stdout is not None
         for line in process.stdout:
             if line.startswith(phase):
                 process.send_signal(signal.SIGINT)

@@ -1,14 +1,11 @@
 """Sessions killed with SIGKILL after each of their steps, beside one that lives."""
 
-import json
 import os
-import signal
-import subprocess
-import sys
 from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
+from unmeasured import unmeasured
 
 from batchai_recipes import ClusterBuilder, Connection, CustomJobBuilder, TrainingSession
 from batchai_recipes.session.reaping import reap
@@ -125,55 +122,22 @@ STEPS = {
 """At which steps of which program it is killed."""
 
 
-FORK = """
-import json, os, sys
-import azure.identity, azure.mgmt.batchai, azure.mgmt.resource.resources, azure.storage.file
-import batchai_recipes.session.training_session
-
-silent = os.pipe()
-for line in sys.stdin:
-    program, environment, *arguments = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        os.dup2(silent[0], 0)
-        sys.stdin = os.fdopen(0)
-        os.environ.update(environment)
-        sys.argv = ["-c", *arguments]
-        exec(program, {"__name__": "__main__"})
-        os._exit(0)
-    print(child, flush=True)
-    os.waitpid(child, 0)
-    print("ended", flush=True)
-"""
-"""Runs one program after another in a process of its own, with what takes long to load loaded."""
-
-
 @pytest.fixture
-def killed(environment, tmp_path):
+def killed(environment, tmp_path, forked):
     """Run the session of PROGRAM in a process of its own, and kill it at a step."""
     (tmp_path / "train.py").write_text("import time\nprint('up')\ntime.sleep(600)\n")
-    with subprocess.Popen(
-        [sys.executable, "-c", FORK],
-        env=environment,
-        cwd=tmp_path,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as forker:
 
-        def kill(step, *arguments):
-            # A test may have changed its environment since.
-            asked = [PROGRAM, dict(environment), step, *arguments]
-            forker.stdin.write(json.dumps(asked) + "\n")
-            forker.stdin.flush()
-            process = int(forker.stdout.readline())
-            for line in iter(forker.stdout.readline, "ended\n"):
-                assert line, "the forker ended"
+    def kill(step, *arguments):
+        # A test may have changed its environment since.
+        variables = unmeasured(environment)
+        with forked.start(
+            PROGRAM, step, *arguments, environment=variables, cwd=tmp_path
+        ) as process:
+            for line in process.stdout:
                 if line.startswith(step):
-                    os.kill(process, signal.SIGKILL)
+                    process.kill()
 
-        yield kill
-        forker.stdin.close()
+    return kill
 
 
 class Live:

@@ -70,7 +70,7 @@ def evaluate(model: Path, data: Path) -> Evaluation:
     if not images.is_file():
         raise DataError(
             f"{images}: there is no such file; `batchai-recipes data` writes one, "
-            "and the quickstart has those that it trained on in mnist-ctf or digits-ctf of its cache"
+            "and a quickstart leaves its own in mnist-ctf or digits-ctf of its cache"
         )
     try:
         from batchai_recipes.trainer.convnet.sample_cache import read_samples

@@ -76,7 +76,7 @@ def begin(
     ).fetchone()
     if row is not None:
         return Operation(row["id"], row["location"])
-    return _record(records, plane, resource, action, ended_at=None)
+    return _record(records, plane, resource, action, ended=False)
 
 
 def done(
@@ -93,7 +93,7 @@ def done(
     Returns:
         The operation.
     """
-    return _record(records, plane, resource, action, ended_at=iso_timestamp(plane.now()))
+    return _record(records, plane, resource, action, ended=True)
 
 
 def _record(
@@ -102,14 +102,15 @@ def _record(
     resource: Resource,
     action: Action,
     *,
-    ended_at: str | None,
+    ended: bool,
 ) -> Operation:
+    now = plane.now()
     # Each that begins takes old ones away, so that they do not grow more and more. The first rows
     # are the oldest.
     records.execute(
         "DELETE FROM operations WHERE rowid IN (SELECT rowid FROM operations ORDER BY rowid "
         "LIMIT ?) AND ended_at < ?",
-        (_FORGOTTEN_AT_ONCE, iso_timestamp(plane.now() - OPERATIONS_KEPT)),
+        (_FORGOTTEN_AT_ONCE, iso_timestamp(now - OPERATIONS_KEPT)),
     )
     operation = Operation(str(uuid.uuid4()), _location(records, resource))
     records.execute(
@@ -122,9 +123,9 @@ def _record(
             resource.key,
             resource.id,
             action,
-            _IN_PROGRESS if ended_at is None else _SUCCEEDED,
-            iso_timestamp(plane.now()),
-            ended_at,
+            _SUCCEEDED if ended else _IN_PROGRESS,
+            iso_timestamp(now),
+            iso_timestamp(now) if ended else None,
         ),
     )
     return operation
