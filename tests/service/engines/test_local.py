@@ -127,6 +127,14 @@ class TestRecords:
             bystander.kill()
             assert bystander.wait() == -signal.SIGKILL  # and nothing else before
 
+    @pytest.mark.parametrize("outlived", [True, False])
+    def test_only_the_claim_of_what_outlives_its_engine_is_made_durable(
+        self, state, new_task, outlived
+    ):
+        """Nobody looks for the others after a power cut, and their start need not wait for disks."""
+        engine = LocalEngine(state, outlived=outlived)
+        assert engine._request(new_task("true"))["durable"] is outlived
+
     def test_a_record_cut_off_by_a_power_cut_is_a_lost_task(self, state, engine):
         """Whatever is left of it: it was claimed, so it is never run again."""
         for text in ("", "{", '{"supervisor": {"pid": 1'):

@@ -85,6 +85,7 @@ class LocalEngine:
     ) -> None:
         self._state = state
         self._environment = {**safe_environment(environ), **_mpi_as_root()}
+        self._outlived = outlived
         self._supervisors = Supervisors(state.supervisor_log, self._environment, outlived=outlived)
         self._statuses = TaskStatuses(self._folder_of)
         self._removal = FolderRemoval(state.released, before=remove_changes)
@@ -269,6 +270,8 @@ class LocalEngine:
             "log": task.log,
             "time_limit_seconds": task.time_limit_seconds,
             "grace_seconds": task.grace_seconds,
+            # What is killed with this process is lost after a power cut, and nobody looks for it.
+            "durable": self._outlived,
             "memory_limit_bytes": self._memory_limit_bytes,
             **self._views(task),
             "container": container,

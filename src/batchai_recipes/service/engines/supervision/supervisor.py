@@ -109,8 +109,9 @@ class Supervisor:
     Args:
         task: What to run: ``label``, ``notes``, ``title``, ``command``, ``environment``,
             ``working_directory``, ``stdout``, ``stderr``, ``log``, ``time_limit_seconds``,
-            ``grace_seconds``, ``memory_limit_bytes``, ``read_only`` and ``writable`` (folders) and,
-            where there can be one, ``cgroup``; where it wants one, ``container``.
+            ``grace_seconds``, ``durable`` (whether it must not run again after a power cut),
+            ``memory_limit_bytes``, ``read_only`` and ``writable`` (folders) and, where there can be
+            one, ``cgroup``; where it wants one, ``container``.
         record: Where to say how it goes.
     """
 
@@ -134,7 +135,8 @@ class Supervisor:
         label = self._task["label"]
         memory_kills = machine_memory_kills()
         try:
-            self._record.make_durable()
+            if self._task["durable"]:
+                self._record.make_durable()
             self._log(*self._task["notes"])
             self._choose_place()
             if self._reason != "exited":
