@@ -131,7 +131,7 @@ class TestRecords:
     def test_only_the_claim_of_what_outlives_its_engine_is_made_durable(
         self, state, new_task, outlived
     ):
-        """Nobody looks for the others after a power cut, and their start need not wait for disks."""
+        """Nobody looks for the others after a power cut, so they do not wait for the disk."""
         engine = LocalEngine(state, outlived=outlived)
         assert engine._request(new_task("true"))["durable"] is outlived
 

@@ -5,8 +5,9 @@ from multiprocessing import Pipe
 
 import pytest
 
+from batchai_recipes.service.engines.engine import EngineError
 from batchai_recipes.service.engines.ray.driver_link import DriverLink
-from batchai_recipes.service.engines.ray.messages import Answer, Call, Connected, Home
+from batchai_recipes.service.engines.ray.messages import Answer, Call, Connected, Home, Waits
 from batchai_recipes.service.engines.ray.options import RayOptions
 
 PATIENCE_SECONDS = 30.0
@@ -17,7 +18,7 @@ class Driver:
 
     def __init__(self, log):
         self.connected = threading.Event()
-        self.answers, self.early = [], None
+        self.answers, self.early, self.error = [], None, None
         self.link = DriverLink(
             Home("id", "/folder", "/probe", "/state"),
             RayOptions(),
@@ -28,6 +29,8 @@ class Driver:
         self.listening = threading.Thread(target=self.link._listen, args=(here,))
 
     def _hear(self, message):
+        if self.error is not None:
+            raise self.error
         if message == Connected():
             self.ask("too early")
             self.link.send("these are the nodes")
@@ -108,3 +111,17 @@ def test_without_a_driver_the_answer_is_there_at_once(driver):
     (answer,) = driver.answers
     assert "cannot be reached" in answer.unreachable
     assert answer.unheard
+
+
+def test_what_cannot_be_taken_in_ends_the_driver(driver, caplog):
+    """The disk is full, say: the next driver is told everything anew, and nobody waits for this."""
+    driver.connect()
+    driver.ask("node")
+    driver.error = EngineError("The disk is full")
+    driver.end.recv()
+    driver.end.send(Waits("node", "a machine"))
+    driver.listening.join(PATIENCE_SECONDS)
+    assert not driver.listening.is_alive()
+    assert [answer.unreachable for answer in driver.answers] == ["Ray's driver ended"]
+    assert "The disk is full" in caplog.text
+    assert not driver.link.send("more")

@@ -176,23 +176,21 @@ class DriverLink:
         return connection
 
     def _listen(self, connection: Connection) -> bool:
-        """Hear the driver until it ends; tell whether it ever found Ray."""
+        """Hear the driver until it ends or cannot be heard; tell whether it ever found Ray."""
         connected = False
         while True:
             try:
                 message = connection.recv()
             except (EOFError, OSError):
                 break
-            if isinstance(message, Answer):
-                self._settle(message)
-                continue
             if isinstance(message, Failed) and not connected:
                 message = evolve(message, message=f"{message.message}{self._said()}")
             if isinstance(message, Connected):
                 connected = True
                 with self._lock:
                     self._connection = connection
-            self._heard(message)
+            if not self._take_in(message):
+                break  # what was lost, the nodes tell the next driver
             self._is_introduced = connected
         with self._lock:
             self._connection = None
@@ -201,8 +199,20 @@ class DriverLink:
         for number in list(self._asked):
             self._settle(Answer(number, unreachable="Ray's driver ended"))
         if connected and not self._stopping.is_set():
-            self._heard(Failed("the driver of Ray ended"))
+            self._take_in(Failed("the driver of Ray ended"))
         return connected
+
+    def _take_in(self, message: object) -> bool:
+        try:
+            if isinstance(message, Answer):
+                self._settle(message)
+            else:
+                self._heard(message)
+        except Exception:
+            # Say, the disk is full. The thread must live on, for it will not stay so.
+            _logger.exception("What the driver of Ray says cannot be taken in; another is started")
+            return False
+        return True
 
     def _settle(self, answer: Answer) -> None:
         answered = self._asked.pop(answer.number, None)
