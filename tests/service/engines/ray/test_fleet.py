@@ -218,6 +218,22 @@ def test_one_that_was_made_for_a_service_that_died_is_taken_over(new_ray):
     assert (new_ray.made, new_ray.groups.asked.get_nowait()) == (["two"], ["two"])
 
 
+def test_one_that_ray_cannot_find_for_a_moment(new_ray, monkeypatch):
+    """It is looked for again: there may be one, which is not made beside it."""
+    new_ray.named["one"] = Actor()
+
+    def no_answer(_):
+        raise RuntimeError("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "find_actor", no_answer)
+        new_ray.fleet.make(wanted("one"))
+        new_ray.fleet.sweep({"one"})
+        again = new_ray.later.get(timeout=PATIENCE_SECONDS)
+    again()
+    assert (new_ray.said(), new_ray.made) == (Up("one", FACTS), [])
+
+
 def test_one_that_was_made_before_and_is_not_wanted_any_more_is_ended(new_ray):
     """Though it was released before it was found."""
     new_ray.named["one"] = Actor()

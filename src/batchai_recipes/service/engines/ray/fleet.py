@@ -199,13 +199,20 @@ class Fleet:
     def _make_gathered(self, key: str) -> None:
         with self._lock:
             nodes = self._gathered.pop(key, [])
+        self._find_or_place(nodes)
+
+    def _find_or_place(self, nodes: Sequence[WantedNode]) -> None:
         self._place([node for node in nodes if not self._find(node)])
 
     def _find(self, node: WantedNode) -> bool:
         """Take over a node that was made for a service that did not live to hear of it."""
         if not self._groups.expects(node.node_id):
             return False
-        actor = find_actor(node.node_id)
+        try:
+            actor = find_actor(node.node_id)
+        except Exception:  # noqa: BLE001  # Ray does not answer; without its head this driver ends
+            later(_RETRY_SECONDS, self._find_or_place, [node])
+            return True
         if actor is None:
             self._groups.give_back(node.node_id)  # it has no place
             return False

@@ -87,7 +87,7 @@ class Hearing:
         """
         key = task.key
         if answer.unheard:
-            _logger.warning("%s for node %s; it is asked again", answer.unreachable, task.node_id)
+            _logger.info("Node %s has not heard of a task: %s", task.node_id, answer.unreachable)
             if self._runs.withdraw(key, run):
                 later(_ASK_AGAIN_SECONDS, self._notify, key.owner, key.owner_id)
         elif answer.unreachable:
