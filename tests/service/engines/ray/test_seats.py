@@ -24,10 +24,11 @@ def facts(group, bundle, machine):
 def test_a_group_goes_with_its_last_node(seats):
     """It may hold others."""
     seats.take_all(["one", "two"], "cluster", "group", {0: "m1", 1: "m2"})
-    assert seats.groups("cluster") == ["group"]
+    assert seats.groups_with_room("cluster") == []
     assert seats.machines("cluster") == ["m1", "m2"]
     assert seats.leave("one") is None
     assert seats.is_needed("group")
+    assert seats.groups_with_room("cluster") == ["group"]
     assert seats.leave("two") == "group"
     assert not seats.is_needed("group")
     assert not seats.is_to_tidy()
@@ -96,6 +97,14 @@ def test_bundles_that_nodes_have_left(seats):
     machines[2] = ""  # it has failed, and Ray has no other yet
     assert seats.take_free(["five", "six"], "cluster", "group", machines) == {"five": 3}
     assert seats.take_free(["six"], "cluster", "group", machines) == {}
+
+
+def test_a_group_of_an_earlier_driver_is_looked_at_once(seats):
+    """Nobody knows how many bundles it has; then, not again while all have nodes."""
+    seats.adopt("one", "cluster", facts("group", 0, "m1"))
+    assert seats.groups_with_room("cluster") == ["group"]
+    assert seats.take_free(["two"], "cluster", "group", {0: "m1"}) == {}
+    assert seats.groups_with_room("cluster") == []
 
 
 def test_no_bundle_of_a_group_that_goes(seats):

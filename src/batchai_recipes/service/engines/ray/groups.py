@@ -138,7 +138,7 @@ class Groups:
         cluster_uid = nodes[0].machine.cluster_uid
         wait = {node.node_id: node for node in nodes}
         places: list[Place] = []
-        for name in self._seats.groups(cluster_uid):
+        for name in self._seats.groups_with_room(cluster_uid):
             group = _find(name) if wait else None
             if group is not None:
                 machines = self._machines(group)

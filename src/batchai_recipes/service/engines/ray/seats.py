@@ -1,6 +1,7 @@
 """Where nodes are in Ray: in which bundle of which placement group, on which machine."""
 
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from attrs import frozen
@@ -31,6 +32,8 @@ class Seats:
         self._lock = threading.Condition()
         self._seats: dict[str, _Seat] = {}
         self._making: set[str] = set()
+        # How many bundles each group has, where that is known.
+        self._sizes: dict[str, int] = {}
         # The cluster of each node that may have a seat of which is not known.
         self._expected: dict[str, str] = {}
         self._is_to_tidy = False
@@ -114,6 +117,7 @@ class Seats:
         with self._lock:
             if self._taken(cluster_uid) & set(machines.values()):
                 return False
+            self._sizes[group] = len(machines)
             for bundle, node_id in enumerate(node_ids):
                 self._seats[node_id] = _Seat(cluster_uid, group, bundle, machines[bundle])
             return True
@@ -136,6 +140,7 @@ class Seats:
             used = {seat.bundle for seat in self._seats.values() if seat.group == group}
             if not used:
                 return {}  # it is being removed
+            self._sizes[group] = len(machines)
             taken = {"", *self._taken(cluster_uid)}
             free = [i for i, at in machines.items() if i not in used and at not in taken]
             found = dict(zip(node_ids, free, strict=False))
@@ -159,6 +164,7 @@ class Seats:
             seat = self._seats.pop(node_id, None)
             if seat is None or self._holds_nodes(seat.group):
                 return None
+            self._sizes.pop(seat.group, None)
             self._is_to_tidy |= bool(self._expected)
             return None if self._expected else seat.group
 
@@ -183,14 +189,15 @@ class Seats:
         with self._lock:
             return bool(self._expected) or self._holds_nodes(group)
 
-    def groups(self, cluster_uid: str) -> list[str]:
-        """Return the names of the groups that nodes of a cluster are in.
+    def groups_with_room(self, cluster_uid: str) -> list[str]:
+        """Return the names of the groups of a cluster's nodes that have, or may have, free bundles.
 
         Args:
             cluster_uid: The cluster.
         """
         with self._lock:
-            return sorted({seat.group for seat in self._of(cluster_uid)})
+            used = Counter(seat.group for seat in self._of(cluster_uid))
+            return sorted(g for g, count in used.items() if count < self._sizes.get(g, count + 1))
 
     def machines(self, cluster_uid: str) -> list[str]:
         """Return the ids of the machines that nodes of a cluster are on.
