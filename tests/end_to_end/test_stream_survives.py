@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
@@ -94,6 +95,25 @@ def service(tmp_path):
     service.stop()
 
 
+@contextmanager
+def session_of(service, folder, train, pacing, report=str):
+    """Give a connection to the service, a session on it, and a job that runs a script."""
+    (folder / "train.py").write_text(train)
+    staging = FileShareStaging("data").upload(folder / "train.py")
+    cluster = ClusterBuilder("c").vm_size("STANDARD_D1").mount(staging, at="share")
+    job = (
+        PyTorchJobBuilder("j")
+        .script("$AZ_BATCHAI_MOUNT_ROOT/share/train.py")
+        .args("$AZ_BATCHAI_MOUNT_ROOT/share")
+    )
+    options = {"staging": staging, "pacing": pacing, "report": report}
+    with (
+        Connection(ConnectionSettings.from_file(service.env_file)) as connection,
+        TrainingSession(cluster, connection=connection, **options) as session,
+    ):
+        yield connection, session, job
+
+
 @pytest.mark.slow
 def test_no_line_is_lost_or_doubled_when_the_service_is_killed(service, tmp_path):
     """Of two logs in one stream, killed twice within a character of both."""
@@ -111,21 +131,9 @@ def test_no_line_is_lost_or_doubled_when_the_service_is_killed(service, tmp_path
         else:
             time.sleep(seconds)
 
-    (tmp_path / "train.py").write_text(TRAIN)
-    staging = FileShareStaging("data").upload(tmp_path / "train.py")
-    cluster = ClusterBuilder("c").vm_size("STANDARD_D1").mount(staging, at="share")
-    job = (
-        PyTorchJobBuilder("j")
-        .script("$AZ_BATCHAI_MOUNT_ROOT/share/train.py")
-        .args("$AZ_BATCHAI_MOUNT_ROOT/share")
-        .processes(2)
-    )
     pacing = Pacing(longest=0.1, sleep=sleep)
-    with (
-        Connection(ConnectionSettings.from_file(service.env_file)) as connection,
-        TrainingSession(cluster, staging=staging, connection=connection, pacing=pacing) as session,
-    ):
-        run = session.submit(job)
+    with session_of(service, tmp_path, TRAIN, pacing) as (connection, session, job):
+        run = session.submit(job.processes(2))
         for line in run.stream("stdout-*.txt"):
             seen.append(line)  # noqa: PERF402 - `sleep` looks at it on the way
         assert run.wait().state == "succeeded"
@@ -175,19 +183,8 @@ def test_a_service_that_is_down_for_longer_than_the_clients_try_is_waited_for(
             said.append("killed")
         time.sleep(seconds)
 
-    (tmp_path / "train.py").write_text(WAITS)
-    staging = FileShareStaging("data").upload(tmp_path / "train.py")
-    cluster = ClusterBuilder("c").vm_size("STANDARD_D1").mount(staging, at="share")
-    job = (
-        PyTorchJobBuilder("j")
-        .script("$AZ_BATCHAI_MOUNT_ROOT/share/train.py")
-        .args("$AZ_BATCHAI_MOUNT_ROOT/share")
-    )
-    options = {"staging": staging, "report": said.append, "pacing": Pacing(sleep=sleep)}
-    with (
-        Connection(ConnectionSettings.from_file(service.env_file)) as connection,
-        TrainingSession(cluster, connection=connection, **options) as session,
-    ):
+    pacing = Pacing(sleep=sleep)
+    with session_of(service, tmp_path, WAITS, pacing, said.append) as (connection, session, job):
         run = session.submit(job)
         if act == "stream":
             assert list(run.stream()) == ["begun", "ended"]
