@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import requests
 from attrs import evolve
+from forked_programs import COMMAND
 
 from batchai_recipes.service.address import ServiceAddress
 from batchai_recipes.service.app import Service, ServiceOptions
@@ -20,17 +20,15 @@ from batchai_recipes.settings import read_env_file
 SCOPE = "https://management.azure.com/.default"
 
 
-def run(state: StateDirectory, *arguments: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def run(forked):
     """Run the command."""
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "batchai_recipes.cli", "serve"),
-            *("--state-dir", str(state.root), "principals", *arguments),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+
+    def run(state: StateDirectory, *arguments: str) -> subprocess.CompletedProcess[str]:
+        options = ("serve", "--state-dir", state.root, "principals")
+        return forked.run(COMMAND, *options, *arguments)
+
+    return run
 
 
 def told(done: subprocess.CompletedProcess[str], tmp_path: Path) -> dict[str, str]:
@@ -65,7 +63,7 @@ def running(state):
     service.stop()
 
 
-def test_a_running_service_heeds_each_change(state, running, tmp_path):
+def test_a_running_service_heeds_each_change(run, state, running, tmp_path):
     """Add, list, rotate and remove: who may sign in changes at once."""
     made = told(run(state, "add", "nightly"), tmp_path)
     assert made["AZURE_TENANT_ID"] == running.tenant_id
@@ -99,7 +97,9 @@ def test_a_running_service_heeds_each_change(state, running, tmp_path):
     assert sign_in(other).json()["error"] == "unauthorized_client"
 
 
-def test_the_services_own_secret_is_rotated_where_its_library_reads_it(state, running, tmp_path):
+def test_the_services_own_secret_is_rotated_where_its_library_reads_it(
+    run, state, running, tmp_path
+):
     """In the address file and in what the next service starts with; it cannot be removed."""
     rotated = told(run(state, "rotate", "service"), tmp_path)
     assert sign_in(running).status_code == 401
@@ -110,7 +110,7 @@ def test_the_services_own_secret_is_rotated_where_its_library_reads_it(state, ru
     assert "rotate its secret instead" in done.stderr
 
 
-def test_principals_are_added_before_the_first_start(state, tmp_path):
+def test_principals_are_added_before_the_first_start(run, state, tmp_path):
     """Whoever sets a machine up need not start the service for that."""
     made = told(run(state, "add", "first"), tmp_path)
     service = Service(ServiceOptions(state))
@@ -134,7 +134,7 @@ def test_records_under_a_running_service_are_not_brought_forward(tmp_path, monke
         Store(tmp_path / "state.db", migrate=False)
 
 
-def test_the_results_as_json(state, tmp_path):
+def test_the_results_as_json(run, state, tmp_path):
     """With all that signs a principal in."""
     added = json.loads(run(state, "add", "nightly", "--json").stdout)
     assert set(added) == {"name", "tenantId", "clientId", "clientSecret"}
@@ -151,7 +151,7 @@ def test_the_results_as_json(state, tmp_path):
     assert gone == {"removed": {"clientId": added["clientId"], "name": "nightly"}}
 
 
-def test_a_mistake_is_told_in_one_line(state):
+def test_a_mistake_is_told_in_one_line(run, state):
     """No traceback, and what to do."""
     done = run(state, "add", "-bad/name")
     assert done.returncode != 0
@@ -161,7 +161,7 @@ def test_a_mistake_is_told_in_one_line(state):
     assert "name one of service" in run(state, "rotate", "nobody").stderr
 
 
-def test_the_list_as_json(state):
+def test_the_list_as_json(run, state):
     """Without secrets."""
     run(state, "add", "first")
     done = run(state, "list", "--json")
@@ -170,7 +170,7 @@ def test_the_list_as_json(state):
 
 
 @pytest.mark.parametrize("command", [["list"], ["rotate", "service"], ["remove", "service"]])
-def test_a_state_directory_that_is_not_there_is_not_made(tmp_path, command):
+def test_a_state_directory_that_is_not_there_is_not_made(run, tmp_path, command):
     """But by `add`: the others have nothing to find there."""
     done = run(StateDirectory(tmp_path / "typo"), *command)
     assert (done.returncode, done.stdout) == (2, "")
