@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import tarfile
 import uuid
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from forked_programs import COMMAND
 
 from batchai_recipes.service.changes import Changes
 from batchai_recipes.service.clock import iso_timestamp
@@ -356,3 +358,33 @@ def _kind(program):
 
 def _podman(*arguments):
     subprocess.run(["podman", *arguments], capture_output=True, check=True)
+
+
+@pytest.fixture(scope="session")
+def serving(forked):
+    """Run `batchai-recipes serve` until a block ends; what it says first is in `said`."""
+
+    @contextmanager
+    def run(state_dir, *arguments):
+        options = ("serve", "--state-dir", state_dir)
+        with forked.start(COMMAND, *options, *arguments) as process:
+            process.said = []
+            for line in process.stdout:
+                process.said.append(line)
+                if line.startswith("Stop with"):
+                    break
+            else:
+                raise AssertionError(process.stderr.read())
+            try:
+                yield process
+            finally:
+                process.terminate()
+                process.wait()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def serve(forked):
+    """Run `batchai-recipes serve` to its end."""
+    return lambda *arguments: forked.run(COMMAND, "serve", *arguments)

@@ -9,8 +9,6 @@ import ssl
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -46,33 +44,7 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "batchai_recipes.cli", "serve", *map(str, arguments)]
 
 
-@contextmanager
-def serving(state_dir: Path, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """Run the command until the block ends; what it says first is in `said`."""
-    with subprocess.Popen(
-        command("--state-dir", state_dir, *arguments),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.said = []
-        for line in process.stdout:
-            process.said.append(line)
-            if line.startswith("Stop with"):
-                break
-        else:
-            raise AssertionError(process.stderr.read())
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
-
-
-def test_it_says_where_it_listens_and_writes_the_settings(tmp_path):
+def test_it_says_where_it_listens_and_writes_the_settings(serving, tmp_path):
     """The names of the documentation, for its owner alone."""
     env_file = tmp_path / "env"
     with serving(tmp_path / "state", "--env-file", env_file) as process:
@@ -87,7 +59,7 @@ def test_it_says_where_it_listens_and_writes_the_settings(tmp_path):
     assert variables["AZURE_STORAGE_KEY"] not in output
 
 
-def test_the_settings_file_is_all_that_a_client_needs(tmp_path):
+def test_the_settings_file_is_all_that_a_client_needs(serving, tmp_path):
     """The library's own connection, and a shell that sources it."""
     env_file = tmp_path / "env"
     with serving(tmp_path / "state", "--env-file", env_file):
@@ -100,7 +72,7 @@ def test_the_settings_file_is_all_that_a_client_needs(tmp_path):
     assert "AuthenticationFailed" in curl.stdout
 
 
-def test_the_documents_curl_commands_work_as_they_stand(tmp_path):
+def test_the_documents_curl_commands_work_as_they_stand(serving, tmp_path):
     """Sign in, make, list and delete; each answer is the last line of a command."""
     text = (Path(__file__).parents[2] / "docs" / "clients.md").read_text()
     [script] = re.findall(r"```sh\n([.] [^`]*?)```", text)
@@ -119,7 +91,7 @@ def test_the_documents_curl_commands_work_as_they_stand(tmp_path):
     assert listed["value"] == [experiment]
 
 
-def test_another_host_is_warned_of_and_certified(tmp_path):
+def test_another_host_is_warned_of_and_certified(serving, tmp_path):
     """Everybody's address here, by the machine's own name; nothing else is said."""
     env_file = tmp_path / "env"
     with serving(tmp_path / "state", "--env-file", env_file, "--host", "0.0.0.0") as process:
@@ -157,7 +129,7 @@ def test_where_it_is_as_json(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_stops_cleanly_on_a_signal(tmp_path, number):
+def test_it_stops_cleanly_on_a_signal(serving, tmp_path, number):
     """With status 0, and the ports are free again."""
     with serving(tmp_path / "state") as process:
         process.send_signal(number)
@@ -166,16 +138,11 @@ def test_it_stops_cleanly_on_a_signal(tmp_path, number):
     assert (process.returncode, out, err) == (0, "Stopped\n", "")
 
 
-def test_a_port_in_use_is_named(tmp_path):
+def test_a_port_in_use_is_named(serve, tmp_path):
     """And what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = subprocess.run(
-            command("--state-dir", tmp_path, "--files-port", port),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = serve("--state-dir", tmp_path, "--files-port", port)
 
     assert done.returncode == 1
     assert re.fullmatch(
@@ -183,45 +150,36 @@ def test_a_port_in_use_is_named(tmp_path):
     )
 
 
-def test_one_state_directory_has_one_service(tmp_path):
+def test_one_state_directory_has_one_service(serving, serve, tmp_path):
     """The second one is told."""
     with serving(tmp_path):
-        done = subprocess.run(
-            command("--state-dir", tmp_path), capture_output=True, text=True, check=False
-        )
+        done = serve("--state-dir", tmp_path)
 
     assert done.returncode == 1
     assert "Another service runs on" in done.stderr
 
 
-def test_records_of_a_later_release_are_left_alone(tmp_path):
+def test_records_of_a_later_release_are_left_alone(serve, tmp_path):
     """A downgrade must not lose anything."""
     database = sqlite3.connect(tmp_path / "state.db")
     database.execute(f"PRAGMA user_version={len(MIGRATIONS) + 1}")
     database.close()
-    done = subprocess.run(
-        command("--state-dir", tmp_path), capture_output=True, text=True, check=False
-    )
+    done = serve("--state-dir", tmp_path)
 
     assert done.returncode == 1
     assert "use the release that wrote it" in done.stderr
 
 
-def test_a_settings_file_that_cannot_be_written_ends_it(tmp_path):
+def test_a_settings_file_that_cannot_be_written_ends_it(serve, tmp_path):
     """Before it says that it serves."""
-    done = subprocess.run(
-        command("--state-dir", tmp_path, "--env-file", tmp_path / "missing" / "env"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = serve("--state-dir", tmp_path, "--env-file", tmp_path / "missing" / "env")
 
     assert (done.returncode, done.stdout) == (1, "")
     assert "No such file or directory" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_what_was_acknowledged_is_there_after_a_kill(tmp_path):
+def test_what_was_acknowledged_is_there_after_a_kill(serving, tmp_path):
     """The same credentials, resource groups and shares."""
     env_file = tmp_path / "env"
     with serving(tmp_path / "state", "--env-file", env_file) as process:
@@ -239,7 +197,7 @@ def test_what_was_acknowledged_is_there_after_a_kill(tmp_path):
         assert connection.files.get_file_to_text("data", None, "a.txt").content == "text"
 
 
-def test_nobody_gets_in_without_credentials(tmp_path):
+def test_nobody_gets_in_without_credentials(serving, tmp_path):
     """On loopback too."""
     env_file = tmp_path / "env"
     with serving(tmp_path / "state", "--env-file", env_file):
@@ -264,14 +222,9 @@ def test_nobody_gets_in_without_credentials(tmp_path):
         ("--ray-strategy", "SPRAED", "'spread'"),
     ],
 )
-def test_options_of_clusters_are_checked(tmp_path, option, value, told):
+def test_options_of_clusters_are_checked(serve, tmp_path, option, value, told):
     """With how to write them, and no traceback."""
-    done = subprocess.run(
-        command("--state-dir", tmp_path, option, value),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = serve("--state-dir", tmp_path, option, value)
 
     assert done.returncode in {1, 2}
     assert told in done.stderr

@@ -18,15 +18,13 @@ from batchai_recipes.errors import BatchAIRecipesError, ConfigurationError
 from batchai_recipes.service.launcher import LaunchError, LocalService
 from batchai_recipes.settings import read_env_file
 
-from .test_serve_command import command, serving
-
 KEY = base64.b64encode(b"a key that a test suite may show").decode()
 ACCOUNT = ("--only", "files", "--account", "emulator", "--account-key", KEY)
 STRING = "AZURE_STORAGE_CONNECTION_STRING"
 
 
 @pytest.fixture(scope="module")
-def emulator(tmp_path_factory):
+def emulator(serving, tmp_path_factory):
     """A running emulator: what it said, and the settings that it wrote."""
     folder = tmp_path_factory.mktemp("emulator")
     with serving(folder / "state", *ACCOUNT, "--env-file", folder / "env") as process:
@@ -121,7 +119,7 @@ def test_there_is_no_management_plane(emulator):
     assert reply.status_code == 404
 
 
-def test_the_library_does_not_take_it_for_a_whole_service(tmp_path):
+def test_the_library_does_not_take_it_for_a_whole_service(serving, tmp_path):
     """Neither by its settings nor by its state directory."""
     with serving(tmp_path / "state", "--only", "files", "--env-file", tmp_path / "env"):
         with pytest.raises(ConfigurationError, match="BATCHAI_ENDPOINT"):
@@ -144,7 +142,7 @@ def listing(string):
         client.request_session.close()
 
 
-def test_an_account_keeps_its_shares_and_key(tmp_path):
+def test_an_account_keeps_its_shares_and_key(serving, tmp_path):
     """Without the option, it has the key of the last time; another key takes its place."""
     env_file, state = tmp_path / "env", tmp_path / "state"
 
@@ -173,7 +171,7 @@ def test_an_account_keeps_its_shares_and_key(tmp_path):
         assert listing(with_port(first, present)) == "AuthenticationFailed"
 
 
-def test_the_account_may_come_from_the_environment(tmp_path, monkeypatch):
+def test_the_account_may_come_from_the_environment(serving, tmp_path, monkeypatch):
     """Where no process list shows the key."""
     monkeypatch.setenv("BATCHAI_RECIPES_ACCOUNT", "byenv")
     monkeypatch.setenv("BATCHAI_RECIPES_ACCOUNT_KEY", KEY)
@@ -193,14 +191,12 @@ def test_the_account_may_come_from_the_environment(tmp_path, monkeypatch):
         (("--only", "blobs"), "files"),
     ],
 )
-def test_options_that_cannot_be(tmp_path, arguments, reason):
+def test_options_that_cannot_be(serving, serve, tmp_path, arguments, reason):
     """Are told before anything is served."""
     if reason is None:  # an empty variable is none
         with serving(tmp_path, *arguments):
             return
-    done = subprocess.run(
-        command("--state-dir", tmp_path, *arguments), capture_output=True, text=True, check=False
-    )
+    done = serve("--state-dir", tmp_path, *arguments)
 
     assert done.returncode != 0
     assert reason in done.stderr
