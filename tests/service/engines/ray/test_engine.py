@@ -171,6 +171,22 @@ class TestLoss:
         service.tell(ENDED)
         assert service.engine.tasks("job", "uid") == {"process-0": Lost()}
 
+    def test_what_it_said_before_counts(self, service, new_task, monkeypatch):
+        """Also if it says so, and is lost, while somebody looks at its tasks."""
+        engine = service.engine
+        engine.launch(new_task("true"))
+        read = engine._runs.tasks
+
+        def read_before_both(*owner):
+            found = read(*owner)
+            monkeypatch.undo()
+            service.tell(ENDED)
+            service.hear(Gone("node", "its machine is dead"))
+            return found
+
+        monkeypatch.setattr(engine._runs, "tasks", read_before_both)
+        assert engine.tasks("job", "uid") == {"process-0": ENDED}
+
     def test_it_stays_lost_for_the_next_service(self, service, new_service):
         """Which does not look for it."""
         service.hear(Gone("node", "its machine is dead"))

@@ -231,9 +231,13 @@ class RayEngine:
 
         What a node has not told yet counts as running, and what it had not told as lost with it.
         """
+        tasks = self._runs.tasks(owner, owner_id)
+        lost = {node_id for node_id, _ in tasks.values() if self._is_lost(node_id)}
+        if lost:  # of what had ended before that, some may have been told since
+            tasks = self._runs.tasks(owner, owner_id)
         return {
-            name: self._status(told, node_id)
-            for name, (node_id, told) in self._runs.tasks(owner, owner_id).items()
+            name: told if node_id not in lost or isinstance(told, Ended) else Lost()
+            for name, (node_id, told) in tasks.items()
         }
 
     def terminate(self, key: TaskKey) -> None:
@@ -249,11 +253,9 @@ class RayEngine:
         end = self._questions.answer(("node", node_id), question)
         return end if isinstance(end, FileEnd) else FileEnd()
 
-    def _status(self, told: TaskStatus, node_id: str) -> TaskStatus:
+    def _is_lost(self, node_id: str) -> bool:
         known = self._nodes.find(node_id)
-        if isinstance(told, Ended) or (known is not None and not known.lost):
-            return told
-        return Lost()
+        return known is None or bool(known.lost)
 
     def _check_up(self, node_id: str) -> None:
         known = self._nodes.find(node_id)
