@@ -30,8 +30,9 @@ from batchai_recipes.service.engines.ray.messages import (
 )
 from batchai_recipes.service.engines.ray.options import RayOptions
 
-# Nodes of a cluster that are asked for within this time get one placement group.
-_GATHERING_SECONDS: Final = 0.05
+# Nodes of a cluster that are asked for within this time get one placement group. On a busy machine
+# the scheduler takes a while from one to the next.
+_GATHERING_SECONDS: Final = 0.2
 _END_SECONDS: Final = 15.0
 _RETRY_SECONDS: Final = 1.0
 
