@@ -208,7 +208,8 @@ def test_directories_may_be_nested_deeper_than_calls(endpoint, run, monkeypatch)
         found = folder if directory.count("/") < 2000 else file
         return [models.File.deserialize(found)]
 
-    monkeypatch.setattr(type(output), "_list", listed)
+    # That of the twin walks with it.
+    monkeypatch.setattr("batchai_recipes.runs.job_output.JobOutput._list", listed)
     (found,) = output.files()
     assert found.path == "d/" * 2001 + "f"
 
