@@ -80,7 +80,7 @@ class Table:
 
 def blob_peer(port: int) -> None:
     """Carry out what is asked on standard input; answer with the seconds it took."""
-    from azure.storage.blob import BlobServiceClient, generate_blob_sas  # noqa: PLC0415
+    from azure.storage.blob import BlobServiceClient, generate_blob_sas  # noqa: PLC0415 - this peer alone
 
     client = BlobServiceClient(f"http://127.0.0.1:{port}/{BLOB_ACCOUNT}", credential=BLOB_KEY)
     container = client.create_container("data")
@@ -189,7 +189,7 @@ class Ours:
             FileShareStaging,
             TrainingSession,
         )
-        from batchai_recipes.staging.upload import create_share, upload  # noqa: PLC0415
+        from batchai_recipes.staging.upload import create_share, upload  # noqa: PLC0415 - likewise
 
         self._staging, self._create_share, self._upload = FileShareStaging, create_share, upload
         self._exits = contextlib.ExitStack()
@@ -240,7 +240,7 @@ class Ours:
 
     def kilobyte(self) -> str:
         """Return the address, with a SAS, of a file of 1,000 bytes."""
-        from azure.storage.file.models import FilePermissions  # noqa: PLC0415
+        from azure.storage.file.models import FilePermissions  # noqa: PLC0415 - likewise
 
         files, share = self.connection.files, self.new_share()
         files.create_file_from_bytes(share, None, "kilobyte", os.urandom(1000))

@@ -344,7 +344,7 @@ class TestContainers:
 
     def test_compressed_blobs_arrive_as_they_are_stored(self, container, volume_of):
         """The client would unpack what says that it is gzip."""
-        from azure.storage.blob import ContentSettings  # noqa: PLC0415
+        from azure.storage.blob import ContentSettings  # noqa: PLC0415 - only here
 
         packed = b"\x1f\x8b not really gzip"
         settings = ContentSettings(content_encoding="gzip")

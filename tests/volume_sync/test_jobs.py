@@ -13,6 +13,7 @@ import requests
 from azure.mgmt.batchai import models
 
 from batchai_recipes import Connection
+from batchai_recipes.service.address import ServiceAddress
 
 PATIENCE_SECONDS = 60
 GROUP = "group"
@@ -367,6 +368,4 @@ def test_the_service_may_be_killed_while_a_job_writes(share, tmp_path):
 
 def service_pid(state):
     """Return the process of the service of a state directory."""
-    from batchai_recipes.service.address import ServiceAddress  # noqa: PLC0415
-
     return ServiceAddress.from_file(state / "service.json").pid

@@ -16,8 +16,9 @@ from attrs import evolve, field, frozen
 
 from batchai_recipes.errors import RequestError
 from batchai_recipes.pacing import Pacing
-from batchai_recipes.session.lease import KEPT, moment
+from batchai_recipes.session.lease import KEPT
 from batchai_recipes.session.service_clock import ServiceClock
+from batchai_recipes.tag_values import moment
 
 USER: Final = "batchai_recipes_user_"
 """What the names of labels begin with that say who uses something."""

@@ -9,6 +9,7 @@ from typing import Final
 from attrs import asdict, evolve, field, frozen
 
 from batchai_recipes.builders.cluster_limits import ClusterLimits
+from batchai_recipes.tag_values import limit, moment
 
 SESSION_TAG: Final = "batchai-recipes-session"
 OWNER_TAG: Final = "batchai-recipes-owner"
@@ -51,43 +52,14 @@ def _written(cluster: str, limits: ClusterLimits) -> str:
 
 def _read(text: str) -> tuple[str, ClusterLimits] | None:
     cluster, *words = text.split() or [""]
-    given = {name: _seconds(number) for name, _, number in (word.partition("=") for word in words)}
+    given = {name: limit(number) for name, _, number in (word.partition("=") for word in words)}
     limits = ClusterLimits(given.get("idle_timeout"), given.get("max_lifetime"))
     return (cluster, limits) if limits.shortest else None
-
-
-def _seconds(text: str) -> float | None:
-    try:
-        seconds = float(text)
-    except ValueError:
-        return None  # somebody changed it
-    return seconds if seconds > 0 else None
 
 
 def _is_share(text: str) -> bool:
     account, _, share = text.partition("/")
     return bool(account and share)
-
-
-def moment(text: str) -> datetime | None:
-    """Read a time as sessions write it, or other programs.
-
-    Args:
-        text: The time in ISO 8601.
-
-    Returns:
-        The time; None where it is none, or has no time zone.
-
-    Example:
-        >>> moment("2026-11-24T12:00:00Z") == moment("2026-11-24T13:00:00+01:00")
-        True
-        >>> moment("soon")
-    """
-    try:
-        read = datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 reads no Z
-        return read.astimezone(timezone.utc) if read.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def without_lease(tags: Mapping[str, str] | None) -> dict[str, str]:

@@ -62,7 +62,7 @@ def test_it_behaves_as_a_file_in_memory(content, most, lapses, calls):
         for name, arguments in calls:
             if name == "seek" and len(arguments) > 1:  # BytesIO alone takes places before the start
                 base = {1: expected.tell(), 2: len(content)}[arguments[1]]
-                arguments = (max(arguments[0], -base), arguments[1])  # noqa: PLW2901
+                arguments = (max(arguments[0], -base), arguments[1])  # noqa: PLW2901 - for both
             got, want = outcome(file, name, arguments), outcome(expected, name, arguments)
             if name == "read1":  # may be less, wherever it likes
                 assert want.startswith(got)

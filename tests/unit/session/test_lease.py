@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from batchai_recipes.builders.cluster_limits import ClusterLimits
 from batchai_recipes.session.lease import LEASE, LEASE_TAG, SESSION_TAG, Lease
 from batchai_recipes.session.service_clock import ServiceClock
+from batchai_recipes.session.watcher import RENEWAL_SECONDS
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 SECONDS = st.none() | st.floats(min_value=1e-3, allow_infinity=False)
@@ -85,6 +86,4 @@ def test_an_answer_without_a_date_changes_nothing(clock, date):
 
 def test_a_lease_is_longer_than_several_renewals():
     """One that fails is tried again in time."""
-    from batchai_recipes.session.watcher import RENEWAL_SECONDS  # noqa: PLC0415
-
     assert timedelta(seconds=2 * RENEWAL_SECONDS) < LEASE

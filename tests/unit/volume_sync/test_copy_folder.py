@@ -52,11 +52,11 @@ def test_links_are_not_followed(folder, root, tmp_path, at):
     place.parent.mkdir(parents=True, exist_ok=True)
     place.symlink_to(outside)
     path = f"{at}/file"
-    with pytest.raises(OSError), folder.writing(path, mode=0o600, directory_mode=0o700):  # noqa: PT011
+    with pytest.raises(OSError), folder.writing(path, mode=0o600, directory_mode=0o700):  # noqa: PT011 - of kinds
         pass
-    with pytest.raises(OSError), folder.reading(path):  # noqa: PT011
+    with pytest.raises(OSError), folder.reading(path):  # noqa: PT011 - of kinds
         pass
-    with pytest.raises(OSError):  # noqa: PT011
+    with pytest.raises(OSError):  # noqa: PT011 - of kinds
         folder.make_directory(f"{at}/new", 0o700)
     folder.remove_file(path)
     folder.remove_directory(f"{at}/below")

@@ -5,10 +5,12 @@ says. What cannot be read is passed over, for nothing must be deleted that nobod
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Final
 
 from attrs import field, frozen
+
+from batchai_recipes.tag_values import limit, moment
 
 SESSION: Final = "batchai-recipes-session"
 LEASE: Final = "batchai-recipes-lease"
@@ -115,27 +117,6 @@ class SessionTags:
         return self.until is not None and (self.detached or self.until <= now)
 
 
-def moment(text: str) -> datetime | None:
-    """Read a time as clients write it.
-
-    Args:
-        text: The time in ISO 8601.
-
-    Returns:
-        The time; None where it is none, or has no time zone.
-
-    Example:
-        >>> moment("2026-11-24T12:00:00Z") == moment("2026-11-24T13:00:00+01:00")
-        True
-        >>> moment("soon")
-    """
-    try:
-        read = datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 reads no Z
-        return read.astimezone(timezone.utc) if read.tzinfo else None
-    except (ValueError, OverflowError):
-        return None
-
-
 def _numbered(tags: Mapping[str, str], name: str) -> Iterator[str]:
     """Yield what there is several of; one tag has no room for many."""
     for number in range(1, len(tags) + 1):
@@ -147,15 +128,7 @@ def _numbered(tags: Mapping[str, str], name: str) -> Iterator[str]:
 def _limits(tags: Mapping[str, str]) -> Iterator[tuple[str, ClusterLimits]]:
     for value in _numbered(tags, LIMITS):
         cluster, *words = value.split() or [""]
-        given = {name: _seconds(text) for name, _, text in (word.partition("=") for word in words)}
+        given = {name: limit(text) for name, _, text in (word.partition("=") for word in words)}
         limits = ClusterLimits(given.get(_IDLE), given.get(_LIFE))
         if limits != ClusterLimits():
             yield cluster.lower(), limits
-
-
-def _seconds(text: str) -> float | None:
-    try:
-        seconds = float(text)
-    except ValueError:
-        return None
-    return seconds if seconds > 0 else None

@@ -10,7 +10,8 @@ from typing import Final
 
 from attrs import frozen
 
-from batchai_recipes.service.sessions.session_tags import SESSION, moment
+from batchai_recipes.service.sessions.session_tags import SESSION
+from batchai_recipes.tag_values import moment
 
 SHARE_MADE: Final = "batchai_recipes_session"
 """The metadata of a share that says that a session made it; of what has tags it is one of them."""

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from pathlib import Path
 
 import pytest
 import requests
@@ -70,7 +71,7 @@ class TestMachine:
         """When it answers."""
         program("podman", "exit 0")
         [check] = check_containers()
-        assert (check.state, os.path.basename(check.found)) == ("ok", "podman")  # noqa: PTH119
+        assert (check.state, Path(check.found).name) == ("ok", "podman")
 
     def test_gpus_that_cuda_would_not_show_are_none(self, monkeypatch):
         """An empty list of devices hides all."""

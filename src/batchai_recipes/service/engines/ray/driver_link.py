@@ -164,7 +164,7 @@ class DriverLink:
                     start_new_session=True,  # a Ctrl-C in the terminal is not for it
                 )
         except OSError as error:
-            _logger.error("Ray's driver cannot be started: %s", error)  # noqa: TRY400
+            _logger.error("Ray's driver cannot be started: %s", error)  # noqa: TRY400  # it says why
             here.close()
             return None
         connection = Connection(here.detach())

@@ -107,7 +107,7 @@ class Mirror:
             prefix = "" if below == "." else f"{below}/"
             for name in names:
                 path = f"{prefix}{name}"
-                if path not in self._folders and not os.path.islink(f"{at}/{name}"):  # noqa: PTH114
+                if path not in self._folders and not Path(at, name).is_symlink():
                     self._folders.add(path)
                     yield MadeFolder(self._share, path)
             for name in file_names:

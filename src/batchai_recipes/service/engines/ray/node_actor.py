@@ -17,7 +17,7 @@ def actor_class() -> Any:
 
 
 def _actor_body() -> Any:
-    from batchai_recipes.service.engines.ray.node import RayNode  # noqa: PLC0415
+    from batchai_recipes.service.engines.ray.node import RayNode  # noqa: PLC0415  # on the node
 
     class NodeActor(RayNode):
         """A node that finds out by itself where Ray has put it."""
@@ -52,7 +52,7 @@ def _actor_body() -> Any:
                 return super().changes(follower, received, seconds)
 
         def _leave(self, verdict: Verdict) -> None:
-            from batchai_recipes.service.engines.ray.groups import (  # noqa: PLC0415
+            from batchai_recipes.service.engines.ray.groups import (  # noqa: PLC0415  # on the node
                 remove_groups,
             )
 

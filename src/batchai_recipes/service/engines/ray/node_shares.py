@@ -63,9 +63,7 @@ class NodeShares:
         mounted = []
         for mount in mounts:
             source = known.get(str(mount.source))
-            if source is not None:
-                mount = evolve(mount, source=self._copy_of(source))  # noqa: PLW2901
-            mounted.append(mount)
+            mounted.append(mount if source is None else evolve(mount, source=self._copy_of(source)))
         return tuple(mounted)
 
     def bring_up_to_date(self, states: Mapping[str, ShareState]) -> None:

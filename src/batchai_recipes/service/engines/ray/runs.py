@@ -138,11 +138,9 @@ class Runs:
         """
         with self._lock:
             known = self.find(key.owner, key.owner_id)
-            if not self.withdraw(key, run):
+            if known is None or not self.withdraw(key, run):
                 return False
-            known = self.find(key.owner, key.owner_id)
-            if known is not None:
-                known.refused[key.name] = refusal
+            known.refused[key.name] = refusal
             return True
 
     def withdraw(self, key: TaskKey, run: str) -> bool:
